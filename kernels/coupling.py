@@ -1,0 +1,67 @@
+"""The ion and the atoms near it: who takes part, and the forces between them.
+
+The candidates of a `types.Coupling` are lattice indices, fixed (``sites``) or counted from the ion's cell floor(R/a) (``shell``,
+``cutoff``). They are not wrapped, so every candidate is the image nearest to the ion; `wrapped` gives its place in the arrays.
+"""
+
+import math
+
+from mdlite.kernels.jit import scalar
+from mdlite.kernels.potentials import switched
+
+
+@scalar
+def cell_of(coupling, position):
+    """Lattice indices that the offsets count from: the ion's cell floor(R/a), or the origin for fixed sites."""
+    if not coupling.moving:
+        return 0, 0, 0
+    a = coupling.spacing
+    return int(math.floor(position[0] / a)), int(math.floor(position[1] / a)), int(math.floor(position[2] / a))
+
+
+@scalar
+def wrapped(cell, offset, u):
+    """Array indices (i, j, k) in u[3, Nx, Ny, Nz + 2] of the candidate at cell + offset."""
+    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    return (cell[0] + offset[0]) % nx, (cell[1] + offset[1]) % ny, (cell[2] + offset[2]) % nz + 1
+
+
+@scalar
+def coupled_forces(coupling, u, ion):
+    """Interaction energy U (meV) of the ion with the displaced atoms u[3, Nx, Ny, Nz + 2] (Å), and the forces on both.
+
+    Contract: only ion.force, -∇_R U, and ion.atom_force, -∇_r U of each candidate (meV/Å), are written. At zero distance a finite
+    potential has no direction and gives no force; a divergent one gives an infinite energy, which the run loop stops at.
+    """
+    cell = cell_of(coupling, ion.position)
+    energy = 0.0
+    fx = fy = fz = 0.0
+    for n in range(coupling.offsets.shape[0]):
+        offset = coupling.offsets[n]
+        i, j, k = wrapped(cell, offset, u)
+        dx = (cell[0] + offset[0]) * coupling.spacing + u[0, i, j, k] - ion.position[0]
+        dy = (cell[1] + offset[1]) * coupling.spacing + u[1, i, j, k] - ion.position[1]
+        dz = (cell[2] + offset[2]) * coupling.spacing + u[2, i, j, k] - ion.position[2]
+        rho = math.sqrt(dx * dx + dy * dy + dz * dz)
+        phi, slope, _ = switched(coupling, rho)
+        pull = slope / rho if rho > 0.0 else 0.0
+        energy += phi
+        fx += pull * dx
+        fy += pull * dy
+        fz += pull * dz
+        ion.atom_force[n, 0] = -pull * dx
+        ion.atom_force[n, 1] = -pull * dy
+        ion.atom_force[n, 2] = -pull * dz
+    ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
+    return energy
+
+
+@scalar
+def atom_positions(coupling, u, position, out):
+    """Positions (Å) of the candidates, out[n, 3], for the ion at ``position`` (3,)."""
+    cell = cell_of(coupling, position)
+    for n in range(coupling.offsets.shape[0]):
+        offset = coupling.offsets[n]
+        i, j, k = wrapped(cell, offset, u)
+        for c in range(3):
+            out[n, c] = (cell[c] + offset[c]) * coupling.spacing + u[c, i, j, k]

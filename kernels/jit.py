@@ -1,0 +1,66 @@
+"""Every numba flag of the project, in one place, and where compiled kernels are kept.
+
+``contract`` lets the compiler fuse a multiplication and an addition. ``reassoc``, which reorders sums, is used only for the
+reductions of one lattice row: a row is always summed by one thread in one order, so the bits do not depend on the number of
+threads. ``nnan`` and ``ninf`` are never set, because a kernel must be able to see that a state is no longer finite.
+
+Numba's own cache looks at a function's own file only, and would run (or crash in) a caller compiled against an older callee.
+So the cache folder carries a hash of all kernel sources: an edit or an upgrade starts a new one.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from numba import config, njit
+
+
+def _cache_folder() -> str:
+    """Folder for the compiled kernels of exactly these sources: $NUMBA_CACHE_DIR, beside them, or the user's cache folder."""
+    here = Path(__file__).resolve().parent
+    digest = hashlib.sha256()
+    for path in sorted(here.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    name = f"mdlite-{digest.hexdigest()[:16]}"
+    if config.CACHE_DIR:
+        return str(Path(config.CACHE_DIR) / name)
+    own = here / "__pycache__"
+    if os.access(own if own.exists() else here, os.W_OK):
+        return str(own / name)
+    return str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / name)
+
+
+CACHE_FOLDER = _cache_folder()
+KERNELS = []
+"""Every dispatcher made here, so that the user can be told what was compiled."""
+
+
+def _decorator(**flags):
+    def decorate(function):
+        before, config.CACHE_DIR = config.CACHE_DIR, CACHE_FOLDER
+        try:
+            kernel = njit(cache=True, error_model="numpy", **flags)(function)
+        finally:
+            config.CACHE_DIR = before
+        KERNELS.append(kernel)
+        return kernel
+
+    return decorate
+
+
+scalar = _decorator(fastmath={"contract"})
+"""A serial kernel, or a function that a kernel calls."""
+
+inlined = _decorator(fastmath={"contract"}, inline="always")
+"""A function pasted into the loops that call it, so that they vectorise (a call left to the compiler costs a factor of four)."""
+
+parallel = _decorator(fastmath={"contract"}, parallel=True)
+"""A kernel whose outer loop is split over threads; its iterations write to disjoint places."""
+
+reduction = _decorator(fastmath={"contract", "reassoc"}, parallel=True)
+"""A kernel that sums along rows; a parallel loop over planes, each plane summed by one thread."""
+
+
+def compiled() -> int:
+    """How many kernels this process has compiled itself (cache misses), callees included."""
+    return sum(sum(kernel.stats.cache_misses.values()) for kernel in KERNELS)

@@ -1,0 +1,93 @@
+"""Force on the ion in an effective medium, T = 0, to first order about the undisturbed framework [18-20].
+
+    M R̈ = -∇_R U(r_eff, R_eff)                            [18]
+    r_eff,j = r_H,j - Σ_k W_{j-k}(0) ∇_{r_k} U(r_H, R)     [19]
+    R_eff = R + L Σ_k H_k (Ṙ - ṙ_H,k)                      [20]
+
+H_k is the Hessian of φ at r_H,k - R. At T = 0, r_H are the lattice sites. L = 0 is the rung ``static``; with W(0) = 0 as well it is
+``rigid``.
+"""
+
+import math
+
+from mdlite.kernels.coupling import cell_of
+from mdlite.kernels.jit import scalar
+from mdlite.kernels.potentials import switched
+
+
+@scalar
+def pair_terms(coupling, dx, dy, dz):
+    """U' terms of one pair at r - R = (dx, dy, dz): (φ, φ'/ρ, (φ'' - φ'/ρ)/ρ²).
+
+    The gradient with respect to r is (φ'/ρ) d and the Hessian (φ'/ρ) 1 + [(φ'' - φ'/ρ)/ρ²] d dᵀ, d = r - R.
+    """
+    rho2 = dx * dx + dy * dy + dz * dz
+    rho = math.sqrt(rho2)
+    phi, slope, curvature = switched(coupling, rho)
+    if rho == 0.0:
+        return phi, curvature, 0.0
+    return phi, slope / rho, (curvature - slope / rho) / rho2
+
+
+@scalar
+def respond(coupling, medium, atoms, displacement):
+    """displacement (n, 3) of the candidates: -Σ_k W_{j-k}(0) g_k, with the gradients g (meV/Å) in ``atoms`` (n, 3) [19]."""
+    n = coupling.offsets.shape[0]
+    for j in range(n):
+        displacement[j, 0] = displacement[j, 1] = displacement[j, 2] = 0.0
+    for k in range(n):
+        gx, gy, gz = atoms[k, 0], atoms[k, 1], atoms[k, 2]
+        if gx == 0.0 and gy == 0.0 and gz == 0.0:
+            continue
+        for j in range(n):
+            w = medium.recoil[medium.pair[j, k]]
+            displacement[j, 0] -= w[0, 0] * gx + w[0, 1] * gy + w[0, 2] * gz
+            displacement[j, 1] -= w[1, 0] * gx + w[1, 1] * gy + w[1, 2] * gz
+            displacement[j, 2] -= w[2, 0] * gx + w[2, 1] * gy + w[2, 2] * gz
+
+
+@scalar
+def effective_force(coupling, medium, ion, atoms, work):
+    """Force on the ion by [18-20] at T = 0: U(r_eff, R_eff) (meV) is returned, ion.force and ion.effective receive F and R_eff.
+
+    atoms (n, 3): receives r_eff (Å). work: MediumWork. Contract: only these four are written.
+    """
+    gradient, displacement = work.gradient, work.displacement
+    cell = cell_of(coupling, ion.position)
+    vx, vy, vz = ion.velocity[0], ion.velocity[1], ion.velocity[2]
+    n_atoms = coupling.offsets.shape[0]
+    px = py = pz = 0.0  # ∇_R dU/dt = Σ H_k Ṙ
+    for n in range(n_atoms):
+        offset = coupling.offsets[n]
+        dx = (cell[0] + offset[0]) * coupling.spacing - ion.position[0]
+        dy = (cell[1] + offset[1]) * coupling.spacing - ion.position[1]
+        dz = (cell[2] + offset[2]) * coupling.spacing - ion.position[2]
+        _, pull, bend = pair_terms(coupling, dx, dy, dz)
+        gradient[n, 0], gradient[n, 1], gradient[n, 2] = pull * dx, pull * dy, pull * dz
+        along = bend * (dx * vx + dy * vy + dz * vz)
+        px += pull * vx + along * dx
+        py += pull * vy + along * dy
+        pz += pull * vz + along * dz
+    respond(coupling, medium, gradient, displacement)
+    for c in range(3):
+        ion.effective[c] = ion.position[c] + medium.loss[c, 0] * px + medium.loss[c, 1] * py + medium.loss[c, 2] * pz
+        for n in range(n_atoms):
+            atoms[n, c] = (cell[c] + coupling.offsets[n, c]) * coupling.spacing + displacement[n, c]
+    return force_at(coupling, ion, atoms)
+
+
+@scalar
+def force_at(coupling, ion, atoms):
+    """U (meV) of the ion at R_eff = ion.effective with atoms (n, 3) at r_eff, and -∇_R U into ion.force [18]."""
+    energy = fx = fy = fz = 0.0
+    for n in range(coupling.offsets.shape[0]):
+        dx = atoms[n, 0] - ion.effective[0]
+        dy = atoms[n, 1] - ion.effective[1]
+        dz = atoms[n, 2] - ion.effective[2]
+        phi, pull, _ = pair_terms(coupling, dx, dy, dz)
+        energy += phi
+        fx += pull * dx
+        fy += pull * dy
+        fz += pull * dz
+    ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
+    return energy

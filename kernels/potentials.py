@@ -1,0 +1,83 @@
+"""Pair potentials φ(ρ) between the ion and a framework atom, with φ' and φ''.
+
+To add one: write a function ``(params, rho) -> (φ, φ', φ'')`` below, give it a branch in `evaluate` and a row in `FORMS`. The
+configuration, its schema, the checks and the documentation of the parameters follow from that row.
+"""
+
+import math
+
+from mdlite.kernels.jit import scalar
+
+FORMS = (
+    # name, ((parameter, unit, must be positive), ...), φ(0) is finite, formula
+    ("yukawa", (("strength", "meV Angstrom", False), ("range", "Angstrom", True)), False, "strength exp(-ρ/range) / ρ"),
+    ("gaussian", (("strength", "meV", False), ("range", "Angstrom", True)), True, "strength exp(-ρ²/(2 range²))"),
+    ("lennard-jones", (("epsilon", "meV", True), ("sigma", "Angstrom", True)), False, "4 epsilon [(sigma/ρ)¹² - (sigma/ρ)⁶]"),
+    ("born-mayer", (("strength", "meV", False), ("range", "Angstrom", True)), True, "strength exp(-ρ/range)"),
+)
+
+
+@scalar
+def yukawa(params, rho):
+    """φ = U0 exp(-ρ/λ)/ρ; params = (U0 in meV Å, λ in Å), ρ in Å."""
+    inverse, decay = 1.0 / rho, 1.0 / params[1]
+    phi = params[0] * math.exp(-rho * decay) * inverse
+    slope = inverse + decay
+    return phi, -phi * slope, phi * (slope * slope + inverse * inverse)
+
+
+@scalar
+def gaussian(params, rho):
+    """φ = U0 exp(-ρ²/2λ²); params = (U0 in meV, λ in Å), ρ in Å."""
+    inverse2 = 1.0 / (params[1] * params[1])
+    phi = params[0] * math.exp(-0.5 * rho * rho * inverse2)
+    return phi, -phi * rho * inverse2, phi * (rho * rho * inverse2 - 1.0) * inverse2
+
+
+@scalar
+def lennard_jones(params, rho):
+    """φ = 4ε[(σ/ρ)¹² - (σ/ρ)⁶]; params = (ε in meV, σ in Å), ρ in Å."""
+    inverse = 1.0 / rho
+    s6 = (params[1] * inverse) ** 6
+    s12 = s6 * s6
+    four = 4.0 * params[0]
+    return four * (s12 - s6), -four * (12.0 * s12 - 6.0 * s6) * inverse, four * (156.0 * s12 - 42.0 * s6) * inverse * inverse
+
+
+@scalar
+def born_mayer(params, rho):
+    """φ = A exp(-ρ/λ); params = (A in meV, λ in Å), ρ in Å."""
+    decay = 1.0 / params[1]
+    phi = params[0] * math.exp(-rho * decay)
+    return phi, -phi * decay, phi * decay * decay
+
+
+@scalar
+def evaluate(form, params, rho):
+    """φ, φ', φ'' (meV, meV/Å, meV/Å²) of the potential in row ``form`` of FORMS at the distance rho (Å)."""
+    if form == 0:
+        return yukawa(params, rho)
+    if form == 1:
+        return gaussian(params, rho)
+    if form == 2:
+        return lennard_jones(params, rho)
+    return born_mayer(params, rho)
+
+
+@scalar
+def switched(coupling, rho):
+    """φ S, (φ S)' and (φ S)'': the potential times a quintic that falls from 1 to 0 between switch_start and cutoff.
+
+    S = 1 - 10x³ + 15x⁴ - 6x⁵ with x the fraction of the way; S, S' and S'' are continuous (C²), so the energy is conserved.
+    """
+    if rho >= coupling.cutoff:
+        return 0.0, 0.0, 0.0
+    phi, slope, curvature = evaluate(coupling.form, coupling.params, rho)
+    if rho <= coupling.switch_start:
+        return phi, slope, curvature
+    width = coupling.cutoff - coupling.switch_start
+    x = (rho - coupling.switch_start) / width
+    s = 1.0 - x * x * x * (10.0 - x * (15.0 - 6.0 * x))
+    s1 = -30.0 * x * x * (1.0 - x) * (1.0 - x) / width
+    s2 = -60.0 * x * (1.0 - x) * (1.0 - 2.0 * x) / (width * width)
+    return phi * s, slope * s + phi * s1, curvature * s + 2.0 * slope * s1 + phi * s2

@@ -1,0 +1,138 @@
+"""The harmonic lattice: forces of nearest and next-nearest neighbour springs, and the fused kick-drift step.
+
+Arrays are as in `types.LatticeState`: ``u[c, i, j, k]`` with k = 1 .. Nz the atoms and k = 0, Nz + 1 a periodic halo, so the inner
+loop over k has no wrapping and vectorises; the wrapped neighbours im, ip of plane i and jm, jp of row j are computed outside
+of it. A bond along the unit vector n pulls atom i with -k (n·(u_i - u_j)) n. With p, m for the neighbour on the + and - side:
+
+    F_x = k1 (x_p + x_m - 2x) + (k2/2) [Σ x over its 8 xy and xz diagonals - 8x
+          + (y_pp + y_mm - y_pm - y_mp)_xy + (z_pp + z_mm - z_pm - z_mp)_xz]          and cyclic
+
+The four diagonal values of a component serve its own force and the cross term of another, hence the sums and differences.
+"""
+
+from numba import prange
+
+from mdlite.kernels.jit import inlined, parallel, reduction, scalar
+
+
+@scalar
+def neighbours(i, n):
+    """Periodic neighbours (i - 1, i + 1) of index i on a ring of n."""
+    return (i - 1 if i > 0 else n - 1), (i + 1 if i < n - 1 else 0)
+
+
+@inlined
+def spring_force(u, i, im, ip, j, jm, jp, k, c1, c2):
+    """Spring force on the atom [i, j, k] with c1 = k1 and c2 = k2/2, or both times one factor (dt/m: a change of velocity)."""
+    c0 = 2.0 * c1 + 8.0 * c2
+    xy_x = (u[0, ip, jp, k] + u[0, im, jm, k], u[0, ip, jm, k] + u[0, im, jp, k])
+    xy_y = (u[1, ip, jp, k] + u[1, im, jm, k], u[1, ip, jm, k] + u[1, im, jp, k])
+    xz_x = (u[0, ip, j, k + 1] + u[0, im, j, k - 1], u[0, ip, j, k - 1] + u[0, im, j, k + 1])
+    xz_z = (u[2, ip, j, k + 1] + u[2, im, j, k - 1], u[2, ip, j, k - 1] + u[2, im, j, k + 1])
+    yz_y = (u[1, i, jp, k + 1] + u[1, i, jm, k - 1], u[1, i, jp, k - 1] + u[1, i, jm, k + 1])
+    yz_z = (u[2, i, jp, k + 1] + u[2, i, jm, k - 1], u[2, i, jp, k - 1] + u[2, i, jm, k + 1])
+    fx = c1 * (u[0, ip, j, k] + u[0, im, j, k]) - c0 * u[0, i, j, k]
+    fy = c1 * (u[1, i, jp, k] + u[1, i, jm, k]) - c0 * u[1, i, j, k]
+    fz = c1 * (u[2, i, j, k + 1] + u[2, i, j, k - 1]) - c0 * u[2, i, j, k]
+    fx += c2 * ((xy_x[0] + xy_x[1]) + (xz_x[0] + xz_x[1]) + (xy_y[0] - xy_y[1]) + (xz_z[0] - xz_z[1]))
+    fy += c2 * ((xy_y[0] + xy_y[1]) + (yz_y[0] + yz_y[1]) + (xy_x[0] - xy_x[1]) + (yz_z[0] - yz_z[1]))
+    fz += c2 * ((xz_z[0] + xz_z[1]) + (yz_z[0] + yz_z[1]) + (xz_x[0] - xz_x[1]) + (yz_y[0] - yz_y[1]))
+    return fx, fy, fz
+
+
+@parallel
+def kick_drift(u, v, u_next, springs, kick, drift):
+    """One pass over the lattice: v += kick F(u)/m, then u_next = u + drift v, with the halo of u_next filled.
+
+    u, u_next: Å; v: Å/ps; kick, drift: ps (leap-frog: both dt; kick alone with drift 0 shifts v in time).
+    Contract: u is read and must not alias u_next; v is updated in place; no sum crosses threads, so the bits are the same for any
+    number of them.
+    """
+    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    c1 = kick * springs.k1 / springs.mass
+    c2 = kick * springs.k2 / (2.0 * springs.mass)
+    for i in prange(nx):
+        im, ip = neighbours(i, nx)
+        for j in range(ny):
+            jm, jp = neighbours(j, ny)
+            for k in range(1, nz + 1):
+                dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                vx = v[0, i, j, k] + dvx
+                vy = v[1, i, j, k] + dvy
+                vz = v[2, i, j, k] + dvz
+                v[0, i, j, k] = vx
+                v[1, i, j, k] = vy
+                v[2, i, j, k] = vz
+                u_next[0, i, j, k] = u[0, i, j, k] + drift * vx
+                u_next[1, i, j, k] = u[1, i, j, k] + drift * vy
+                u_next[2, i, j, k] = u[2, i, j, k] + drift * vz
+            for c in range(3):
+                u_next[c, i, j, 0] = u_next[c, i, j, nz]
+                u_next[c, i, j, nz + 1] = u_next[c, i, j, 1]
+
+
+@parallel
+def spring_forces(u, springs, out):
+    """F = -V u (meV/Å) of every atom into out[3, Nx, Ny, Nz + 2] (halo untouched); u in Å with its halo valid."""
+    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    for i in prange(nx):
+        im, ip = neighbours(i, nx)
+        for j in range(ny):
+            jm, jp = neighbours(j, ny)
+            for k in range(1, nz + 1):
+                f = spring_force(u, i, im, ip, j, jm, jp, k, springs.k1, 0.5 * springs.k2)
+                out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = f
+
+
+@reduction
+def lattice_sums(u, v, springs, half_kick, partial):
+    """Elastic energy, kinetic energy and momentum of the framework, at the step where u stands.
+
+    v is taken to that step on the fly: v + half_kick F(u)/m (half_kick = dt/2 in leap-frog form, 0 for synchronous v; the ion's
+    pull is not in it, see `verlet.energies`). partial: float64 (Nx, 5), one row a plane:
+    elastic (meV), kinetic (meV), momentum x, y, z (meV ps/Å). Every bond is counted once, at its lower end, as ½ k (n·Δu)².
+    Contract: only ``partial`` is written; one thread sums a plane row by row, so the bits do not depend on the threads.
+    """
+    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    c1 = half_kick * springs.k1 / springs.mass
+    c2 = half_kick * springs.k2 / (2.0 * springs.mass)
+    for i in prange(nx):
+        im, ip = neighbours(i, nx)
+        total_near = total_far = total_v2 = total_x = total_y = total_z = 0.0
+        for j in range(ny):
+            jm, jp = neighbours(j, ny)
+            near = far = v2 = sx = sy = sz = 0.0
+            for k in range(1, nz + 1):
+                x, y, z = u[0, i, j, k], u[1, i, j, k], u[2, i, j, k]
+                near += (u[0, ip, j, k] - x) ** 2 + (u[1, i, jp, k] - y) ** 2 + (u[2, i, j, k + 1] - z) ** 2
+                far += (u[0, ip, jp, k] - x + u[1, ip, jp, k] - y) ** 2 + (u[0, ip, jm, k] - x - u[1, ip, jm, k] + y) ** 2
+                far += (u[0, ip, j, k + 1] - x + u[2, ip, j, k + 1] - z) ** 2 + (u[0, ip, j, k - 1] - x - u[2, ip, j, k - 1] + z) ** 2
+                far += (u[1, i, jp, k + 1] - y + u[2, i, jp, k + 1] - z) ** 2 + (u[1, i, jp, k - 1] - y - u[2, i, jp, k - 1] + z) ** 2
+                dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                vx, vy, vz = v[0, i, j, k] + dvx, v[1, i, j, k] + dvy, v[2, i, j, k] + dvz
+                v2 += vx * vx + vy * vy + vz * vz
+                sx += vx
+                sy += vy
+                sz += vz
+            total_near += near
+            total_far += far
+            total_v2 += v2
+            total_x += sx
+            total_y += sy
+            total_z += sz
+        partial[i, 0] = 0.5 * springs.k1 * total_near + 0.25 * springs.k2 * total_far
+        partial[i, 1] = 0.5 * springs.mass * total_v2
+        partial[i, 2] = springs.mass * total_x
+        partial[i, 3] = springs.mass * total_y
+        partial[i, 4] = springs.mass * total_z
+
+
+@parallel
+def fill_halo(u):
+    """Copy the last atom of every row into its first halo cell and the first into the last, for u[3, Nx, Ny, Nz + 2]."""
+    nz = u.shape[3] - 2
+    for i in prange(u.shape[1]):
+        for j in range(u.shape[2]):
+            for c in range(3):
+                u[c, i, j, 0] = u[c, i, j, nz]
+                u[c, i, j, nz + 1] = u[c, i, j, 1]

@@ -1,0 +1,58 @@
+"""Steps of the ion in an effective medium: the rungs ``time-local``, ``static``, ``rigid`` (`medium`) and ``implicit`` (`implicit`).
+
+The force depends on the velocity, so velocity Verlet takes the velocity at the end of a step from v_{n+1} ≈ v_n + dt a_n there:
+one evaluation a step, second order, and exactly velocity Verlet where L = 0.
+"""
+
+from mdlite.kernels.implicit import implicit_force
+from mdlite.kernels.jit import scalar
+from mdlite.kernels.medium import effective_force
+
+
+@scalar
+def force(coupling, medium, ion, atoms, work, implicit):
+    """Evaluate one rung's force: [16] if ``implicit``, else [18-20]. Returns U in meV; arguments as in the two kernels."""
+    if implicit:
+        return implicit_force(coupling, medium, ion, atoms, work)
+    return effective_force(coupling, medium, ion, atoms, work)
+
+
+@scalar
+def record(frames, row, ion, atoms):
+    """Write the ion and, if asked for, r_eff into a row of frames."""
+    frames.interaction[row] = ion.energy[0]
+    for c in range(3):
+        frames.position[row, c] = ion.position[c]
+        frames.velocity[row, c] = ion.velocity[c]
+        frames.force[row, c] = ion.force[c]
+        frames.effective_position[row, c] = ion.effective[c]
+    for n in range(frames.atom_position.shape[1]):
+        for c in range(3):
+            frames.atom_position[row, n, c] = atoms[n, c]
+
+
+@scalar
+def advance(coupling, medium, implicit, ion, atoms, work, dt, steps, frames):
+    """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
+
+    ion.force is that of the present step, as `force` left it. A step whose number is a multiple of the sampling is recorded
+    before it is taken; returns the number of rows written to frames.
+    Contract: ion and atoms (n, 3) are updated in place, and ion.force and atoms carry over from call to call; work is scratch.
+    """
+    first, count, sampling = steps
+    half = 0.5 * dt
+    old = ion.velocity.copy()
+    rows = 0
+    for step in range(first, first + count):
+        if step % sampling == 0:
+            record(frames, rows, ion, atoms)
+            rows += 1
+        for c in range(3):
+            kick = half * ion.force[c] * ion.inverse_mass[c]
+            old[c] = ion.velocity[c] + kick
+            ion.position[c] += dt * old[c]
+            ion.velocity[c] = old[c] + kick  # the prediction that the force is evaluated with
+        ion.energy[0] = force(coupling, medium, ion, atoms, work, implicit)
+        for c in range(3):
+            ion.velocity[c] = old[c] + half * ion.force[c] * ion.inverse_mass[c]
+    return rows

@@ -1,0 +1,91 @@
+"""Argument bundles: what a kernel takes together, so that no kernel has fifteen loose arguments."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Springs(NamedTuple):
+    """Constants of the harmonic lattice."""
+
+    k1: float  # nearest-neighbour spring constant, meV/Å²
+    k2: float  # next-nearest-neighbour spring constant, meV/Å²
+    mass: float  # mass of a framework atom, meV ps²/Å²
+
+
+class LatticeState(NamedTuple):
+    """Displacements and velocities of the framework in leap-frog form, and the buffer for the next displacements.
+
+    Each is float64 of shape (3, Nx, Ny, Nz + 2); ``[c, i, j, k + 1]`` is component c of the atom at site (i, j, k). The first and
+    last cell along the contiguous axis are a periodic halo of the displacements, unused in the velocities.
+    """
+
+    u: np.ndarray  # Å, at step n, halo valid
+    v: np.ndarray  # Å/ps, at step n - 1/2
+    u_next: np.ndarray  # Å, overwritten
+
+
+class Coupling(NamedTuple):
+    """The interaction of the ion with the framework: potential, switching, and which atoms take part."""
+
+    form: int  # row of potentials.FORMS
+    params: np.ndarray  # float64 (n_params,), the potential's own parameters
+    switch_start: float  # Å, where the switching to zero begins (infinity: no switching)
+    cutoff: float  # Å, where the potential has become zero (infinity: never)
+    offsets: np.ndarray  # int64 (n, 3), lattice indices of the candidate atoms
+    moving: bool  # the offsets count from the ion's cell (True) or from the origin (False)
+    spacing: float  # Å
+
+
+class IonState(NamedTuple):
+    """The mobile ion in leap-frog form, with the forces between it and the n candidate atoms of a Coupling."""
+
+    position: np.ndarray  # (3,), at step n, Å
+    velocity: np.ndarray  # (3,), at step n - 1/2, Å/ps
+    inverse_mass: np.ndarray  # (3,), 0 on a frozen axis
+    force: np.ndarray  # (3,), on the ion, meV/Å
+    atom_force: np.ndarray  # (n, 3), on the atoms, meV/Å
+
+
+class MediumIon(NamedTuple):
+    """The ion of the time-local rungs: everything at the same step."""
+
+    position: np.ndarray  # (3,), R, Å
+    velocity: np.ndarray  # (3,), Ṙ, Å/ps
+    inverse_mass: np.ndarray  # (3,), 0 on a frozen axis
+    force: np.ndarray  # (3,), -∇_R U(r_eff, R_eff), meV/Å
+    effective: np.ndarray  # (3,), R_eff, Å
+    energy: np.ndarray  # (1,), U(r_eff, R_eff), meV
+
+
+class Medium(NamedTuple):
+    """The effective medium of the time-local equations for the n candidate atoms of a Coupling."""
+
+    recoil: np.ndarray  # float64 (n_unique, 3, 3), W_d(0), Å²/meV
+    pair: np.ndarray  # int64 (n, n), the row of ``recoil`` for the pair (j, k): d = offset j - offset k
+    loss: np.ndarray  # float64 (3, 3), L, Å² ps/meV
+
+
+class MediumWork(NamedTuple):
+    """Scratch space of the time-local kernels for n candidate atoms; nothing in it carries over from step to step."""
+
+    sites: np.ndarray  # (n, 3), Å
+    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
+    displacement: np.ndarray  # (n, 3), Å
+    reply: np.ndarray  # (n, 3), Å (implicit only, as all below)
+    hessian: np.ndarray  # (n, 3, 3), meV/Å²
+    active: np.ndarray  # int64 (n,), indices of the atoms in range
+    matrix: np.ndarray  # (3n, 3n)
+    rhs: np.ndarray  # (3n, 2)
+
+
+class Frames(NamedTuple):
+    """Where a kernel records the ion: one row per sampled step."""
+
+    position: np.ndarray  # (F, 3), R, Å
+    velocity: np.ndarray  # (F, 3), dR/dt, Å/ps
+    force: np.ndarray  # (F, 3), force on the ion, meV/Å
+    interaction: np.ndarray  # (F,), U, meV
+    effective_position: np.ndarray  # (F, 3), R_eff [20] (R itself in the reference), Å
+    atom_position: np.ndarray  # (F, n, 3) or (F, 0, 3): candidate atoms (r_eff [19] of the time-local rungs), Å
+    atom_velocity: np.ndarray  # (F, n, 3) or (F, 0, 3): their velocities (reference only), Å/ps

@@ -1,0 +1,124 @@
+"""Velocity Verlet for the explicit lattice and the ion, m ü = -V u - ∇_r U and M R̈ = -∇_R U.
+
+Kept in leap-frog form: positions at step n, velocities at step n - 1/2. A sample is synchronised on the side
+(v_n = v_{n-1/2} + dt/2 a_n) and never changes the state, so a run has the same bits whether it is sampled or not, whole or in
+pieces. The ion's pull on the atoms is added to their velocities before the lattice pass, which then needs no special cases.
+"""
+
+from mdlite.kernels.coupling import atom_positions, cell_of, coupled_forces, wrapped
+from mdlite.kernels.jit import scalar
+from mdlite.kernels.springs import kick_drift, lattice_sums, neighbours, spring_force
+from mdlite.kernels.types import LatticeState
+
+
+@scalar
+def pull_atoms(coupling, lattice, ion, factor):
+    """v += factor × ion.atom_force for the candidates (factor = dt/m in ps per mass)."""
+    cell = cell_of(coupling, ion.position)
+    for n in range(coupling.offsets.shape[0]):
+        i, j, k = wrapped(cell, coupling.offsets[n], lattice.u)
+        for c in range(3):
+            lattice.v[c, i, j, k] += factor * ion.atom_force[n, c]
+
+
+@scalar
+def half_step_back(lattice, springs, coupling, ion, dt):
+    """Turn synchronous velocities into leap-frog ones, v_{n-1/2} = v_n - dt/2 a_n, for the framework and the ion.
+
+    Contract: lattice.v and ion.velocity are updated in place, lattice.u_next and the forces of ion are overwritten; lattice.u has a
+    valid halo. With -dt for dt it is the way back, from leap-frog to synchronous velocities.
+    """
+    coupled_forces(coupling, lattice.u, ion)
+    pull_atoms(coupling, lattice, ion, -0.5 * dt / springs.mass)
+    kick_drift(lattice.u, lattice.v, lattice.u_next, springs, -0.5 * dt, 0.0)
+    for c in range(3):
+        ion.velocity[c] -= 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
+
+
+@scalar
+def atom_velocity(lattice, springs, coupling, ion, n, pulled, half_kick):
+    """Synchronous velocity (Å/ps) of candidate n, v + half_kick (F_spring + pulled F_ion)/m; pulled is 1 or 0."""
+    u, v = lattice.u, lattice.v
+    i, j, k = wrapped(cell_of(coupling, ion.position), coupling.offsets[n], u)
+    im, ip = neighbours(i, u.shape[1])
+    jm, jp = neighbours(j, u.shape[2])
+    fx, fy, fz = spring_force(u, i, im, ip, j, jm, jp, k, springs.k1, 0.5 * springs.k2)
+    factor = half_kick / springs.mass
+    return (
+        v[0, i, j, k] + factor * (fx + pulled * ion.atom_force[n, 0]),
+        v[1, i, j, k] + factor * (fy + pulled * ion.atom_force[n, 1]),
+        v[2, i, j, k] + factor * (fz + pulled * ion.atom_force[n, 2]),
+    )
+
+
+@scalar
+def record(frames, row, energy, lattice, springs, coupling, ion, dt):
+    """Write the synchronised ion, its energy U and forces (fresh ones), and its candidate atoms if asked for, into a row of frames.
+
+    Contract: only frames is written.
+    """
+    frames.interaction[row] = energy
+    for c in range(3):
+        frames.position[row, c] = ion.position[c]
+        frames.effective_position[row, c] = ion.position[c]
+        frames.velocity[row, c] = ion.velocity[c] + 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
+        frames.force[row, c] = ion.force[c]
+    if frames.atom_position.shape[1] > 0:
+        atom_positions(coupling, lattice.u, ion.position, frames.atom_position[row])
+        for n in range(coupling.offsets.shape[0]):
+            v = atom_velocity(lattice, springs, coupling, ion, n, 1.0, 0.5 * dt)
+            frames.atom_velocity[row, n, 0], frames.atom_velocity[row, n, 1], frames.atom_velocity[row, n, 2] = v
+
+
+@scalar
+def advance(lattice, springs, coupling, ion, dt, first, count, sampling, frames):
+    """Take ``count`` steps of dt (ps) from step number ``first``, and sample.
+
+    A step whose number is a multiple of ``sampling`` is recorded before it is taken; returns the number of rows written to frames.
+    Contract: lattice and ion are updated in place; lattice.u and lattice.u_next take turns, so that after an odd number of
+    steps the displacements stand in lattice.u_next, and the caller swaps the two.
+    """
+    here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
+    rows = 0
+    for step in range(first, first + count):
+        energy = coupled_forces(coupling, here.u, ion)
+        if step % sampling == 0:
+            record(frames, rows, energy, here, springs, coupling, ion, dt)
+            rows += 1
+        pull_atoms(coupling, here, ion, dt / springs.mass)
+        kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
+        for c in range(3):
+            ion.velocity[c] += dt * ion.force[c] * ion.inverse_mass[c]
+            ion.position[c] += dt * ion.velocity[c]
+        here, there = there, here
+    return rows
+
+
+@scalar
+def sample(lattice, springs, coupling, ion, dt, frames):
+    """Record the present step into row 0 of frames. Contract: the state is not changed, but for the forces of ion."""
+    energy = coupled_forces(coupling, lattice.u, ion)
+    record(frames, 0, energy, lattice, springs, coupling, ion, dt)
+
+
+@scalar
+def energies(lattice, springs, coupling, ion, dt, partial, out):
+    """Energies and momentum of the present step from the leap-frog state, synchronised on the side.
+
+    out (6,): elastic, framework kinetic, interaction energy (meV); framework momentum x, y, z (meV ps/Å).
+    partial: float64 (Nx, 5) scratch. Contract: only partial, out and the forces of ion are written.
+    """
+    out[2] = coupled_forces(coupling, lattice.u, ion)
+    lattice_sums(lattice.u, lattice.v, springs, 0.5 * dt, partial)
+    for c in range(5):
+        total = 0.0
+        for i in range(partial.shape[0]):
+            total += partial[i, c]
+        out[c if c < 2 else c + 1] = total
+    # the lattice pass knows nothing of the ion's pull: correct the atoms that feel it
+    for n in range(coupling.offsets.shape[0]):
+        free = atom_velocity(lattice, springs, coupling, ion, n, 0.0, 0.5 * dt)
+        true = atom_velocity(lattice, springs, coupling, ion, n, 1.0, 0.5 * dt)
+        for c in range(3):
+            out[1] += 0.5 * springs.mass * (true[c] - free[c]) * (true[c] + free[c])
+            out[3 + c] += springs.mass * (true[c] - free[c])

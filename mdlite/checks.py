@@ -1,0 +1,86 @@
+"""What pydantic can not see: rules between fields, each told as ``field = value: what would be right``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mdlite.config import Config
+
+HIGHEST_ENERGY = 1e9
+"""meV; an ion that starts with more (a million eV) sits on top of an atom."""
+
+NEEDS_RESPONSE = ("time-local", "implicit", "static")
+
+
+def faults(config: Config) -> list[str]:
+    """Every rule between fields that the configuration breaks, one line each; empty if it is sound."""
+    found = [*_stepping(config), *_ion(config), *_atoms(config)]
+    if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
+        found.append(
+            f'lattice.k2 = 0: method = "{config.method}" needs W(0) and L, which diverge without next-nearest neighbour springs '
+            "(the axes are independent chains); give k2 > 0"
+        )
+    return found or _start(config)
+
+
+def _stepping(config: Config):
+    run = config.run
+    omega = config.to_model().lattice.omega_max
+    if config.method == "reference" and run.dt >= 2.0 / omega:
+        yield f"run.dt = {run.dt:g}: must be below 2/Omega_max = {2.0 / omega:.6g} ps, the stability limit of velocity Verlet here"
+    steps = run.duration / run.dt
+    if steps > 1e15:
+        yield f"run.duration = {run.duration:g}: is {steps:.3g} steps of run.dt = {run.dt:g}; give a shorter duration or a longer step"
+    elif round(steps) < 1 or abs(steps - round(steps)) > 1e-6 * max(1.0, 1e-6 * steps):
+        nearest = run.dt * max(1, round(steps))
+        yield f"run.duration = {run.duration:g}: must be a whole number of steps of run.dt = {run.dt:g}; the nearest is {nearest:.12g}"
+
+
+def _ion(config: Config):
+    for axis, mass, speed in zip("xyz", config.ion.mass, config.ion.velocity):
+        if math.isinf(mass) and speed != 0.0:
+            yield f"ion.velocity {axis} = {speed:g}: must be 0, because the infinite ion.mass freezes this axis"
+
+
+def _atoms(config: Config):
+    atoms, size = config.interaction.atoms, config.lattice.size
+    if atoms.kind == "sites":
+        for site in atoms.sites:
+            if any(not 0 <= n < limit for n, limit in zip(site, size)):
+                yield f"interaction.atoms.sites = {list(site)}: lies outside the lattice; each index must be 0 to size - 1, size = {list(size)}"
+        if len(set(atoms.sites)) < len(atoms.sites):
+            twice = next(site for site in atoms.sites if atoms.sites.count(site) > 1)
+            yield f"interaction.atoms.sites = {list(twice)}: is listed more than once; list every atom once"
+    elif atoms.kind == "shell" and 2 * atoms.extent > min(size):
+        yield (
+            f"interaction.atoms.extent = {atoms.extent}: the shell is {2 * atoms.extent} atoms wide and must fit into the lattice, "
+            f"whose smallest size is {min(size)}; give {min(size) // 2} or less"
+        )
+    elif atoms.kind == "cutoff":
+        half = 0.5 * min(size) * config.lattice.spacing
+        if atoms.radius > half:
+            yield f"interaction.atoms.radius = {atoms.radius:g}: must be at most half the smallest box edge, {half:g} Angstrom"
+        if atoms.switch_width > atoms.radius:
+            yield f"interaction.atoms.switch_width = {atoms.switch_width:g}: must be at most the radius, {atoms.radius:g} Angstrom"
+
+
+def _start(config: Config) -> list[str]:
+    """The ion must not start on top of an atom."""
+    model = config.to_model()
+    position = np.array(model.ion.position)
+    sites = model.candidate_sites(position)
+    distance = np.linalg.norm(sites * model.lattice.spacing - position, axis=1)
+    if not len(distance):
+        return []
+    nearest = int(np.argmin(distance))
+    energy = float(model.interaction.potential.evaluate(distance[nearest : nearest + 1])[0, 0])
+    if math.isfinite(energy) and abs(energy) <= HIGHEST_ENERGY:
+        return []
+    return [
+        f"ion.position = {list(config.ion.position)}: is on top of the atom at site {sites[nearest].tolist()} "
+        f"({distance[nearest]:.3g} Angstrom away, potential {energy:.3g} meV); start farther away"
+    ]

@@ -1,0 +1,310 @@
+"""Configuration: TOML → pydantic → frozen model. Every error names the field, its value and what would be right.
+
+Energies are in meV, lengths in Å, times in ps, masses in meV ps²/Å² (1 is 9.64853 Da); each field says its unit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+
+from mdlite import checks, model
+from mdlite.errors import InputError
+from mdlite.kernels.potentials import FORMS
+
+Method = Literal["reference", "time-local", "implicit", "static", "rigid"]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+MassNumber = Annotated[float, Field(strict=True, gt=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+def _triple(value: Any) -> Any:
+    """One number stands for three equal ones."""
+    return [value] * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Section(BaseModel):
+    """A table of the configuration: unknown keys are errors, values can not be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Size = Annotated[int, Field(strict=True, ge=3)]
+
+
+class LatticeSection(Section):
+    """The framework: a simple cubic lattice of springs, periodic."""
+
+    size: Annotated[tuple[Size, Size, Size], BeforeValidator(_triple)] = Field(
+        (100, 100, 100), description="atoms along x, y, z, or one number for all; 3 at least, so that each has 18 distinct neighbours"
+    )
+    spacing: Positive = Field(3.0, description="lattice constant, Angstrom")
+    mass: Positive = Field(3.5, description="mass of an atom, meV ps^2/Angstrom^2")
+    k1: Positive = Field(520.0, description="nearest-neighbour spring constant, meV/Angstrom^2")
+    k2: Annotated[Number, Field(ge=0)] = Field(170.0, description="next-nearest-neighbour spring constant, meV/Angstrom^2")
+
+
+class IonSection(Section):
+    """The mobile ion at t = 0."""
+
+    mass: Annotated[tuple[MassNumber, MassNumber, MassNumber], BeforeValidator(_triple)] = Field(
+        (0.7, 0.7, 0.7), description="mass, one number or one per axis, meV ps^2/Angstrom^2; inf freezes an axis"
+    )
+    position: tuple[Number, Number, Number] = Field(description="position, Angstrom")
+    velocity: tuple[Number, Number, Number] = Field((0.0, 0.0, 0.0), description="velocity, Angstrom/ps")
+
+
+def _potential_section(name: str, parameters: tuple, formula: str) -> type[Section]:
+    """The table of one potential, from its row in `kernels.potentials.FORMS`."""
+    fields: dict[str, Any] = {"kind": (Literal[name], ...)}
+    for parameter, unit, positive in parameters:
+        fields[parameter] = (Positive if positive else Number, Field(description=unit))
+    section = create_model(f"{name.title().replace('-', '')}Potential", __base__=Section, **fields)
+    section.__doc__ = f"phi = {formula}"
+    return section
+
+
+POTENTIALS = {name: _potential_section(name, parameters, formula) for name, parameters, _, formula in FORMS}
+SiteIndex = Annotated[int, Field(strict=True)]
+
+
+class SitesSection(Section):
+    """A fixed list of interacting atoms."""
+
+    kind: Literal["sites"]
+    sites: list[tuple[SiteIndex, SiteIndex, SiteIndex]] = Field(description="lattice indices of the atoms", min_length=1)
+
+
+class ShellSection(Section):
+    """The (2 extent)^3 corner atoms around the ion's cell (the paper's choice; the force jumps between cells)."""
+
+    kind: Literal["shell"]
+    extent: Count = Field(1, description="cells on each side")
+
+
+class CutoffSection(Section):
+    """All atoms within a sphere around the ion, the potential switched smoothly (C^2) to zero."""
+
+    kind: Literal["cutoff"]
+    radius: Positive = Field(description="where the potential is zero, Angstrom")
+    switch_width: Positive = Field(1.0, description="over which it is switched off, Angstrom")
+
+
+InteractionSection = create_model(
+    "InteractionSection",
+    __base__=Section,
+    __doc__="The pair potential, and the atoms that take part.",
+    potential=(Annotated[Union[tuple(POTENTIALS.values())], Field(discriminator="kind")], ...),  # noqa: UP007
+    atoms=(Annotated[SitesSection | ShellSection | CutoffSection, Field(discriminator="kind")], ...),
+)
+
+
+class RunSection(Section):
+    """Time stepping and output."""
+
+    dt: Positive = Field(0.005, description="time step, ps")
+    duration: Positive = Field(description="length of the run, ps; a whole number of steps")
+    sample_every: Count = Field(1, description="steps between frames")
+    energy_every: Count | None = Field(None, description="steps between energy budgets ; default: about 200 budgets a run")
+    energy_tolerance: Positive = Field(0.02, description="relative energy drift at which a reference run stops")
+    record_atoms: Annotated[bool, Field(strict=True)] = Field(False, description="record the candidate atoms in every frame")
+
+
+class ValidateSection(Section):
+    """What `mdlite validate` does with this configuration."""
+
+    protocol: Literal["rungs", "reflection", "barriers"] = Field("rungs", description="which comparison is made")
+    rungs: list[Literal["implicit", "time-local", "static", "rigid"]] = Field(
+        ["implicit", "time-local", "static", "rigid"], description="compared with the reference"
+    )
+    ranges: list[Positive] = Field([0.2, 0.5], description="reflection: ranges of the potential, Angstrom", min_length=1)
+    speeds: list[Positive] = Field([2.0, 10.0, 20.0, 30.0], description="reflection: speeds, Angstrom/ps", min_length=1)
+
+
+class Config(Section):
+    """One run, or one validation."""
+
+    title: str = Field("", description="a line for reports")
+    method: Method = Field("reference", description="how the framework is treated")
+    response: Literal["infinite", "finite"] = Field("infinite", description="whose W(0) the time-local rungs take")
+    lattice: LatticeSection = Field(default_factory=LatticeSection)
+    ion: IonSection
+    interaction: InteractionSection
+    run: RunSection
+    validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
+
+    def to_model(self) -> model.Model:
+        """The frozen physical model of this configuration."""
+        potential, atoms = self.interaction.potential, self.interaction.atoms
+        names = [name for name, _, _ in next(row[1] for row in FORMS if row[0] == potential.kind)]
+        if atoms.kind == "sites":
+            chosen = model.Sites(tuple(atoms.sites))
+        elif atoms.kind == "shell":
+            chosen = model.Shell(atoms.extent)
+        else:
+            chosen = model.Cutoff(atoms.radius, atoms.switch_width)
+        return model.Model(
+            lattice=model.Lattice(**self.lattice.model_dump()),
+            ion=model.Ion(**self.ion.model_dump()),
+            interaction=model.Interaction(
+                model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
+            ),
+        )
+
+    @property
+    def n_steps(self) -> int:
+        """Number of time steps of the run."""
+        return round(self.run.duration / self.run.dt)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, defaults included, as nested plain values; keys without a value are left out."""
+        return self.model_dump(by_alias=True, exclude_none=True, mode="python")
+
+    def to_toml(self) -> str:
+        """All settings, defaults included, as TOML that `load` reads back."""
+        return tomli_w.dumps(_plain(self.to_dict()))
+
+    def replace(self, **overrides: Any) -> Config:
+        """A validated copy with some keys changed, by dotted name: ``replace(**{"run.dt": 0.001})``. Raises InputError."""
+        data = self.to_dict()
+        for key, value in overrides.items():
+            set_key(data, key, value)
+        return parse(data)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for TOML."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def case_names() -> list[str]:
+    """Names of the built-in cases."""
+    files = resources.files("mdlite.cases").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def read_text(source: str | Path) -> str:
+    """TOML text of a configuration file, or of the built-in case of that name. Raises InputError if there is neither."""
+    path = Path(source)
+    if not path.exists() and str(source) in case_names():
+        return resources.files("mdlite.cases").joinpath(f"{source}.toml").read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        names = ", ".join(case_names())
+        raise InputError(f"config = {str(source)!r}: no such file, and no built-in case of that name ({names})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"config = {str(source)!r}: can not be read as text: {error}") from None
+
+
+def load(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+    """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message."""
+    try:
+        data = tomllib.loads(read_text(source))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"config = {str(source)!r}: is not valid TOML: {error}") from None
+    for override in overrides:
+        key, value = parse_override(override)
+        set_key(data, key, value)
+    return parse(data)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value``; the value is TOML, and a bare word stands for a string. Raises InputError."""
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+        raise InputError(f"--set {text!r}: must be key=value with a dotted key, such as run.dt=0.001")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if re.fullmatch(r"[A-Za-z][\w-]*", value):
+            return key, value
+        raise InputError(f"--set {text!r}: {value!r} is not a TOML value (a number, [a, list], or a \"string\")") from None
+
+
+def set_key(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in nested dicts, making tables on the way. Raises InputError where the way is blocked by a value."""
+    *tables, last = key.split(".")
+    for name in tables:
+        data = data.setdefault(name, {})
+        if not isinstance(data, dict):
+            raise InputError(f"{key}: {name} is a value, not a table with keys of its own")
+    data[last] = value
+
+
+def parse(data: dict[str, Any]) -> Config:
+    """Validate nested plain values. Raises InputError with one line for every fault."""
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise InputError("\n".join(dict.fromkeys(_explain(e) for e in error.errors()))) from None
+    faults = checks.faults(config)
+    if faults:
+        raise InputError("\n".join(faults))
+    return config
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """One pydantic error as ``field = value: what would be right``."""
+    loc = list(error["loc"])
+    if loc[:1] == ["interaction"] and len(loc) > 2:
+        del loc[2]  # the kind that pydantic puts into the path
+    if loc[-1:] and isinstance(loc[-1], int) and loc[0] in ("lattice", "ion"):
+        del loc[-1]  # one message for a vector, not one per component
+    name = ".".join(str(part) for part in loc) or "configuration"
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return f"{name} = {_short(error['input'])}: unknown key{_suggest(loc)}"
+    if kind == "missing":
+        return f"{name}: is missing and must be given{_hint(loc)}"
+    message = error["msg"].replace("Input should be", "must be")
+    message = message[0].lower() + message[1:]
+    return f"{name} = {_short(error['input'])}: {message}{_hint(loc)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _section(loc: list) -> type[BaseModel] | None:
+    """The section that a path of keys leads into, or None."""
+    section: Any = Config
+    for part in loc:
+        field = next((f for n, f in section.model_fields.items() if part in (n, f.alias)), None)
+        section = field.annotation if field is not None else None
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return None
+    return section
+
+
+def _suggest(loc: list) -> str:
+    """What the user may have meant by an unknown key."""
+    section = _section(loc[:-1])
+    if section is None:
+        return ""
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known keys are {', '.join(known)}"
+
+
+def _hint(loc: list) -> str:
+    """The description of a field, so that a wrong value is answered with what it should be."""
+    while loc and isinstance(loc[-1], int):
+        loc = loc[:-1]
+    section = _section(loc[:-1]) if loc else None
+    if section is None:
+        return ""
+    field = next((f for n, f in section.model_fields.items() if loc[-1] in (n, f.alias)), None)
+    return f" ({field.description})" if field is not None and field.description else ""

@@ -1,0 +1,9 @@
+"""The two things that can go wrong: the input, and the run."""
+
+
+class InputError(ValueError):
+    """What the user gave can not be used; the message names the field, its value and what would be right. Exit code 2."""
+
+
+class RunError(RuntimeError):
+    """A run had to stop (state no longer finite, energy drift); what it had recorded is kept. Exit code 1."""

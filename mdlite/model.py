@@ -1,0 +1,206 @@
+"""The physical model: frozen dataclasses, validated before they are built (see `mdlite.config`)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mdlite.errors import InputError
+
+Vector = tuple[float, float, float]
+Index = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Simple cubic lattice of atoms joined by springs, periodic.
+
+    size: atoms along each axis. spacing: lattice constant a in Å. mass: of an atom, meV ps²/Å². k1, k2: nearest and next-nearest
+    neighbour spring constants, meV/Å².
+    """
+
+    size: Index = (100, 100, 100)
+    spacing: float = 3.0
+    mass: float = 3.5
+    k1: float = 520.0
+    k2: float = 170.0
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return math.prod(self.size)
+
+    @property
+    def box(self) -> np.ndarray:
+        """Edge lengths of the periodic box, (3,), Å."""
+        return self.spacing * np.array(self.size, float)
+
+    @property
+    def omega_max(self) -> float:
+        """Highest angular frequency, rad/ps: Ω_max² = 4 k1/m + 8 k2/m, at X, longitudinal."""
+        return math.sqrt((4.0 * self.k1 + 8.0 * self.k2) / self.mass)
+
+    @property
+    def sound_speed(self) -> float:
+        """Longitudinal sound along [100], the fastest in the crystal: a √((k1 + 2 k2)/m), Å/ps."""
+        return self.spacing * math.sqrt((self.k1 + 2.0 * self.k2) / self.mass)
+
+    def require_rigidity(self, what: str) -> None:
+        """Raise InputError if k2 = 0: the axes are then independent chains, and W(0) and L diverge."""
+        if self.k2 == 0.0:
+            raise InputError(
+                f"lattice.k2 = 0: {what} needs W(0) and L, which diverge without next-nearest neighbour springs "
+                "(the axes are independent chains); give k2 > 0"
+            )
+
+
+@dataclass(frozen=True)
+class Ion:
+    """The mobile ion. mass: per axis, meV ps²/Å², infinity freezes the axis. position in Å, velocity in Å/ps."""
+
+    mass: Vector = (0.7, 0.7, 0.7)
+    position: Vector = (0.0, 0.0, 0.0)
+    velocity: Vector = (0.0, 0.0, 0.0)
+
+    @property
+    def inverse_mass(self) -> np.ndarray:
+        """1/M per axis, (3,), 0 where the axis is frozen."""
+        return 1.0 / np.array(self.mass)
+
+    def kinetic_energy(self, velocity: np.ndarray) -> np.ndarray:
+        """½ Σ M v² (meV) over the axes that are not frozen, for velocities (..., 3) in Å/ps."""
+        mass = np.array(self.mass)
+        return 0.5 * np.sum(np.where(np.isfinite(mass), mass, 0.0) * np.asarray(velocity) ** 2, axis=-1)
+
+
+@dataclass(frozen=True)
+class Potential:
+    """Pair potential φ(ρ): its kind and its parameters in the order of `mdlite.kernels.potentials.FORMS`."""
+
+    kind: str
+    params: tuple[float, ...]
+
+    def evaluate(self, rho: np.ndarray) -> np.ndarray:
+        """φ, φ', φ'' (meV, meV/Å, meV/Å²) at the distances rho (Å), stacked along a new first axis."""
+        from mdlite.kernels import potentials
+
+        form, params = potential_row(self.kind), np.array(self.params)
+        values = [potentials.evaluate(form, params, r) for r in np.ravel(np.asarray(rho, float))]
+        return np.array(values).T.reshape((3, *np.shape(rho)))
+
+
+def potential_row(kind: str) -> int:
+    """The row of a potential in `mdlite.kernels.potentials.FORMS`."""
+    from mdlite.kernels.potentials import FORMS
+
+    return [row[0] for row in FORMS].index(kind)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """A fixed list of interacting atoms, by lattice indices; never another periodic image of them."""
+
+    sites: tuple[Index, ...]
+    moving = False
+    switch_start = cutoff = math.inf
+
+    def offsets(self, spacing: float) -> np.ndarray:
+        """Lattice indices of the atoms, int64 (n, 3)."""
+        return np.array(self.sites, np.int64).reshape(-1, 3)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The (2e)³ corner atoms around the ion's cell, e = extent. The force jumps when the ion changes cell (the paper's choice)."""
+
+    extent: int = 1
+    moving = True
+    switch_start = cutoff = math.inf
+
+    def offsets(self, spacing: float) -> np.ndarray:
+        """Indices of the atoms counted from the ion's cell, int64 (n, 3)."""
+        return _grid(1 - self.extent, self.extent)
+
+
+@dataclass(frozen=True)
+class Cutoff:
+    """Every atom closer than ``radius`` (Å), φ switched to zero (C²) over the last ``switch_width`` (Å). Conserves energy."""
+
+    radius: float
+    switch_width: float = 1.0
+    moving = True
+
+    @property
+    def cutoff(self) -> float:
+        """Where φ is zero, Å."""
+        return self.radius
+
+    @property
+    def switch_start(self) -> float:
+        """Where the switching begins, Å."""
+        return self.radius - self.switch_width
+
+    def offsets(self, spacing: float) -> np.ndarray:
+        """Sites that can come into range from anywhere in the ion's cell, for displacements up to a/2; int64 (n, 3)."""
+        reach = self.radius / spacing + 0.5
+        grid = _grid(-math.ceil(reach), math.ceil(reach) + 1)
+        outside = np.maximum(np.maximum(-grid, grid - 1), 0)  # distance from the cell [0, 1]³, per axis
+        return grid[np.sum(outside**2, axis=1) < reach**2]
+
+
+def _grid(low: int, high: int) -> np.ndarray:
+    """All integer triples between low and high inclusive, int64 (n, 3)."""
+    axis = np.arange(low, high + 1)
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """How the ion and the framework interact: U(r, R) = Σ_j φ(|r_j - R|) over the atoms that take part."""
+
+    potential: Potential
+    atoms: Sites | Shell | Cutoff
+
+
+@dataclass(frozen=True)
+class Model:
+    """Lattice, ion and interaction: all the physics of one run."""
+
+    lattice: Lattice
+    ion: Ion
+    interaction: Interaction
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """Lattice indices of the candidate atoms, from the ion's cell or the origin; int64 (n, 3)."""
+        return self.interaction.atoms.offsets(self.lattice.spacing)
+
+    def coupling(self):
+        """The interaction as `mdlite.kernels.types.Coupling`."""
+        from mdlite.kernels.types import Coupling
+
+        atoms, potential = self.interaction.atoms, self.interaction.potential
+        return Coupling(
+            form=potential_row(potential.kind),
+            params=np.array(potential.params, float),
+            switch_start=float(atoms.switch_start),
+            cutoff=float(atoms.cutoff),
+            offsets=self.offsets,
+            moving=bool(atoms.moving),
+            spacing=float(self.lattice.spacing),
+        )
+
+    def candidate_sites(self, position: np.ndarray) -> np.ndarray:
+        """Lattice indices (..., n, 3) of the candidate atoms for the ion at ``position`` (..., 3), Å; not wrapped."""
+        position = np.asarray(position, float)
+        cell = np.floor(position / self.lattice.spacing).astype(np.int64)
+        return self.offsets + (cell[..., None, :] if self.interaction.atoms.moving else 0)
+
+    @property
+    def echo_time(self) -> float:
+        """When the ion's own sound, back around the periodic box, first meets an interacting atom: (N - extent) a/c, ps."""
+        extent = np.ptp(self.offsets, axis=0) if len(self.offsets) else np.zeros(3)
+        return float(np.min(np.array(self.lattice.size) - extent)) * self.lattice.spacing / self.lattice.sound_speed

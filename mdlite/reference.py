@@ -1,0 +1,122 @@
+"""Reference engine: the explicit periodic lattice and the ion, velocity Verlet (`mdlite.kernels.verlet`), T = 0."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from mdlite import frames
+from mdlite.errors import InputError
+from mdlite.kernels import springs as spring_kernels
+from mdlite.kernels import verlet
+from mdlite.kernels.types import Frames, IonState, LatticeState, Springs
+from mdlite.model import Model
+
+BYTES_PER_ATOM = 72
+
+
+class ReferenceEngine:
+    """Lattice and ion, advanced together.
+
+    model: the physics. dt: time step, ps. sample_every: steps between frames. record_atoms: candidate atoms in every frame.
+    displacement, velocity: initial state of the framework, (3, Nx, Ny, Nz) in Å and Å/ps; at rest on its sites by default.
+    Raises InputError if the machine has not the memory.
+    """
+
+    method = "reference"
+
+    def __init__(self, model: Model, dt: float, sample_every: int = 1, record_atoms: bool = False, displacement=None, velocity=None):
+        self.model, self.dt, self.sample_every = model, dt, sample_every
+        self.step = 0
+        self.n_recorded = len(model.offsets) if record_atoms else 0
+        lattice = model.lattice
+        self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
+        self.coupling = model.coupling()
+        _require_memory(lattice)
+        shape = (3, lattice.size[0], lattice.size[1], lattice.size[2] + 2)
+        self.lattice = LatticeState(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+        if displacement is not None:
+            self.lattice.u[..., 1:-1] = displacement
+            spring_kernels.fill_halo(self.lattice.u)
+        if velocity is not None:
+            self.lattice.v[..., 1:-1] = velocity
+        self.ion = IonState(
+            position=np.array(model.ion.position),
+            velocity=np.array(model.ion.velocity),
+            inverse_mass=model.ion.inverse_mass,
+            force=np.zeros(3),
+            atom_force=np.zeros((len(model.offsets), 3)),
+        )
+        self._partial = np.empty((lattice.size[0], 5))
+        verlet.half_step_back(self.lattice, self.springs, self.coupling, self.ion, dt)
+
+    @property
+    def time(self) -> float:
+        """Present time, ps."""
+        return self.step * self.dt
+
+    def advance(self, n_steps: int) -> tuple[np.ndarray, Frames]:
+        """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
+        steps = frames.sampled_steps(self.step, n_steps, self.sample_every)
+        out = frames.allocate(len(steps), self.n_recorded)
+        verlet.advance(self.lattice, self.springs, self.coupling, self.ion, self.dt, self.step, n_steps, self.sample_every, out)
+        if n_steps % 2:
+            self.lattice = self.lattice._replace(u=self.lattice.u_next, u_next=self.lattice.u)
+        self.step += n_steps
+        return steps, out
+
+    def sample(self) -> tuple[np.ndarray, Frames]:
+        """The present step as one frame; the state is not changed."""
+        out = frames.allocate(1, self.n_recorded)
+        verlet.sample(self.lattice, self.springs, self.coupling, self.ion, self.dt, out)
+        return np.array([self.step]), out
+
+    def budget(self) -> dict[str, float | np.ndarray]:
+        """Energies (meV) and momenta (3,) (meV ps/Å; 0 for a frozen axis of the ion) of the present step."""
+        out = np.empty(6)
+        verlet.energies(self.lattice, self.springs, self.coupling, self.ion, self.dt, self._partial, out)
+        velocity = self.ion.velocity + 0.5 * self.dt * self.ion.force * self.ion.inverse_mass
+        mass = np.array(self.model.ion.mass)
+        return {
+            "elastic": out[0],
+            "framework_kinetic": out[1],
+            "interaction": out[2],
+            "ion_kinetic": float(self.model.ion.kinetic_energy(velocity)),
+            "framework_momentum": out[3:].copy(),
+            "ion_momentum": np.where(np.isfinite(mass), mass, 0.0) * velocity,
+        }
+
+    def state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Synchronous copies of the present state: u, v (3, Nx, Ny, Nz) of the framework, R, Ṙ (3,) of the ion (Å, Å/ps)."""
+        copy = LatticeState(self.lattice.u.copy(), self.lattice.v.copy(), np.empty_like(self.lattice.u))
+        ion = IonState(*(a.copy() for a in self.ion))
+        verlet.half_step_back(copy, self.springs, self.coupling, ion, -self.dt)
+        return copy.u[..., 1:-1], copy.v[..., 1:-1], ion.position, ion.velocity
+
+    def fault(self) -> str | None:
+        """What makes the present state unusable, or None. A cut-off sphere counts on displacements below half the spacing."""
+        if not np.isfinite(self.ion.position).all():
+            return "the ion's position is no longer finite"
+        if np.isfinite(self.coupling.cutoff):
+            largest = np.abs(self.lattice.u).max()
+            if not largest < 0.5 * self.model.lattice.spacing:
+                return (
+                    f"a framework atom is displaced by {largest:.3g} Å, more than half the lattice constant: the harmonic lattice "
+                    "has lost its meaning and the cut-off sphere could miss atoms"
+                )
+        return None
+
+
+def _require_memory(lattice) -> None:
+    """Raise InputError if the lattice does not fit into this machine's memory."""
+    needed = BYTES_PER_ATOM * lattice.n_atoms
+    try:
+        present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return
+    if needed > present:
+        raise InputError(
+            f"lattice.size = {list(lattice.size)}: needs {needed / 1e9:.3g} GB, this machine has {present / 1e9:.3g} GB; "
+            f"at most {int((present / BYTES_PER_ATOM) ** (1 / 3))} atoms a side fit"
+        )

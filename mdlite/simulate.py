@@ -1,0 +1,244 @@
+"""The run loop: one engine, one recorder, one compiled call at a time."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mdlite
+from mdlite import storage
+from mdlite.config import Config, parse
+from mdlite.errors import RunError
+from mdlite.kernels.jit import compiled
+from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
+from mdlite.reference import ReferenceEngine
+from mdlite.timelocal import TimeLocalEngine
+
+CHUNK_SECONDS = 0.1
+MAX_CHUNK_FRAMES = 4096
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running simulation tells: steps done of all, seconds of stepping, relative energy drift (None: not defined)."""
+
+    done: int
+    total: int
+    seconds: float
+    drift: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. Arrays have one row per frame; vectors of the ion are (frames, ions, 3). Units: Å, ps, meV.
+
+    config: its settings. facts: versions, threads, timing, status. data: all arrays by name (see ARCHITECTURE.md, Files).
+    """
+
+    config: Config
+    facts: dict[str, Any]
+    data: dict[str, np.ndarray] = field(repr=False)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        try:
+            return self.__dict__["data"][name]
+        except KeyError:
+            raise AttributeError(f"this run has no {name!r}; it has {', '.join(sorted(self.__dict__.get('data', {})))}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read a run from its file. Raises InputError if it is not one."""
+        toml, facts, data = storage.read(path)
+        return cls(parse(tomllib.loads(toml)), facts, data)
+
+    @property
+    def total_energy(self) -> np.ndarray:
+        """Total energy at the budgets' times, meV (reference runs)."""
+        return self.energy_elastic + self.energy_framework_kinetic + self.energy_interaction + self.energy_ion_kinetic
+
+
+def make_engine(config: Config):
+    """The engine that a configuration asks for. Raises InputError (memory, divergent response)."""
+    model, run = config.to_model(), config.run
+    if config.method == "reference":
+        return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
+    finite = config.response == "finite"
+    return TimeLocalEngine(model, config.method, run.dt, run.sample_every, run.record_atoms, finite)
+
+
+def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None) -> float:
+    """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
+
+    notice gets a line if it takes longer than a second, and another when something was compiled.
+    """
+    model = Model(
+        Lattice(size=(3, 3, 3)),
+        Ion(position=(1.5, 1.5, 1.5)),
+        Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1)),
+    )
+    begin, before = time.perf_counter(), compiled()
+    notice = notice or (lambda line: None)
+    timer = threading.Timer(1.0, notice, ["preparing the kernels: they are compiled once for this machine, then cached ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        if "reference" in methods:
+            _touch(ReferenceEngine(model, 1e-3))
+        if any(method != "reference" for method in methods):
+            _touch(TimeLocalEngine(model, "rigid", 1e-3))
+    finally:
+        timer.cancel()
+    seconds = time.perf_counter() - begin
+    fresh = compiled() - before
+    if fresh == 0:
+        return 0.0
+    notice(f"compiled {fresh} kernels in {seconds:.1f} s")
+    return seconds
+
+
+def _touch(engine) -> None:
+    """Call every kernel of an engine once."""
+    engine.advance(1)
+    engine.sample()
+    engine.budget()
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and threads: what a reader needs to repeat a run."""
+    import h5py
+    import numba
+    import scipy
+
+    return {
+        "version": mdlite.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "scipy": scipy.__version__,
+        "h5py": h5py.__version__,
+        "threads": numba.get_num_threads(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def run(
+    config: Config,
+    output: str | Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    force: bool = False,
+    notice: Callable[[str], None] | None = None,
+) -> Run:
+    """Integrate a configuration and return the run; with ``output`` it is also written to that H5MD file while it goes.
+
+    progress is called after every compiled chunk, notice with a line of text where the user should know why nothing moves.
+    Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``).
+    """
+    if output is not None:
+        storage.check_output(output, force)
+    started = time.perf_counter()
+    compile_seconds = prepare([config.method], notice)
+    engine = make_engine(config)
+    facts = environment() | {
+        "status": "running",
+        "compile_seconds": compile_seconds,
+        "setup_seconds": time.perf_counter() - started - compile_seconds,
+    }
+    memory = MemoryRecorder()
+    recorders = [memory]
+    if output is not None:
+        recorders.append(storage.FileRecorder(output, config, facts, force))
+    loop = _Loop(config, engine, recorders, progress)
+    try:
+        loop.go()
+        facts["status"] = "complete"
+    except RunError as error:
+        facts["status"] = f"stopped: {error}"
+        raise
+    except KeyboardInterrupt:
+        facts["status"] = f"interrupted at t = {engine.time:g} ps"
+        raise
+    finally:
+        facts |= {"steps": engine.step, "run_seconds": loop.seconds, "energy_drift": loop.drift_value}
+        for recorder in recorders:
+            recorder.close(facts)
+    data = memory.data()
+    data["time"] = data["step"] * config.run.dt
+    if "energy_step" in data:
+        data["energy_time"] = data["energy_step"] * config.run.dt
+    return Run(config, facts, data)
+
+
+class _Loop:
+    """Steps to the next budget or the next look at the clock, whichever is nearer; hands over what comes; guards the state."""
+
+    def __init__(self, config, engine, recorders, progress):
+        self.config, self.engine, self.recorders, self.progress = config, engine, recorders, progress
+        self.seconds = 0.0
+        self.drift = DriftMonitor(config.run.energy_tolerance)
+        self.drift_value: float | None = None
+        self.total = config.n_steps
+        self.every = budget_interval(config)
+        self.longest = MAX_CHUNK_FRAMES * config.run.sample_every
+
+    def go(self) -> None:
+        """Run to the end; raises RunError where the state becomes unusable."""
+        chunk = 1
+        self._budget()
+        while self.engine.step < self.total:
+            to_budget = self.every - self.engine.step % self.every
+            n = min(chunk, to_budget, self.total - self.engine.step, self.longest)
+            begin = time.perf_counter()
+            steps, raw = self.engine.advance(n)
+            self._hand_over(steps, raw)
+            spent = time.perf_counter() - begin
+            self.seconds += spent
+            chunk = max(1, min(4 * chunk, int(n * CHUNK_SECONDS / max(spent, 1e-9))))
+            if self.engine.step % self.every == 0 or self.engine.step == self.total:
+                self._budget()
+            self._guard()
+            self._tell()
+        self._hand_over(*self.engine.sample())
+
+    def _hand_over(self, steps, raw) -> None:
+        arrays = frame_arrays(raw, self.engine.model.ion, self.config.run.record_atoms)
+        for recorder in self.recorders:
+            recorder.frames(steps, arrays)
+
+    def _budget(self) -> None:
+        begin = time.perf_counter()
+        values = self.engine.budget()
+        if values is None:
+            return
+        for recorder in self.recorders:
+            recorder.budget(self.engine.step, values)
+        sound = self.drift.update(values)
+        self.drift_value = self.drift.relative
+        self.seconds += time.perf_counter() - begin
+        if not sound:
+            raise RunError(
+                f"the energy has drifted by {self.drift.relative:.2g} of itself at t = {self.engine.time:g} ps, beyond "
+                f"run.energy_tolerance = {self.drift.tolerance:g}; a shorter run.dt (now {self.config.run.dt:g} ps) is the usual cure"
+                + (", but a shell's force jumps between cells: use atoms of kind cutoff, or raise the tolerance" * self._is_shell())
+            )
+
+    def _is_shell(self) -> bool:
+        return self.config.interaction.atoms.kind == "shell"
+
+    def _guard(self) -> None:
+        fault = self.engine.fault()
+        if fault is not None:
+            raise RunError(f"stopped at t = {self.engine.time:g} ps: {fault}; try a shorter run.dt (now {self.config.run.dt:g} ps)")
+
+    def _tell(self) -> None:
+        if self.progress is not None:
+            self.progress(Progress(self.engine.step, self.total, self.seconds, self.drift_value))

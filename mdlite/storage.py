@@ -1,0 +1,165 @@
+"""Runs on disk, H5MD 1.1 (the only module that uses h5py).
+
+``particles/ion`` holds position and velocity, (frames, ions, 3), with the box; ``particles/trajectory`` is another name for it.
+``observables`` holds what has one value per frame. All else (energy budgets, effective positions, atoms, the configuration as
+TOML, versions) is under ``mdlite``. Units stand in ``unit`` attributes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mdlite.config import Config
+from mdlite.errors import InputError
+
+FRAME_PATHS = {
+    "position": ("particles/ion/position", "Angstrom"),
+    "velocity": ("particles/ion/velocity", "Angstrom ps-1"),
+    "force": ("observables/ion_force", "meV Angstrom-1"),
+    "interaction": ("observables/interaction_energy", "meV"),
+    "ion_kinetic": ("observables/ion_kinetic_energy", "meV"),
+    "effective_position": ("mdlite/effective_position", "Angstrom"),
+    "atom_position": ("mdlite/atom_position", "Angstrom"),
+    "atom_velocity": ("mdlite/atom_velocity", "Angstrom ps-1"),
+}
+"""Where each array of the frames goes, and its unit; steps and times are hard links to those of position."""
+
+BUDGET_UNITS = {"framework_momentum": "meV ps Angstrom-1", "ion_momentum": "meV ps Angstrom-1"}
+FLUSH_SECONDS = 2.0
+
+
+def check_output(path: str | Path, force: bool) -> Path:
+    """The path, if a file can be written there. Raises InputError if it exists (unless ``force``) or can not be written."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"output = {str(path)!r}: is a folder; give the name of a file")
+    if path.exists() and not force:
+        raise InputError(f"output = {str(path)!r}: exists; choose another name, or give --force to replace it")
+    if not path.parent.is_dir():
+        raise InputError(f"output = {str(path)!r}: the folder {str(path.parent)!r} does not exist; make it first")
+    try:
+        if path.exists():
+            path.open("r+b").close()
+        else:
+            path.open("xb").close()
+            path.unlink()
+    except OSError as error:
+        raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None
+    return path
+
+
+class FileRecorder:
+    """Writes a run to an H5MD file as it comes, flushed every two seconds (see `mdlite.observers.Recorder`)."""
+
+    def __init__(self, path: str | Path, config: Config, facts: dict[str, Any], force: bool = False):
+        path = check_output(path, force)
+        try:
+            self._file = h5py.File(path, "w")
+        except OSError as error:
+            raise InputError(f"output = {str(path)!r}: can not be written: {error}") from None
+        self._dt = config.run.dt
+        self._last_flush = time.monotonic()
+        f = self._file
+        h5md = f.create_group("h5md")
+        h5md.attrs["version"] = np.array([1, 1], np.int32)
+        h5md.create_group("author").attrs["name"] = "mdlite user"
+        creator = h5md.create_group("creator")
+        creator.attrs["name"], creator.attrs["version"] = "mdlite", facts["version"]
+        own = f.create_group("mdlite")
+        own.attrs["config"] = config.to_toml()
+        own.attrs["facts"] = json.dumps(facts)
+        position = self._element("particles/ion/position", (1, 3), np.float64, "Angstrom")
+        position.create_dataset("step", (0,), np.int64, maxshape=(None,), chunks=(1024,))
+        position.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(1024,)).attrs["unit"] = "ps"
+        self._box(np.array(config.lattice.size) * config.lattice.spacing)
+        f["particles/trajectory"] = f["particles/ion"]
+        f.flush()
+
+    def _element(self, name: str, shape: tuple, dtype, unit: str) -> h5py.Group:
+        """A time-dependent H5MD element with an empty ``value`` that grows along its first axis."""
+        group = self._file.create_group(name)
+        rows = int(np.clip(65536 // max(1, int(np.prod(shape)) * 8), 1, 1024))
+        value = group.create_dataset("value", (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape))
+        value.attrs["unit"] = unit
+        return group
+
+    def _box(self, edges: np.ndarray) -> None:
+        box = self._file["particles/ion"].create_group("box")
+        box.attrs["dimension"] = 3
+        box.attrs["boundary"] = ["periodic"] * 3
+        element = self._element("particles/ion/box/edges", (3,), np.float64, "Angstrom")
+        self._link_time(element)
+        self._edges = edges
+
+    def _link_time(self, element: h5py.Group) -> None:
+        for name in ("step", "time"):
+            element[name] = self._file["particles/ion/position"][name]
+
+    def frames(self, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
+        """Append frames; see `mdlite.observers.Recorder`."""
+        if not len(steps):
+            return
+        position = self._file["particles/ion/position"]
+        for name, values in arrays.items():
+            path, unit = FRAME_PATHS[name]
+            if path not in self._file:
+                self._link_time(self._element(path, values.shape[1:], values.dtype, unit))
+            _append(self._file[path]["value"], values)
+        _append(self._file["particles/ion/box/edges/value"], np.broadcast_to(self._edges, (len(steps), 3)))
+        _append(position["step"], steps)
+        _append(position["time"], steps * self._dt)
+        self._flush()
+
+    def budget(self, step: int, values: dict[str, Any]) -> None:
+        """Append one energy budget; see `mdlite.observers.Recorder`."""
+        group = self._file.require_group("mdlite/energy")
+        for name, value in {"step": np.int64(step), "time": step * self._dt, **values}.items():
+            value = np.asarray(value)
+            if name not in group:
+                data = group.create_dataset(name, (0, *value.shape), value.dtype, maxshape=(None, *value.shape), chunks=(256, *value.shape))
+                if name != "step":
+                    data.attrs["unit"] = "ps" if name == "time" else BUDGET_UNITS.get(name, "meV")
+            _append(group[name], value[None])
+        self._flush()
+
+    def _flush(self) -> None:
+        if time.monotonic() - self._last_flush > FLUSH_SECONDS:
+            self._file.flush()
+            self._last_flush = time.monotonic()
+
+    def close(self, facts: dict[str, Any]) -> None:
+        """Write the closing facts and close the file."""
+        self._file["mdlite"].attrs["facts"] = json.dumps(facts)
+        self._file.close()
+
+
+def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
+    n = dataset.shape[0]
+    dataset.resize(n + len(values), axis=0)
+    dataset[n:] = values
+
+
+def read(path: str | Path) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    """A run's configuration (TOML), facts and arrays, named as the recorders name them. Raises InputError if it is not ours."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"file = {str(path)!r}: no such file")
+    try:
+        with h5py.File(path, "r") as f:
+            own = f["mdlite"]
+            toml, facts = str(own.attrs["config"]), json.loads(own.attrs["facts"])
+            data = {"step": f["particles/ion/position/step"][:], "time": f["particles/ion/position/time"][:]}
+            for name, (place, _) in FRAME_PATHS.items():
+                if place in f:
+                    data[name] = f[place]["value"][:]
+            for name, values in (own["energy"] if "energy" in own else {}).items():
+                data[f"energy_{name}"] = values[:]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(f"file = {str(path)!r}: is not an mdlite run (an H5MD file written by `mdlite run`): {error}") from None
+    return toml, facts, data

@@ -1,0 +1,97 @@
+"""Engine of the time-local rungs (`mdlite.kernels.timelocal`): the ion alone in an effective medium, T = 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mdlite import frames, response
+from mdlite.kernels import timelocal
+from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
+from mdlite.model import Model
+
+RUNGS = ("time-local", "implicit", "static", "rigid")
+
+
+def medium(model: Model, method: str, finite: bool = False) -> Medium:
+    """W(0) between the candidate atoms, and L, as a rung of ``method`` sees them; finite: W of this N, not the infinite lattice's."""
+    n = len(model.offsets)
+    difference = (model.offsets[:, None, :] - model.offsets[None, :, :]).reshape(-1, 3)
+    unique, where = np.unique(difference, axis=0, return_inverse=True)
+    recoil, loss = np.zeros((len(unique), 3, 3)), np.zeros((3, 3))
+    if method != "rigid":
+        recoil = np.ascontiguousarray(response.recoil_kernel(model.lattice, unique, finite=finite)[:, 0])
+    if method in ("time-local", "implicit"):
+        loss = response.loss_matrix(model.lattice)
+    return Medium(recoil, where.reshape(n, n).astype(np.int64), loss)
+
+
+def _work(n: int, implicit: bool) -> MediumWork:
+    """Scratch space for n candidate atoms."""
+    k = n if implicit else 0
+    vectors = (np.zeros((n, 3)) for _ in range(3))
+    return MediumWork(*vectors, np.zeros((k, 3)), np.zeros((k, 3, 3)), np.zeros(k, np.int64), np.zeros((3 * k, 3 * k)), np.zeros((3 * k, 2)))
+
+
+class TimeLocalEngine:
+    """The ion in the effective medium, by one of the RUNGS.
+
+    model, dt (ps), sample_every (steps), record_atoms as for `mdlite.reference.ReferenceEngine`; the frames' atoms are r_eff.
+    finite: take W(0) from the periodic lattice of this size. loss: replaces the model's L, (3, 3) in Å² ps/meV.
+    Raises InputError if W(0) and L are needed and diverge (k2 = 0).
+    """
+
+    def __init__(
+        self, model: Model, method: str, dt: float, sample_every: int = 1, record_atoms: bool = False, finite: bool = False, loss=None
+    ):
+        self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
+        self.step = 0
+        n = len(model.offsets)
+        self.n_recorded = n if record_atoms else 0
+        self.coupling = model.coupling()
+        self.medium = medium(model, method, finite)
+        if loss is not None:
+            self.medium = self.medium._replace(loss=np.array(loss, float))
+        self.ion = MediumIon(
+            position=np.array(model.ion.position),
+            velocity=np.array(model.ion.velocity),
+            inverse_mass=model.ion.inverse_mass,
+            force=np.zeros(3),
+            effective=np.array(model.ion.position),
+            energy=np.zeros(1),
+        )
+        self._atoms, self._work = np.zeros((n, 3)), _work(n, method == "implicit")
+        implicit = method == "implicit"
+        self.ion.energy[0] = timelocal.force(self.coupling, self.medium, self.ion, self._atoms, self._work, implicit)
+
+    @property
+    def time(self) -> float:
+        """Present time, ps."""
+        return self.step * self.dt
+
+    def advance(self, n_steps: int) -> tuple[np.ndarray, Frames]:
+        """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
+        steps = frames.sampled_steps(self.step, n_steps, self.sample_every)
+        out = frames.allocate(len(steps), self.n_recorded)
+        plan = (self.step, n_steps, self.sample_every)
+        implicit = self.method == "implicit"
+        timelocal.advance(self.coupling, self.medium, implicit, self.ion, self._atoms, self._work, self.dt, plan, out)
+        self.step += n_steps
+        return steps, out
+
+    def sample(self) -> tuple[np.ndarray, Frames]:
+        """The present step as one frame; the state is not changed."""
+        out = frames.allocate(1, self.n_recorded)
+        timelocal.record(out, 0, self.ion, self._atoms)
+        return np.array([self.step]), out
+
+    def budget(self) -> None:
+        """None: the medium's energy is not part of the state, so there is no budget to close."""
+        return None
+
+    def fault(self) -> str | None:
+        """What makes the present state unusable, or None."""
+        if np.isfinite(self.ion.position).all() and np.isfinite(self.ion.energy[0]):
+            return None
+        if self.method == "implicit" and np.isfinite(self.ion.position).all():
+            return f"the implicit equation has no solution within reach at R = {self.ion.position.tolist()} Å"
+        return "the ion's state is no longer finite"
