@@ -26,8 +26,9 @@ _PUBLIC = {
     "RunError": "errors",
     "Run": "simulate",
     "run": "simulate",
+    "validate": "validation",
 }
-_MODULES = ("config", "phonons", "response", "analysis", "reference", "timelocal", "relax", "validate", "plots", "storage", "units")
+_MODULES = ("config", "phonons", "response", "analysis", "reference", "timelocal", "relax", "validation", "plots", "storage", "units")
 
 __all__ = ["__version__", "load_case", *_PUBLIC]
 
@@ -35,6 +36,8 @@ __all__ = ["__version__", "load_case", *_PUBLIC]
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(f"mdlite.{_PUBLIC[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"mdlite.{name}")
     raise AttributeError(f"module 'mdlite' has no attribute {name!r}")
 
 
@@ -50,4 +53,4 @@ def load_case(name: str, **overrides: Any) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

@@ -193,11 +193,16 @@ def case_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
+def case_text(name: str) -> str:
+    """The TOML text of a built-in case."""
+    return resources.files("mdlite.cases").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
 def read_text(source: str | Path) -> str:
     """TOML text of a configuration file, or of the built-in case of that name. Raises InputError if there is neither."""
     path = Path(source)
     if not path.exists() and str(source) in case_names():
-        return resources.files("mdlite.cases").joinpath(f"{source}.toml").read_text(encoding="utf-8")
+        return case_text(str(source))
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

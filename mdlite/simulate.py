@@ -153,11 +153,8 @@ def run(
         "compile_seconds": compile_seconds,
         "setup_seconds": time.perf_counter() - started - compile_seconds,
     }
-    memory = MemoryRecorder()
-    recorders = [memory]
-    if output is not None:
-        recorders.append(storage.FileRecorder(output, config, facts, force))
-    loop = _Loop(config, engine, recorders, progress)
+    recorder = MemoryRecorder() if output is None else storage.FileRecorder(output, config, facts, force)
+    loop = _Loop(config, engine, recorder, progress)
     try:
         loop.go()
         facts["status"] = "complete"
@@ -169,9 +166,10 @@ def run(
         raise
     finally:
         facts |= {"steps": engine.step, "run_seconds": loop.seconds, "energy_drift": loop.drift_value}
-        for recorder in recorders:
-            recorder.close(facts)
-    data = memory.data()
+        recorder.close(facts)
+    if output is not None:
+        return Run.load(output)
+    data = recorder.data()
     data["time"] = data["step"] * config.run.dt
     if "energy_step" in data:
         data["energy_time"] = data["energy_step"] * config.run.dt
@@ -181,8 +179,8 @@ def run(
 class _Loop:
     """Steps to the next budget or the next look at the clock, whichever is nearer; hands over what comes; guards the state."""
 
-    def __init__(self, config, engine, recorders, progress):
-        self.config, self.engine, self.recorders, self.progress = config, engine, recorders, progress
+    def __init__(self, config, engine, recorder, progress):
+        self.config, self.engine, self.recorder, self.progress = config, engine, recorder, progress
         self.seconds = 0.0
         self.drift = DriftMonitor(config.run.energy_tolerance)
         self.drift_value: float | None = None
@@ -210,17 +208,14 @@ class _Loop:
         self._hand_over(*self.engine.sample())
 
     def _hand_over(self, steps, raw) -> None:
-        arrays = frame_arrays(raw, self.engine.model.ion, self.config.run.record_atoms)
-        for recorder in self.recorders:
-            recorder.frames(steps, arrays)
+        self.recorder.frames(steps, frame_arrays(raw, self.engine.model.ion, self.config.run.record_atoms))
 
     def _budget(self) -> None:
         begin = time.perf_counter()
         values = self.engine.budget()
         if values is None:
             return
-        for recorder in self.recorders:
-            recorder.budget(self.engine.step, values)
+        self.recorder.budget(self.engine.step, values)
         sound = self.drift.update(values)
         self.drift_value = self.drift.relative
         self.seconds += time.perf_counter() - begin

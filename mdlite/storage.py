@@ -30,8 +30,8 @@ FRAME_PATHS = {
 }
 """Where each array of the frames goes, and its unit; steps and times are hard links to those of position."""
 
-BUDGET_UNITS = {"framework_momentum": "meV ps Angstrom-1", "ion_momentum": "meV ps Angstrom-1"}
-FLUSH_SECONDS = 2.0
+BUDGET_UNITS = {"time": "ps", "framework_momentum": "meV ps Angstrom-1", "ion_momentum": "meV ps Angstrom-1"}
+WRITE_SECONDS = 2.0
 
 
 def check_output(path: str | Path, force: bool) -> Path:
@@ -55,7 +55,7 @@ def check_output(path: str | Path, force: bool) -> Path:
 
 
 class FileRecorder:
-    """Writes a run to an H5MD file as it comes, flushed every two seconds (see `mdlite.observers.Recorder`)."""
+    """Writes a run to an H5MD file while it goes, every two seconds (see `mdlite.observers.Recorder`)."""
 
     def __init__(self, path: str | Path, config: Config, facts: dict[str, Any], force: bool = False):
         path = check_output(path, force)
@@ -64,7 +64,9 @@ class FileRecorder:
         except OSError as error:
             raise InputError(f"output = {str(path)!r}: can not be written: {error}") from None
         self._dt = config.run.dt
-        self._last_flush = time.monotonic()
+        self._frames: list[dict[str, np.ndarray]] = []
+        self._budgets: list[dict[str, Any]] = []
+        self._last_write = time.monotonic()
         f = self._file
         h5md = f.create_group("h5md")
         h5md.attrs["version"] = np.array([1, 1], np.int32)
@@ -102,39 +104,53 @@ class FileRecorder:
             element[name] = self._file["particles/ion/position"][name]
 
     def frames(self, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
-        """Append frames; see `mdlite.observers.Recorder`."""
-        if not len(steps):
-            return
-        position = self._file["particles/ion/position"]
+        """Take frames; see `mdlite.observers.Recorder`."""
+        if len(steps):
+            self._frames.append({"step": steps, **arrays})
+            self._write_when_due()
+
+    def budget(self, step: int, values: dict[str, Any]) -> None:
+        """Take one energy budget; see `mdlite.observers.Recorder`."""
+        self._budgets.append({"step": np.int64(step), "time": step * self._dt, **values})
+        self._write_when_due()
+
+    def _write_when_due(self) -> None:
+        if time.monotonic() - self._last_write > WRITE_SECONDS:
+            self._write()
+            self._last_write = time.monotonic()
+
+    def _write(self) -> None:
+        """Everything taken so far to the file, frames first, and the file to the disk."""
+        if self._frames:
+            self._write_frames({name: np.concatenate([part[name] for part in self._frames]) for name in self._frames[0]})
+            self._frames.clear()
+        group = self._file.require_group("mdlite/energy") if self._budgets else None
+        for name in self._budgets[0] if self._budgets else ():
+            values = np.stack([np.asarray(budget[name]) for budget in self._budgets])
+            if name not in group:
+                shape = values.shape[1:]
+                data = group.create_dataset(name, (0, *shape), values.dtype, maxshape=(None, *shape), chunks=(256, *shape))
+                if name != "step":
+                    data.attrs["unit"] = BUDGET_UNITS.get(name, "meV")
+            _append(group[name], values)
+        self._budgets.clear()
+        self._file.flush()
+
+    def _write_frames(self, arrays: dict[str, np.ndarray]) -> None:
+        steps = arrays.pop("step")
         for name, values in arrays.items():
             path, unit = FRAME_PATHS[name]
             if path not in self._file:
                 self._link_time(self._element(path, values.shape[1:], values.dtype, unit))
             _append(self._file[path]["value"], values)
         _append(self._file["particles/ion/box/edges/value"], np.broadcast_to(self._edges, (len(steps), 3)))
+        position = self._file["particles/ion/position"]
         _append(position["step"], steps)
         _append(position["time"], steps * self._dt)
-        self._flush()
-
-    def budget(self, step: int, values: dict[str, Any]) -> None:
-        """Append one energy budget; see `mdlite.observers.Recorder`."""
-        group = self._file.require_group("mdlite/energy")
-        for name, value in {"step": np.int64(step), "time": step * self._dt, **values}.items():
-            value = np.asarray(value)
-            if name not in group:
-                data = group.create_dataset(name, (0, *value.shape), value.dtype, maxshape=(None, *value.shape), chunks=(256, *value.shape))
-                if name != "step":
-                    data.attrs["unit"] = "ps" if name == "time" else BUDGET_UNITS.get(name, "meV")
-            _append(group[name], value[None])
-        self._flush()
-
-    def _flush(self) -> None:
-        if time.monotonic() - self._last_flush > FLUSH_SECONDS:
-            self._file.flush()
-            self._last_flush = time.monotonic()
 
     def close(self, facts: dict[str, Any]) -> None:
-        """Write the closing facts and close the file."""
+        """Write what is left and the closing facts, and close the file."""
+        self._write()
         self._file["mdlite"].attrs["facts"] = json.dumps(facts)
         self._file.close()
 

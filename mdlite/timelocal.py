@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from mdlite import frames, response
+from mdlite.errors import RunError
 from mdlite.kernels import timelocal
 from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
 from mdlite.model import Model
@@ -95,3 +98,19 @@ class TimeLocalEngine:
         if self.method == "implicit" and np.isfinite(self.ion.position).all():
             return f"the implicit equation has no solution within reach at R = {self.ion.position.tolist()} Å"
         return "the ion's state is no longer finite"
+
+
+def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:
+    """Energy (meV) of the ion held at ``position`` (3,) Å with the framework statically relaxed, by W(0) alone: (total, interaction).
+
+    The displacements obey ξ = -W(0) ∇_r U(s + ξ, R), whose elastic energy is ½ gᵀ W(0) g = -½ Σ g·ξ. Infinite lattice, or with
+    ``finite`` the periodic one of this size. Independent of `mdlite.relax`, which minimises over every atom. Raises RunError where the
+    iteration finds no solution.
+    """
+    ion = dataclasses.replace(model.ion, position=tuple(model.ion.position if position is None else position), velocity=(0.0, 0.0, 0.0))
+    engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1.0, finite=finite)
+    fault = engine.fault()
+    if fault is not None:
+        raise RunError(fault)
+    interaction = float(engine.ion.energy[0])
+    return interaction - 0.5 * float(np.sum(engine._work.gradient * engine._work.displacement)), interaction

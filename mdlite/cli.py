@@ -1,0 +1,210 @@
+"""The command line. Heavy modules are imported inside the commands, so that ``mdlite --help`` answers at once.
+
+Exit codes: 0; 2 bad input; 1 a run that had to stop; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdlite import __version__
+from mdlite.errors import InputError, RunError
+
+app = typer.Typer(
+    name="mdlite",
+    help="Molecular dynamics of mobile ions in a vibrating crystal: the explicit lattice, and the time-local ion beside it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Source = Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file, or the name of a built-in case (see `mdlite cases`).")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key with a TOML value; repeatable.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only errors.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    source: Source,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="HDF5 (H5MD) file to write.")],
+    overrides: Overrides = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Integrate one configuration and write its trajectory."""
+    from mdlite import config, simulate, storage
+    from mdlite.progress import Reporter
+
+    settings = config.load(source, overrides or ())
+    storage.check_output(output, force)
+    reporter = Reporter(quiet)
+    result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice)
+    reporter.notice(f"{output}: {len(result.time)} frames, {result.facts['run_seconds']:.2f} s")
+
+
+@app.command()
+def validate(
+    source: Source,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for runs and report; default: validation-CONFIG.")
+    ] = None,
+    overrides: Overrides = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the reference and the approximations side by side; leave one folder with a report."""
+    from mdlite import config, validation
+    from mdlite.progress import Reporter
+
+    settings = config.load(source, overrides or ())
+    folder = output or Path(f"validation-{Path(source).stem}")
+    reporter = Reporter(quiet)
+    validation.validate(settings, folder, force, reporter, reporter.notice)
+    reporter.notice(f"report: {folder / 'report.md'}")
+
+
+@app.command()
+def phonons(
+    source: Source,
+    displacement: Annotated[list[str] | None, typer.Option(metavar="I,J,K", help="Lattice vector of the recoil kernel; repeatable.")] = None,
+    times: Annotated[str, typer.Option(metavar="T,T,...", help="Times of the recoil kernel for --json, ps.")] = "0",
+    path: Annotated[str, typer.Option(help="Path of the dispersion, letters of G X M R.")] = "GXMGR",
+    finite: Annotated[bool, typer.Option("--finite", help="Recoil kernel of the periodic lattice of this size, not the infinite one.")] = False,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON; - for standard output.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="PNG", help="The figure.")] = Path("phonons.png"),
+    overrides: Overrides = None,
+    force: Force = False,
+) -> None:
+    """Dispersion, density of states, sound, recoil kernel W and loss matrix L of the lattice."""
+    from mdlite import config, lattice_report
+
+    lattice = config.load(source, overrides or ()).to_model().lattice
+    wanted = lattice_report.parse_request(displacement, times)
+    if json_file not in (None, "-"):
+        lattice_report.check_json(Path(json_file), force)
+    found, figure = lattice_report.collect(lattice, *wanted, path, finite)
+    lattice_report.save_figure(figure, output, force)
+    if json_file == "-":
+        print(json.dumps(found))
+    else:
+        print(lattice_report.text(lattice, found))
+        print(f"figure: {output}")
+    if json_file not in (None, "-"):
+        Path(json_file).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
+def plot(
+    file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with .png.")] = None,
+    force: Force = False,
+) -> None:
+    """Plot a run: position, velocity, energies."""
+    from mdlite import lattice_report, plots, simulate
+
+    result = simulate.Run.load(file)
+    target = output or file.with_suffix(".png")
+    lattice_report.save_figure(plots.run_overview(result), target, force)
+    print(f"figure: {target}")
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")]) -> None:
+    """What a file holds: settings, versions, how the run ended."""
+    from mdlite import simulate
+
+    result = simulate.Run.load(file)
+    for key, value in result.facts.items():
+        print(f"{key + ':':18}{value}")
+    print(f"{'frames:':18}{len(result.time)}, t = {result.time[0]:g} to {result.time[-1]:g} ps" if len(result.time) else "frames: none")
+    print("arrays:")
+    for name, values in result.data.items():
+        print(f"  {name:26}{values.shape}")
+    print("\nsettings:\n" + result.config.to_toml())
+
+
+@app.command()
+def cases(
+    name: Annotated[str | None, typer.Argument(help="Print this one.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Copy it to a file, to be changed.")] = None,
+    force: Force = False,
+) -> None:
+    """List the built-in cases, print one, or copy one to a file."""
+    import tomllib
+
+    from mdlite import config, storage
+
+    if name is None:
+        for case in config.case_names():
+            print(f"{case:14}{tomllib.loads(config.read_text(case)).get('title', '')}")
+        return
+    if name not in config.case_names():
+        raise InputError(f"case = {name!r}: is not built in; there are {', '.join(config.case_names())}")
+    if output is None:
+        print(config.case_text(name), end="")
+        return
+    storage.check_output(output, force).write_text(config.case_text(name), encoding="utf-8")
+    print(f"{output}: copy of the built-in case {name}")
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of a configuration, with units."""
+    from mdlite.config import Config
+
+    print(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@app.command("bench-kernel")
+def bench_kernel(
+    size: Annotated[int, typer.Option(help="Atoms along each side.")] = 100,
+    steps: Annotated[int, typer.Option(help="Time steps.")] = 200,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")] = None,
+) -> None:
+    """Speed of the reference's lattice kernel on this machine: one lattice, no sampling, after warm-up."""
+    from mdlite import bench
+
+    found = bench.kernel_rate(size, steps)
+    if json_file == "-":
+        print(json.dumps(found))
+        return
+    print(f"{found['atom_steps_per_s'] / 1e6:.0f} million atom-steps/s with {found['threads']} threads, {size}³ atoms, {steps} steps")
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Entry point: turns our errors into one line each and an exit code."""
+    try:
+        app()
+    except InputError as error:
+        _complain(error, 2)
+    except RunError as error:
+        _complain(error, 1)
+    except KeyboardInterrupt:
+        _complain("interrupted; frames up to here are kept", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except (OSError, MemoryError) as error:
+        _complain(f"{type(error).__name__}: {error}", 1)
+
+
+def _complain(error: object, code: int) -> None:
+    for line in str(error).splitlines():
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,199 @@
+"""Figures, in Matplotlib, with its default settings untouched. Each function returns a Figure; nothing is shown or saved here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from mdlite.simulate import Run
+
+STYLE = {
+    "reference": {"color": "black", "lw": 1.6},
+    "full": {"color": "black", "lw": 1.6},
+    "time-local": {"color": "tab:red", "lw": 1.2},
+    "implicit": {"color": "tab:blue", "lw": 1.2},
+    "static": {"color": "tab:green", "lw": 0.9},
+    "rigid": {"color": "tab:gray", "lw": 0.9},
+    "moving": {"color": "tab:red", "lw": 1.2, "ls": "--"},
+    "still": {"color": "tab:orange", "lw": 1.2, "ls": "-."},
+    "undisturbed": {"color": "tab:blue", "lw": 1.2, "ls": ":"},
+}
+AXES = "xyz"
+
+
+def _style(name: str) -> dict[str, Any]:
+    return {"label": name, **STYLE.get(name, {})}
+
+
+def _mark_echo(ax, echo: float, end: float) -> None:
+    """Shade the time after the periodic echo, when the reference is no longer that of the infinite crystal."""
+    if echo < end:
+        ax.axvspan(echo, end, color="0.93", zorder=-1)
+        ax.axvline(echo, color="0.5", ls="--", lw=0.9, label="echo")
+
+
+def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
+    """Position and velocity along one axis against time, all rungs; above the whole run, below the part before the echo."""
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    end = runs["reference"].time[-1]
+    for row, (name, unit) in enumerate((("position", "Å"), ("velocity", "Å/ps"))):
+        for column, until in enumerate((end, min(end, echo))):
+            ax = figure.add_subplot(2, 2, 2 * row + column + 1)
+            for rung, run in runs.items():
+                if column == 0 and rung in ("static", "rigid"):
+                    continue  # they never decay and would cover everything
+                inside = run.time <= until
+                ax.plot(run.time[inside], run.data[name][inside, 0, axis], **_style(rung))
+            if column == 0:
+                _mark_echo(ax, echo, end)
+            ax.set(xlabel="time (ps)", ylabel=f"{name[0] if name == 'velocity' else AXES[axis]} ({unit})", xlim=(0, until))
+            ax.set_title(["whole run", "until the echo"][column] if echo < end else "whole run", fontsize=10)
+    figure.axes[0].legend(fontsize=8, loc="upper right")
+    figure.axes[1].legend(fontsize=8, loc="upper right")
+    return figure
+
+
+def rung_decay(entries: dict[str, Any], spans: dict[str, tuple[float, float]], echo: float) -> Figure:
+    """Kinetic energy at each passage of the centre, logarithmic, and its ratio to the reference's."""
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    truth = entries["reference"]
+    end = spans["late"][1]
+    for rung, entry in entries.items():
+        style = _style(rung)
+        left.semilogy(entry["crossing_time_ps"], entry["crossing_kinetic_energy_meV"], marker=".", ms=3, **style)
+        shared = min(len(entry["crossing_time_ps"]), len(truth["crossing_time_ps"]))
+        if rung not in ("reference", "static", "rigid"):
+            ratio = entry["crossing_kinetic_energy_meV"][:shared] / truth["crossing_kinetic_energy_meV"][:shared]
+            right.plot(truth["crossing_time_ps"][:shared], ratio, marker=".", ms=3, **style)
+    for ax in (left, right):
+        _mark_echo(ax, echo, end)
+        ax.set(xlabel="time (ps)", xlim=(0, end))
+        ax.legend(fontsize=8)
+    left.set_ylabel("kinetic energy at the centre (meV)")
+    right.set_ylabel("kinetic energy over the reference's, same passage")
+    right.axhline(1.0, color="black", lw=0.8)
+    return figure
+
+
+def rung_differences(runs: dict[str, Run], echo: float) -> Figure:
+    """Distance of each rung's ion from the reference's, logarithmic."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    ax = figure.subplots()
+    truth = runs["reference"]
+    for rung, run in runs.items():
+        if rung != "reference":
+            distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
+            ax.semilogy(run.time, np.maximum(distance, 1e-16), **_style(rung))
+    _mark_echo(ax, echo, truth.time[-1])
+    bottom = max(1e-8, ax.get_ylim()[0])
+    ax.set(xlabel="time (ps)", ylabel="distance from the reference ion (Å)", xlim=(0, truth.time[-1]), ylim=(bottom, None))
+    ax.legend(fontsize=8)
+    return figure
+
+
+def energy_budget(run: Run) -> Figure:
+    """Where the energy of a reference run is, against time, and how well the total is kept."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    for name, label in (
+        ("ion_kinetic", "ion, kinetic"),
+        ("interaction", "interaction"),
+        ("framework_kinetic", "framework, kinetic"),
+        ("elastic", "framework, elastic"),
+    ):
+        upper.plot(run.energy_time, run.data[f"energy_{name}"], label=label)
+    upper.plot(run.energy_time, run.total_energy, color="black", label="total")
+    upper.set_ylabel("energy (meV)")
+    upper.legend(fontsize=8)
+    lower.plot(run.energy_time, run.total_energy - run.total_energy[0], color="black")
+    lower.set(xlabel="time (ps)", ylabel="total - start (meV)")
+    return figure
+
+
+def reflection(curves: list, quantity: str) -> Figure:
+    """``deflection`` of the atom or ``force`` on the ion against time: a row for each range, a column for each speed."""
+    widths = sorted({width for width, _, _ in curves})
+    speeds = sorted({speed for _, speed, _ in curves})
+    figure = Figure(figsize=(1.0 + 3.4 * len(speeds), 0.6 + 2.8 * len(widths)), layout="constrained")
+    axes = figure.subplots(len(widths), len(speeds), squeeze=False)
+    for width, speed, data in curves:
+        ax = axes[widths.index(width), speeds.index(speed)]
+        for name, curve in data["rungs"].items():
+            ax.plot(data["time"], curve[quantity], **_style(name))
+        full = data["rungs"]["full"][quantity]
+        low, high = min(full.min(), 0.0), max(full.max(), 0.0)
+        span = high - low
+        ax.set(xlabel="time (ps)", title=f"range {width:g} Å, {speed:g} Å/ps", ylim=(low - 0.6 * span, high + 0.6 * span))
+        strong = np.nonzero(np.abs(full) > 0.02 * np.abs(full).max())[0]
+        middle, half = data["time"][strong].mean(), max(np.ptp(data["time"][strong]), 1e-3)
+        ax.set_xlim(max(0.0, middle - 0.8 * half), min(data["time"][-1], middle + 0.8 * half))
+    for row in axes:
+        row[0].set_ylabel("deflection of the atom (Å)" if quantity == "deflection" else "force on the ion (meV/Å)")
+    axes[0, 0].legend(fontsize=7)
+    return figure
+
+
+def barriers(path: dict[str, Any], entries: list[dict[str, Any]]) -> Figure:
+    """Energy along the path from cube centre to cube centre, and the two places of the table."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(path["z_A"], path["unrelaxed_meV"], color="tab:gray", label=f"unrelaxed, {path['atoms']}")
+    ax.plot(path["z_A"], path["relaxed_meV"], color="tab:red", label=f"relaxed, {path['atoms']}, infinite lattice")
+    for marker, entry in zip("osD^", entries):
+        z = [p["position_A"][2] for p in entry["places"].values()]
+        for key, colour in (("unrelaxed_meV", "tab:gray"), ("relaxed_meV", "tab:red")):
+            label = f"{key.removesuffix('_meV')}, {entry['label']}"
+            ax.plot(z, [p[key] for p in entry["places"].values()], marker, color=colour, mfc="none", label=label)
+    ax.set(xlabel="z of the ion along [001] (Å)", ylabel="energy (meV)")
+    ax.legend(fontsize=7)
+    return figure
+
+
+def run_overview(run: Run) -> Figure:
+    """One run: position and velocity per axis, energies of the ion, and the energy budget if there is one."""
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    upper, middle, lower = figure.subplots(3, 1, sharex=True)
+    moving = [axis for axis in range(3) if np.isfinite(run.config.ion.mass[axis])] or [0, 1, 2]
+    for axis in moving:
+        upper.plot(run.time, run.position[:, 0, axis], label=AXES[axis])
+        middle.plot(run.time, run.velocity[:, 0, axis], label=AXES[axis])
+    upper.set_ylabel("position (Å)")
+    middle.set_ylabel("velocity (Å/ps)")
+    lower.plot(run.time, run.ion_kinetic[:, 0], label="ion, kinetic")
+    lower.plot(run.time, run.interaction[:, 0], label="interaction")
+    if "energy_elastic" in run.data:
+        lower.plot(run.energy_time, run.energy_elastic + run.energy_framework_kinetic, label="framework")
+        lower.plot(run.energy_time, run.total_energy, color="black", label="total")
+        _mark_echo(lower, run.config.to_model().echo_time, run.time[-1])
+    lower.set(xlabel="time (ps)", ylabel="energy (meV)", xlim=(run.time[0], run.time[-1]))
+    for ax in (upper, middle, lower):
+        ax.legend(fontsize=8)
+    figure.suptitle(f"{run.config.title or 'run'} – {run.config.method}", fontsize=11)
+    return figure
+
+
+def phonons(dispersion: dict, dos: tuple, kernel: dict) -> Figure:
+    """Dispersion along a path, density of states beside it, and the recoil kernel below."""
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    grid = figure.add_gridspec(2, 4)
+    bands = figure.add_subplot(grid[0, :3])
+    density = figure.add_subplot(grid[0, 3], sharey=bands)
+    response = figure.add_subplot(grid[1, :])
+    bands.plot(dispersion["distance"], dispersion["omega"], color="tab:blue", lw=1.2)
+    for corner in dispersion["corners"]:
+        bands.axvline(corner, color="0.8", lw=0.8, zorder=-1)
+    bands.set_xticks(dispersion["corners"], dispersion["labels"])
+    bands.set(ylabel="Ω (rad/ps)", xlim=(0, dispersion["distance"][-1]), ylim=(0, None))
+    density.fill_betweenx(dos[0], dos[1], color="tab:blue", alpha=0.4)
+    density.set(xlabel="g(Ω) per atom (ps/rad)", xlim=(0, None))
+    density.tick_params(labelleft=False)
+    for label, values in kernel["values"].items():
+        response.plot(kernel["time"], values, label=label)
+    response.axhline(0.0, color="0.6", lw=0.8)
+    response.set(xlabel="t (ps)", ylabel="W(t) (Å²/meV)", xlim=(0, kernel["time"][-1]))
+    response.legend(fontsize=8)
+    return figure

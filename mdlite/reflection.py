@@ -1,0 +1,186 @@
+"""Protocol ``reflection``: an ion thrown at one atom; deflection of the atom and force on the ion, on the paper's four rungs.
+
+The explicit lattice gives R(t), r(t), ṙ(t) of the full motion. Along that same path R(t) the right-hand side of [16],
+
+    r = r_H - W(0) ∇_r U(r', R) - L ∇_R dU(r', R)/dt,
+
+is evaluated with r', ṙ' (a) from the full run, (b) r' from the full run and ṙ' = 0, (c) r' = r_H, ṙ' = 0, which is [17], and the
+force -∇_R U(r, R) beside it. The time-local ion on its own path [18-20] is run as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mdlite import plots, report
+from mdlite.config import Config
+from mdlite.errors import InputError
+from mdlite.timelocal import medium
+
+if TYPE_CHECKING:
+    from mdlite.model import Model
+    from mdlite.simulate import Run
+    from mdlite.validation import Job, Outcome
+
+START = 24.0  # ranges before the atom
+LENGTH = 1.5  # of the time that free flight to the atom would take
+STEPS_PER_PASSAGE = 100  # time steps per range/speed, at least
+RUNGS = {
+    "moving": "time-local, r and ṙ of the full run",
+    "still": "time-local, r of the full run, ṙ = 0",
+    "undisturbed": "time-local, r = r_H, ṙ = 0",
+}
+
+
+def check(config: Config) -> None:
+    """Raises InputError unless one fixed site interacts by a potential with a range, and every point is sound."""
+    atoms, potential = config.interaction.atoms, config.interaction.potential
+    if atoms.kind != "sites" or len(atoms.sites) != 1:
+        raise InputError("interaction.atoms: the reflection protocol needs kind = \"sites\" with exactly one site")
+    if not hasattr(potential, "range"):
+        raise InputError(f"interaction.potential.kind = {potential.kind!r}: the reflection protocol needs a potential with a range")
+    for width in config.validate_.ranges:
+        for speed in config.validate_.speeds:
+            point(config, width, speed)
+
+
+def point(config: Config, width: float, speed: float) -> Config:
+    """The configuration of one range (Å) and speed (Å/ps): start 24 ranges below the atom, run.dt or a hundredth of range/speed."""
+    site = np.array(config.interaction.atoms.sites[0]) * config.lattice.spacing
+    passage = width / speed
+    dt = min(config.run.dt, passage / STEPS_PER_PASSAGE)
+    steps = round(LENGTH * START * passage / dt)
+    overrides: dict[str, Any] = {
+        "method": "reference",
+        "interaction.potential.range": width,
+        "ion.position": [float(site[0]), float(site[1]), float(site[2] - START * width)],
+        "ion.velocity": [0.0, 0.0, speed],
+        "run.dt": dt,
+        "run.duration": steps * dt,
+        "run.sample_every": max(1, steps // 4000),
+        "run.record_atoms": True,
+    }
+    return config.replace(**overrides)
+
+
+def along_path(model: Model, run: Run) -> dict[str, dict[str, np.ndarray]]:
+    """Deflection of the atom (F, 3) in Å and force on the ion (F, 3) in meV/Å by the right-hand side of [16] along the run's path."""
+    environment = medium(model, "time-local")
+    recoil, loss = environment.recoil[environment.pair[0, 0]], environment.loss
+    site = model.candidate_sites(run.position[0, 0])[0] * model.lattice.spacing
+    ion, speed = run.position[:, 0], run.velocity[:, 0]
+    atom, atom_speed = run.atom_position[:, 0], run.atom_velocity[:, 0]
+    home = np.broadcast_to(site, atom.shape)
+    inputs = {"moving": (atom, atom_speed), "still": (atom, 0.0 * atom_speed), "undisturbed": (home, 0.0 * atom_speed)}
+    found = {}
+    for name, (r, v) in inputs.items():
+        gradient, rate = _pair(model, r - ion, speed - v)
+        deflection = -gradient @ recoil.T - rate @ loss.T
+        force, _ = _pair(model, site + deflection - ion, speed)
+        found[name] = {"deflection": deflection, "force": force}
+    return found
+
+
+def _pair(model: Model, d: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """∇_r U = φ' n (F, 3) for one atom at r - R = d (F, 3), and H w (F, 3) for the relative velocity w of the ion."""
+    rho = np.linalg.norm(d, axis=1, keepdims=True)
+    _, slope, curvature = model.interaction.potential.evaluate(rho[:, 0])
+    n = d / rho
+    along = np.sum(n * w, axis=1, keepdims=True)
+    return slope[:, None] * n, curvature[:, None] * along * n + slope[:, None] / rho * (w - along * n)
+
+
+def compare(config: Config, job: Job) -> Outcome:
+    """Every range and speed: the full run, the three rungs along its path, and the time-local ion on its own."""
+    from mdlite.validation import Outcome
+
+    points, curves = [], []
+    for width in config.validate_.ranges:
+        for speed in config.validate_.speeds:
+            one = point(config, width, speed)
+            label = f"range-{width:g}-speed-{speed:g}"
+            run = job.run(one, f"reference-{label}")
+            alone = job.run(one.replace(method="time-local"), f"time-local-{label}")
+            model = one.to_model()
+            rungs = along_path(model, run)
+            points.append(_numbers(one, model, run, alone, rungs))
+            curves.append((width, speed, _curves(model, run, rungs)))
+    figures = {
+        "deflection.png": lambda: plots.reflection(curves, "deflection"),
+        "force.png": lambda: plots.reflection(curves, "force"),
+    }
+    return Outcome({"points": points}, _body(config, points), figures)
+
+
+def _curves(model: Model, run: Run, rungs) -> dict[str, Any]:
+    """Time (ps), deflection (Å) and force (meV/Å) along z of every rung."""
+    site = model.candidate_sites(run.position[0, 0])[0] * model.lattice.spacing
+    found = {"full": {"deflection": run.atom_position[:, 0, 2] - site[2], "force": run.force[:, 0, 2]}}
+    for name, rung in rungs.items():
+        found[name] = {key: rung[key][:, 2] for key in ("deflection", "force")}
+    return {"time": run.time, "rungs": found}
+
+
+def _peak(values: np.ndarray) -> float:
+    return float(values[np.argmax(np.abs(values))])
+
+
+def _numbers(config: Config, model: Model, run: Run, alone: Run, rungs) -> dict[str, Any]:
+    curves = _curves(model, run, rungs)["rungs"]
+    full = curves["full"]
+    entry: dict[str, Any] = {
+        "range_A": config.interaction.potential.range,
+        "speed_A_per_ps": config.ion.velocity[2],
+        "dt_ps": config.run.dt,
+        "duration_ps": config.run.duration,
+        "energy_drift": run.facts["energy_drift"],
+        "echo_time_ps": model.echo_time,
+        "final_speed_A_per_ps": float(run.velocity[-1, 0, 2]),
+        "final_speed_time_local_A_per_ps": float(alone.velocity[-1, 0, 2]),
+        "rungs": {},
+    }
+    for name, curve in curves.items():
+        entry["rungs"][name] = {f"peak_{key}": _peak(curve[key]) for key in ("deflection", "force")}
+        for key in ("deflection", "force"):
+            off = curve[key] - full[key]
+            entry["rungs"][name][f"largest_{key}_error_percent"] = 100.0 * float(np.abs(off).max()) / abs(_peak(full[key]))
+            entry["rungs"][name][f"peak_{key}_error_percent"] = 100.0 * (_peak(curve[key]) / _peak(full[key]) - 1.0)
+    return entry
+
+
+def _body(config: Config, points: list[dict[str, Any]]) -> str:
+    sections = [
+        "An ion flies along z at the one atom that interacts with it and is thrown back. **full** is the explicit lattice. The other "
+        "rungs evaluate the time-local displacement [16] of the atom and the force on the ion along the full run's own path, with the "
+        "framework's position and velocity on the right-hand side taken " + "; ".join(f"*{k}*: {v}" for k, v in RUNGS.items()) + ". "
+        "Peak values are the largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
+        "the full peak.",
+    ]
+    for key, unit in (("deflection", "Å"), ("force", "meV/Å")):
+        header = ["range (Å)", "speed (Å/ps)", f"full peak ({unit})"]
+        for name in RUNGS:
+            header += [f"{name}: peak ({unit})", "peak error (%)", "largest error (%)"]
+        rows = []
+        for p in points:
+            row = [p["range_A"], p["speed_A_per_ps"], p["rungs"]["full"][f"peak_{key}"]]
+            for name in RUNGS:
+                rung = p["rungs"][name]
+                row += [rung[f"peak_{key}"], report.percent(rung[f"peak_{key}_error_percent"]), rung[f"largest_{key}_error_percent"]]
+            rows.append(row)
+        title = "Deflection of the atom" if key == "deflection" else "Force on the ion"
+        sections += [f"## {title}", report.table(header, rows)]
+    header = ["range (Å)", "speed (Å/ps)", "final speed, full (Å/ps)", "final speed, time-local (Å/ps)", "dt (ps)", "energy drift of full run"]
+    keys = ("range_A", "speed_A_per_ps", "final_speed_A_per_ps", "final_speed_time_local_A_per_ps", "dt_ps", "energy_drift")
+    sections += ["## The ion on its own path", report.table(header, [[p[k] for k in keys] for p in points])]
+    return "\n\n".join([*sections, _echo_remark(points)])
+
+
+def _echo_remark(points: list[dict[str, Any]]) -> str:
+    late = [p for p in points if p["duration_ps"] >= p["echo_time_ps"]]
+    echo = f"The periodic lattice returns the atom's sound after {points[0]['echo_time_ps']:.2f} ps"
+    if not late:
+        return f"{echo}, which is later than the end of every run."
+    names = ", ".join(f"range {p['range_A']:g} Å at {p['speed_A_per_ps']:g} Å/ps ({p['duration_ps']:.2f} ps)" for p in late)
+    return f"{echo}; these runs are longer, and spoilt after that: {names}."

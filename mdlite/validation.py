@@ -1,0 +1,105 @@
+"""Validation: pairs of runs, their differences, and a folder that can go into an appendix.
+
+`validate` runs the protocol that a configuration names (``rungs``, ``reflection``, ``barriers``), each in a module of its own that
+returns an `Outcome`; this module turns it into ``summary.json``, ``report.md`` and figures. Nothing is overwritten without ``force``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdlite import report, simulate
+from mdlite.config import Config
+from mdlite.errors import InputError
+
+
+@dataclass
+class Outcome:
+    """What a protocol found: numbers for summary.json, the report's body in Markdown, and figures by file name."""
+
+    summary: dict[str, Any]
+    body: str
+    figures: dict[str, Callable[[], Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a protocol runs things: the folder for its files, whether they may be replaced, and whom to tell."""
+
+    folder: Path
+    force: bool = False
+    progress: Callable[[str], Callable[[simulate.Progress], None] | None] = lambda label: None
+    notice: Callable[[str], None] | None = None
+
+    def run(self, config: Config, label: str) -> simulate.Run:
+        """One run, written to ``label``.h5 in the folder."""
+        return simulate.run(config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice)
+
+
+def prepare_folder(output: str | Path, force: bool) -> Path:
+    """Make the folder. Raises InputError if it holds anything (unless ``force``), is a file, or can not be made."""
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output = {str(folder)!r}: is a file; validate writes a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(f"output = {str(folder)!r}: is not empty; choose another folder, or give --force to replace its files")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".mdlite-probe"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
+    return folder
+
+
+def validate(
+    config: Config,
+    output: str | Path,
+    force: bool = False,
+    progress: Callable[[str], Callable[[simulate.Progress], None] | None] | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Run the comparison that ``config.validate_.protocol`` names and write one folder: runs, figures, report.md, summary.json.
+
+    progress(label) gives the callback for the run of that name. Returns the content of summary.json. Raises InputError before
+    anything is computed, RunError if a run had to stop.
+    """
+    protocol = importlib.import_module(f"mdlite.{config.validate_.protocol}")
+    protocol.check(config)
+    folder = prepare_folder(output, force)
+    say = notice or (lambda line: None)
+    compile_seconds = simulate.prepare(["reference", "time-local"], notice)
+    outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
+    say("writing the figures and the report")
+    for name, draw in outcome.figures.items():
+        draw().savefig(folder / name, dpi=150)
+    facts = simulate.environment() | {"compile_seconds": compile_seconds}
+    summary = {"title": config.title, "protocol": config.validate_.protocol, "environment": facts, **outcome.summary}
+    summary["settings"] = config.to_dict()
+    (folder / "summary.json").write_text(json.dumps(plain(summary), indent=2) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(report.page(config, facts, outcome.body, list(outcome.figures)), encoding="utf-8")
+    return summary
+
+
+def plain(value: Any) -> Any:
+    """Values as JSON has them: arrays as lists, NaN and infinities as null and strings."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        if np.isnan(number):
+            return None
+        return number if np.isfinite(number) else str(number)
+    return value.item() if isinstance(value, np.generic) else value
