@@ -19,7 +19,7 @@ from mdlite.model import Lattice
 from mdlite.phonons import acoustic_tensor, dynamical_matrix
 
 RELATIVE_TOLERANCE = 1e-12
-MAX_NODES = 160  # per direction, plus twice the largest |d|
+MAX_NODES = 112  # per direction, plus twice the largest |d|
 _COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
@@ -98,7 +98,7 @@ def static_recoil(lattice: Lattice, displacements: np.ndarray) -> np.ndarray:
     """W_d(0) of the infinite lattice for integer lattice vectors d, (n, 3) → (n, 3, 3), Å²/meV [10].
 
     The number of nodes is raised until two successive results agree to 1e-12 of W_0. Raises InputError if k2 = 0, or if k2/k1 is so
-    small that 160 nodes a direction (and more for far pairs) do not reach that.
+    small that 112 nodes a direction (and more for far pairs) do not reach that.
     """
     lattice.require_rigidity("the recoil kernel")
     displacements = np.asarray(displacements, np.int64).reshape(-1, 3)
@@ -107,7 +107,7 @@ def static_recoil(lattice: Lattice, displacements: np.ndarray) -> np.ndarray:
         with_zero = np.concatenate([np.zeros((1, 3), np.int64), unique])
         extra = 2 * int(unique.max(initial=0))  # e^{iθ·d} oscillates d/2 times
         previous = _static_quadrature(lattice, with_zero, 20 + extra)
-        for nodes in (28, 40, 56, 80, 112, MAX_NODES):
+        for nodes in (28, 40, 56, 80, MAX_NODES):
             current = _static_quadrature(lattice, with_zero, nodes + extra)
             if np.max(np.abs(current - previous)) < RELATIVE_TOLERANCE * np.max(np.abs(current)):
                 return current[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -10,22 +11,29 @@ from mdlite import frames, response
 from mdlite.errors import RunError
 from mdlite.kernels import timelocal
 from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
-from mdlite.model import Model
+from mdlite.model import Cutoff, Lattice, Model, Shell, Sites
 
 RUNGS = ("time-local", "implicit", "static", "rigid")
 
 
+@functools.lru_cache(maxsize=8)
+def _recoil(lattice: Lattice, atoms: Sites | Shell | Cutoff, finite: bool) -> tuple[np.ndarray, np.ndarray]:
+    """W(0) for every difference of two candidates' sites, (n_unique, 3, 3), and which of them a pair has, (n, n)."""
+    offsets = atoms.offsets(lattice.spacing)
+    difference = (offsets[:, None, :] - offsets[None, :, :]).reshape(-1, 3)
+    unique, where = np.unique(difference, axis=0, return_inverse=True)
+    recoil = np.ascontiguousarray(response.recoil_kernel(lattice, unique, finite=finite)[:, 0])
+    return recoil, where.reshape(len(offsets), len(offsets)).astype(np.int64)
+
+
 def medium(model: Model, method: str, finite: bool = False) -> Medium:
     """W(0) between the candidate atoms, and L, as a rung of ``method`` sees them; finite: W of this N, not the infinite lattice's."""
-    n = len(model.offsets)
-    difference = (model.offsets[:, None, :] - model.offsets[None, :, :]).reshape(-1, 3)
-    unique, where = np.unique(difference, axis=0, return_inverse=True)
-    recoil, loss = np.zeros((len(unique), 3, 3)), np.zeros((3, 3))
-    if method != "rigid":
-        recoil = np.ascontiguousarray(response.recoil_kernel(model.lattice, unique, finite=finite)[:, 0])
+    n, loss = len(model.offsets), np.zeros((3, 3))
+    if method == "rigid":
+        return Medium(np.zeros((1, 3, 3)), np.zeros((n, n), np.int64), loss)
     if method in ("time-local", "implicit"):
         loss = response.loss_matrix(model.lattice)
-    return Medium(recoil, where.reshape(n, n).astype(np.int64), loss)
+    return Medium(*_recoil(model.lattice, model.interaction.atoms, finite), loss)
 
 
 def _work(n: int, implicit: bool) -> MediumWork:
