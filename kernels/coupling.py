@@ -16,7 +16,7 @@ def cell_of(coupling, position):
     if not coupling.moving:
         return 0, 0, 0
     a = coupling.spacing
-    return int(math.floor(position[0] / a)), int(math.floor(position[1] / a)), int(math.floor(position[2] / a))
+    return math.floor(position[0] / a), math.floor(position[1] / a), math.floor(position[2] / a)
 
 
 @scalar

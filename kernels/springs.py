@@ -106,8 +106,12 @@ def lattice_sums(u, v, springs, half_kick, partial):
                 x, y, z = u[0, i, j, k], u[1, i, j, k], u[2, i, j, k]
                 near += (u[0, ip, j, k] - x) ** 2 + (u[1, i, jp, k] - y) ** 2 + (u[2, i, j, k + 1] - z) ** 2
                 far += (u[0, ip, jp, k] - x + u[1, ip, jp, k] - y) ** 2 + (u[0, ip, jm, k] - x - u[1, ip, jm, k] + y) ** 2
-                far += (u[0, ip, j, k + 1] - x + u[2, ip, j, k + 1] - z) ** 2 + (u[0, ip, j, k - 1] - x - u[2, ip, j, k - 1] + z) ** 2
-                far += (u[1, i, jp, k + 1] - y + u[2, i, jp, k + 1] - z) ** 2 + (u[1, i, jp, k - 1] - y - u[2, i, jp, k - 1] + z) ** 2
+                far += (u[0, ip, j, k + 1] - x + u[2, ip, j, k + 1] - z) ** 2 + (
+                    u[0, ip, j, k - 1] - x - u[2, ip, j, k - 1] + z
+                ) ** 2
+                far += (u[1, i, jp, k + 1] - y + u[2, i, jp, k + 1] - z) ** 2 + (
+                    u[1, i, jp, k - 1] - y - u[2, i, jp, k - 1] + z
+                ) ** 2
                 dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
                 vx, vy, vz = v[0, i, j, k] + dvx, v[1, i, j, k] + dvy, v[2, i, j, k] + dvz
                 v2 += vx * vx + vy * vy + vz * vz

@@ -28,7 +28,19 @@ _PUBLIC = {
     "run": "simulate",
     "validate": "validation",
 }
-_MODULES = ("config", "phonons", "response", "analysis", "reference", "timelocal", "relax", "validation", "plots", "storage", "units")
+_MODULES = (
+    "config",
+    "phonons",
+    "response",
+    "analysis",
+    "reference",
+    "timelocal",
+    "relax",
+    "validation",
+    "plots",
+    "storage",
+    "units",
+)
 
 __all__ = ["__version__", "load_case", *_PUBLIC]
 

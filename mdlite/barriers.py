@@ -26,7 +26,9 @@ PATH_POINTS = 25
 
 
 def _label(atoms: dict[str, Any]) -> str:
-    return {"shell": "shell, e = {extent}", "cutoff": "cut-off at {radius:g} Å", "sites": "fixed sites"}[atoms["kind"]].format(**atoms)
+    return {"shell": "shell, e = {extent}", "cutoff": "cut-off at {radius:g} Å", "sites": "fixed sites"}[atoms["kind"]].format(
+        **atoms
+    )
 
 
 def check(config: Config) -> None:
@@ -38,7 +40,11 @@ def _variants(config: Config) -> list[dict[str, Any]]:
     """The configured atoms first, then the others that fit into the lattice, for comparison."""
     own = {k: v for k, v in config.interaction.atoms.model_dump().items() if k != "switch_width"}
     smallest = min(config.lattice.size)
-    fits = [v for v in VARIANTS if (2 * v["extent"] <= smallest if v["kind"] == "shell" else 2 * v["radius"] <= smallest * config.lattice.spacing)]
+    fits = [
+        v
+        for v in VARIANTS
+        if (2 * v["extent"] <= smallest if v["kind"] == "shell" else 2 * v["radius"] <= smallest * config.lattice.spacing)
+    ]
     return [own, *(v for v in fits if v != own)]
 
 
@@ -55,10 +61,15 @@ def compare(config: Config, job: Job) -> Outcome:
             if job.notice is not None:
                 job.notice(f"relaxing the lattice: {_label(atoms)}, ion at the {place}")
             places[place] = _place(model, np.array(fraction) * config.lattice.spacing)
-        differences = {k: places["face centre"][k] - places["cube centre"][k] for k in ("unrelaxed_meV", "relaxed_meV", "relaxed_infinite_meV")}
+        differences = {
+            k: places["face centre"][k] - places["cube centre"][k]
+            for k in ("unrelaxed_meV", "relaxed_meV", "relaxed_infinite_meV")
+        }
         entries.append({"atoms": atoms, "label": _label(atoms), "places": places, "barrier": differences})
     path = _path(config)
-    return Outcome({"variants": entries, "path": path}, _body(config, entries), {"barriers.png": lambda: plots.barriers(path, entries)})
+    return Outcome(
+        {"variants": entries, "path": path}, _body(config, entries), {"barriers.png": lambda: plots.barriers(path, entries)}
+    )
 
 
 def _place(model, position) -> dict[str, Any]:
@@ -103,8 +114,12 @@ def _body(config: Config, entries: list[dict[str, Any]]) -> str:
     for entry in entries:
         for place, p in entry["places"].items():
             cells = [f"{p[k]:.7g}" for k in keys]
-            rows.append([entry["label"], place, *cells, p["largest_displacement_A"], report.number(p["residual_force_meV_per_A"], 2)])
-        barrier_rows.append([entry["label"], *(f"{entry['barrier'][k]:.7g}" for k in ("unrelaxed_meV", "relaxed_meV", "relaxed_infinite_meV"))])
+            rows.append(
+                [entry["label"], place, *cells, p["largest_displacement_A"], report.number(p["residual_force_meV_per_A"], 2)]
+            )
+        barrier_rows.append(
+            [entry["label"], *(f"{entry['barrier'][k]:.7g}" for k in ("unrelaxed_meV", "relaxed_meV", "relaxed_infinite_meV"))]
+        )
     size = " × ".join(str(n) for n in config.lattice.size)
     return "\n\n".join(
         [

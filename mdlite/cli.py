@@ -24,8 +24,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Source = Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file, or the name of a built-in case (see `mdlite cases`).")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key with a TOML value; repeatable.")]
+Source = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A TOML file, or the name of a built-in case (see `mdlite cases`).")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key with a TOML value; repeatable.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only errors.")]
 
@@ -80,11 +84,17 @@ def validate(
 @app.command()
 def phonons(
     source: Source,
-    displacement: Annotated[list[str] | None, typer.Option(metavar="I,J,K", help="Lattice vector of the recoil kernel; repeatable.")] = None,
+    displacement: Annotated[
+        list[str] | None, typer.Option(metavar="I,J,K", help="Lattice vector of the recoil kernel; repeatable.")
+    ] = None,
     times: Annotated[str, typer.Option(metavar="T,T,...", help="Times of the recoil kernel for --json, ps.")] = "0",
     path: Annotated[str, typer.Option(help="Path of the dispersion, letters of G X M R.")] = "GXMGR",
-    finite: Annotated[bool, typer.Option("--finite", help="Recoil kernel of the periodic lattice of this size, not the infinite one.")] = False,
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON; - for standard output.")] = None,
+    finite: Annotated[
+        bool, typer.Option("--finite", help="Recoil kernel of the periodic lattice of this size, not the infinite one.")
+    ] = False,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON; - for standard output.")
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="PNG", help="The figure.")] = Path("phonons.png"),
     overrides: Overrides = None,
     force: Force = False,
@@ -94,10 +104,11 @@ def phonons(
 
     lattice = config.load(source, overrides or ()).to_model().lattice
     wanted = lattice_report.parse_request(displacement, times)
+    lattice_report.check_figure(output, force)
     if json_file not in (None, "-"):
-        lattice_report.check_json(Path(json_file), force)
+        lattice_report.check_json(Path(json_file))
     found, figure = lattice_report.collect(lattice, *wanted, path, finite)
-    lattice_report.save_figure(figure, output, force)
+    lattice_report.save_figure(figure, output)
     if json_file == "-":
         print(json.dumps(found))
     else:
@@ -110,7 +121,9 @@ def phonons(
 @app.command()
 def plot(
     file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with .png.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with .png.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Plot a run: position, velocity, energies."""
@@ -118,7 +131,8 @@ def plot(
 
     result = simulate.Run.load(file)
     target = output or file.with_suffix(".png")
-    lattice_report.save_figure(plots.run_overview(result), target, force)
+    lattice_report.check_figure(target, force)
+    lattice_report.save_figure(plots.run_overview(result), target)
     print(f"figure: {target}")
 
 
@@ -130,7 +144,11 @@ def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run
     result = simulate.Run.load(file)
     for key, value in result.facts.items():
         print(f"{key + ':':18}{value}")
-    print(f"{'frames:':18}{len(result.time)}, t = {result.time[0]:g} to {result.time[-1]:g} ps" if len(result.time) else "frames: none")
+    print(
+        f"{'frames:':18}{len(result.time)}, t = {result.time[0]:g} to {result.time[-1]:g} ps"
+        if len(result.time)
+        else "frames: none"
+    )
     print("arrays:")
     for name, values in result.data.items():
         print(f"  {name:26}{values.shape}")
@@ -140,7 +158,9 @@ def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run
 @app.command()
 def cases(
     name: Annotated[str | None, typer.Argument(help="Print this one.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Copy it to a file, to be changed.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Copy it to a file, to be changed.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """List the built-in cases, print one, or copy one to a file."""
@@ -182,7 +202,9 @@ def bench_kernel(
     if json_file == "-":
         print(json.dumps(found))
         return
-    print(f"{found['atom_steps_per_s'] / 1e6:.0f} million atom-steps/s with {found['threads']} threads, {size}³ atoms, {steps} steps")
+    print(
+        f"{found['atom_steps_per_s'] / 1e6:.0f} million atom-steps/s with {found['threads']} threads, {size}³ atoms, {steps} steps"
+    )
     if json_file is not None:
         Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
 

@@ -44,7 +44,8 @@ class LatticeSection(Section):
     """The framework: a simple cubic lattice of springs, periodic."""
 
     size: Annotated[tuple[Size, Size, Size], BeforeValidator(_triple)] = Field(
-        (100, 100, 100), description="atoms along x, y, z, or one number for all; 3 at least, so that each has 18 distinct neighbours"
+        (100, 100, 100),
+        description="atoms along x, y, z, or one number for all; 3 at least, so that each has 18 distinct neighbours",
     )
     spacing: Positive = Field(3.0, description="lattice constant, Angstrom")
     mass: Positive = Field(3.5, description="mass of an atom, meV ps^2/Angstrom^2")
@@ -235,7 +236,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     except tomllib.TOMLDecodeError:
         if re.fullmatch(r"[A-Za-z][\w-]*", value):
             return key, value
-        raise InputError(f"--set {text!r}: {value!r} is not a TOML value (a number, [a, list], or a \"string\")") from None
+        raise InputError(f'--set {text!r}: {value!r} is not a TOML value (a number, [a, list], or a "string")') from None
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import phonons, plots, response
+from mdlite import phonons, plots, response, storage
 from mdlite.errors import InputError
 from mdlite.model import Lattice
 
@@ -89,7 +89,9 @@ def text(lattice: Lattice, found: dict[str, Any]) -> str:
         "frequencies        (rad/ps)",
     ]
     for name in ("G", "X", "M", "R"):
-        lines.append(f"  {'Γ' if name == 'G' else name}                " + "  ".join(f"{x:11.6f}" for x in found["frequencies"][name]))
+        lines.append(
+            f"  {'Γ' if name == 'G' else name}                " + "  ".join(f"{x:11.6f}" for x in found["frequencies"][name])
+        )
     lines.append("sound              (Å/ps; transverse, transverse, longitudinal)")
     for name, speeds in found["sound_speeds"].items():
         lines.append(f"  [{name}]            " + "  ".join(f"{x:11.6f}" for x in speeds))
@@ -104,20 +106,20 @@ def text(lattice: Lattice, found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def check_json(path: Path, force: bool) -> None:
-    """Raises InputError unless a JSON file can be written there; one of our own (it has our units) may be replaced."""
-    from mdlite.storage import check_output
-
-    check_output(path, force=True if path.is_file() else force)
+def check_json(path: Path) -> None:
+    """Raises InputError unless a JSON file can be written there; a regular file is replaced."""
+    storage.check_output(path, force=path.is_file())
 
 
-def save_figure(figure, path: Path, force: bool) -> None:
-    """Save a figure; a PNG made by mdlite is replaced, any other file only with ``force``. Raises InputError."""
-    from mdlite.storage import check_output
-
-    check_output(path, force or _is_ours(path))
+def check_figure(path: Path, force: bool) -> None:
+    """Raises InputError unless a figure can be saved there; a PNG made by mdlite is replaced, any other file only with ``force``."""
+    storage.check_output(path, force or _is_ours(path))
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"output = {str(path)!r}: a figure's name must end in .png, .pdf or .svg")
+
+
+def save_figure(figure, path: Path) -> None:
+    """Save a figure, a PNG with our name in it so that it may be made again."""
     metadata = {"Software": f"mdlite {mdlite.__version__}"} if path.suffix.lower() == ".png" else None
     figure.savefig(path, dpi=150, metadata=metadata)
 

@@ -199,6 +199,15 @@ class Model:
         cell = np.floor(position / self.lattice.spacing).astype(np.int64)
         return self.offsets + (cell[..., None, :] if self.interaction.atoms.moving else 0)
 
+    def ion_fault(self, position: np.ndarray, velocity: np.ndarray, dt: float) -> str | None:
+        """What makes an ion's state unusable, or None: not finite, or more than half a lattice constant in one step of dt (ps)."""
+        if not (np.isfinite(position).all() and np.isfinite(velocity).all()):
+            return "the ion's state is no longer finite"
+        speed = float(np.linalg.norm(velocity))
+        if speed * dt > 0.5 * self.lattice.spacing:
+            return f"the ion has run away, at {speed:.3g} Å/ps it crosses more than half a cell in one step, near {position.tolist()} Å"
+        return None
+
     @property
     def echo_time(self) -> float:
         """When the ion's own sound, back around the periodic box, first meets an interacting atom: (N - extent) a/c, ps."""

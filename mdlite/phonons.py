@@ -5,6 +5,7 @@ Wave vectors are given as the dimensionless θ = q a (radians per site, one Bril
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -90,7 +91,7 @@ def dispersion(lattice: Lattice, path: str | Sequence[Sequence[float]] = DEFAULT
     of the corners, and ``labels``. Raises InputError for a path that is none.
     """
     labels, corners = path_points(path)
-    pieces = [np.linspace(a, b, points, endpoint=False) for a, b in zip(corners[:-1], corners[1:])]
+    pieces = [np.linspace(a, b, points, endpoint=False) for a, b in itertools.pairwise(corners)]
     theta = np.concatenate([*pieces, corners[-1:]])
     distance = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(theta, axis=0), axis=1))])
     return {

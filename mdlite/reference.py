@@ -26,7 +26,9 @@ class ReferenceEngine:
 
     method = "reference"
 
-    def __init__(self, model: Model, dt: float, sample_every: int = 1, record_atoms: bool = False, displacement=None, velocity=None):
+    def __init__(
+        self, model: Model, dt: float, sample_every: int = 1, record_atoms: bool = False, displacement=None, velocity=None
+    ):
         self.model, self.dt, self.sample_every = model, dt, sample_every
         self.step = 0
         self.n_recorded = len(model.offsets) if record_atoms else 0
@@ -96,16 +98,15 @@ class ReferenceEngine:
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None. A cut-off sphere counts on displacements below half the spacing."""
-        if not np.isfinite(self.ion.position).all():
-            return "the ion's position is no longer finite"
-        if np.isfinite(self.coupling.cutoff):
+        fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
+        if fault is None and np.isfinite(self.coupling.cutoff):
             largest = np.abs(self.lattice.u).max()
             if not largest < 0.5 * self.model.lattice.spacing:
-                return (
+                fault = (
                     f"a framework atom is displaced by {largest:.3g} Å, more than half the lattice constant: the harmonic lattice "
                     "has lost its meaning and the cut-off sphere could miss atoms"
                 )
-        return None
+        return fault
 
 
 def _require_memory(lattice) -> None:

@@ -38,9 +38,11 @@ def check(config: Config) -> None:
     """Raises InputError unless one fixed site interacts by a potential with a range, and every point is sound."""
     atoms, potential = config.interaction.atoms, config.interaction.potential
     if atoms.kind != "sites" or len(atoms.sites) != 1:
-        raise InputError("interaction.atoms: the reflection protocol needs kind = \"sites\" with exactly one site")
+        raise InputError('interaction.atoms: the reflection protocol needs kind = "sites" with exactly one site')
     if not hasattr(potential, "range"):
-        raise InputError(f"interaction.potential.kind = {potential.kind!r}: the reflection protocol needs a potential with a range")
+        raise InputError(
+            f"interaction.potential.kind = {potential.kind!r}: the reflection protocol needs a potential with a range"
+        )
     for width in config.validate_.ranges:
         for speed in config.validate_.speeds:
             point(config, width, speed)
@@ -154,7 +156,9 @@ def _body(config: Config, points: list[dict[str, Any]]) -> str:
     sections = [
         "An ion flies along z at the one atom that interacts with it and is thrown back. **full** is the explicit lattice. The other "
         "rungs evaluate the time-local displacement [16] of the atom and the force on the ion along the full run's own path, with the "
-        "framework's position and velocity on the right-hand side taken " + "; ".join(f"*{k}*: {v}" for k, v in RUNGS.items()) + ". "
+        "framework's position and velocity on the right-hand side taken "
+        + "; ".join(f"*{k}*: {v}" for k, v in RUNGS.items())
+        + ". "
         "Peak values are the largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
         "the full peak.",
     ]
@@ -167,11 +171,22 @@ def _body(config: Config, points: list[dict[str, Any]]) -> str:
             row = [p["range_A"], p["speed_A_per_ps"], p["rungs"]["full"][f"peak_{key}"]]
             for name in RUNGS:
                 rung = p["rungs"][name]
-                row += [rung[f"peak_{key}"], report.percent(rung[f"peak_{key}_error_percent"]), rung[f"largest_{key}_error_percent"]]
+                row += [
+                    rung[f"peak_{key}"],
+                    report.percent(rung[f"peak_{key}_error_percent"]),
+                    rung[f"largest_{key}_error_percent"],
+                ]
             rows.append(row)
         title = "Deflection of the atom" if key == "deflection" else "Force on the ion"
         sections += [f"## {title}", report.table(header, rows)]
-    header = ["range (Å)", "speed (Å/ps)", "final speed, full (Å/ps)", "final speed, time-local (Å/ps)", "dt (ps)", "energy drift of full run"]
+    header = [
+        "range (Å)",
+        "speed (Å/ps)",
+        "final speed, full (Å/ps)",
+        "final speed, time-local (Å/ps)",
+        "dt (ps)",
+        "energy drift of full run",
+    ]
     keys = ("range_A", "speed_A_per_ps", "final_speed_A_per_ps", "final_speed_time_local_A_per_ps", "dt_ps", "energy_drift")
     sections += ["## The ion on its own path", report.table(header, [[p[k] for k in keys] for p in points])]
     return "\n\n".join([*sections, _echo_remark(points)])

@@ -16,7 +16,7 @@ from mdlite.errors import RunError
 from mdlite.kernels import medium as medium_kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels.coupling import coupled_forces
-from mdlite.kernels.types import IonState, MediumIon, Springs
+from mdlite.kernels.types import IonState, Springs
 from mdlite.model import Model
 
 MAX_NEWTON = 30

@@ -132,7 +132,9 @@ def _octant(size: Sequence[int], with_zero: bool) -> tuple[np.ndarray, np.ndarra
     return (theta, weight) if with_zero else (theta[1:], weight[1:])
 
 
-def _grid_recoil(lattice: Lattice, size: Sequence[int], displacements: np.ndarray, times: np.ndarray, subtract: bool) -> np.ndarray:
+def _grid_recoil(
+    lattice: Lattice, size: Sequence[int], displacements: np.ndarray, times: np.ndarray, subtract: bool
+) -> np.ndarray:
     """Mean over the zone grid of D⁻¹ cos(√D t) e^{iθ·d}/m without q = 0, or of D⁻¹ (cos(√D t) - 1) with it: (m, T, 3, 3)."""
     theta, weight = _octant(size, with_zero=subtract)
     total = np.zeros((len(displacements), len(times), 3, 3))

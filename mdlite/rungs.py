@@ -176,7 +176,11 @@ def _error_table(entries: dict[str, Any]) -> str:
     rows = []
     for name, entry in entries.items():
         off = entry.get("difference")
-        distances = [off["rms_position_A"]["until_echo"], off["max_position_A"]["until_echo"], off["rms_position_A"]["whole"]] if off else [""] * 3
+        distances = (
+            [off["rms_position_A"]["until_echo"], off["max_position_A"]["until_echo"], off["rms_position_A"]["whole"]]
+            if off
+            else [""] * 3
+        )
         rows.append([name, *distances, entry["energy_drift"], entry["seconds_per_ps"]])
     return report.table(header, rows)
 
@@ -199,7 +203,12 @@ def _crossing_table(entries: dict[str, Any], most: int = 40) -> str:
 
 def _budget_table(energies: dict[str, np.ndarray]) -> str:
     chosen = np.unique(np.linspace(0, len(energies["time"]) - 1, 11).astype(int))
-    names = {"time": "t (ps)", "ion_kinetic": "ion kinetic", "interaction": "interaction", "framework_kinetic": "framework kinetic"}
+    names = {
+        "time": "t (ps)",
+        "ion_kinetic": "ion kinetic",
+        "interaction": "interaction",
+        "framework_kinetic": "framework kinetic",
+    }
     names |= {"elastic": "elastic", "total": "total"}
     rows = [[f"{energies[key][n]:.6g}" for key in names] for n in chosen]
     return report.table(list(names.values()), rows)

@@ -223,7 +223,10 @@ class _Loop:
             raise RunError(
                 f"the energy has drifted by {self.drift.relative:.2g} of itself at t = {self.engine.time:g} ps, beyond "
                 f"run.energy_tolerance = {self.drift.tolerance:g}; a shorter run.dt (now {self.config.run.dt:g} ps) is the usual cure"
-                + (", but a shell's force jumps between cells: use atoms of kind cutoff, or raise the tolerance" * self._is_shell())
+                + (
+                    ", but a shell's force jumps between cells: use atoms of kind cutoff, or raise the tolerance"
+                    * self._is_shell()
+                )
             )
 
     def _is_shell(self) -> bool:
@@ -232,7 +235,9 @@ class _Loop:
     def _guard(self) -> None:
         fault = self.engine.fault()
         if fault is not None:
-            raise RunError(f"stopped at t = {self.engine.time:g} ps: {fault}; try a shorter run.dt (now {self.config.run.dt:g} ps)")
+            raise RunError(
+                f"stopped at t = {self.engine.time:g} ps: {fault}; try a shorter run.dt (now {self.config.run.dt:g} ps)"
+            )
 
     def _tell(self) -> None:
         if self.progress is not None:

@@ -40,7 +40,9 @@ def _work(n: int, implicit: bool) -> MediumWork:
     """Scratch space for n candidate atoms."""
     k = n if implicit else 0
     vectors = (np.zeros((n, 3)) for _ in range(3))
-    return MediumWork(*vectors, np.zeros((k, 3)), np.zeros((k, 3, 3)), np.zeros(k, np.int64), np.zeros((3 * k, 3 * k)), np.zeros((3 * k, 2)))
+    return MediumWork(
+        *vectors, np.zeros((k, 3)), np.zeros((k, 3, 3)), np.zeros(k, np.int64), np.zeros((3 * k, 3 * k)), np.zeros((3 * k, 2))
+    )
 
 
 class TimeLocalEngine:
@@ -52,7 +54,14 @@ class TimeLocalEngine:
     """
 
     def __init__(
-        self, model: Model, method: str, dt: float, sample_every: int = 1, record_atoms: bool = False, finite: bool = False, loss=None
+        self,
+        model: Model,
+        method: str,
+        dt: float,
+        sample_every: int = 1,
+        record_atoms: bool = False,
+        finite: bool = False,
+        loss=None,
     ):
         self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
         self.step = 0
@@ -101,11 +110,10 @@ class TimeLocalEngine:
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
-        if np.isfinite(self.ion.position).all() and np.isfinite(self.ion.energy[0]):
-            return None
-        if self.method == "implicit" and np.isfinite(self.ion.position).all():
-            return f"the implicit equation has no solution within reach at R = {self.ion.position.tolist()} Å"
-        return "the ion's state is no longer finite"
+        fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
+        if self.method == "implicit" and not np.isfinite(self.ion.energy[0]):
+            return f"the implicit equation has no solution within reach (the ion is at {self.ion.position.tolist()} Å)"
+        return fault
 
 
 def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:
@@ -115,7 +123,9 @@ def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple
     ``finite`` the periodic one of this size. Independent of `mdlite.relax`, which minimises over every atom. Raises RunError where the
     iteration finds no solution.
     """
-    ion = dataclasses.replace(model.ion, position=tuple(model.ion.position if position is None else position), velocity=(0.0, 0.0, 0.0))
+    ion = dataclasses.replace(
+        model.ion, position=tuple(model.ion.position if position is None else position), velocity=(0.0, 0.0, 0.0)
+    )
     engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1.0, finite=finite)
     fault = engine.fault()
     if fault is not None:

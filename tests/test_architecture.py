@@ -24,6 +24,7 @@ LAYERS = [
     {"validation", "rungs", "reflection", "barriers", "lattice_report"},
     {"progress"},
     {"cli"},
+    {"__main__"},
 ]
 """From the bottom up: a module imports from its own layer and those before it."""
 
@@ -31,7 +32,12 @@ LAYERS = [
 def imported(path):
     """Names of mdlite modules imported at run time anywhere in a file (imports for type checkers left out)."""
     tree = ast.parse(path.read_text())
-    guarded = {id(n) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for n in ast.walk(node)}
+    guarded = {
+        id(n)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for n in ast.walk(node)
+    }
     found = set()
     for node in ast.walk(tree):
         if id(node) in guarded:

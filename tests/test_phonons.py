@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from independent import spring_matrix
 
+from independent import spring_matrix
 from mdlite import phonons
 from mdlite.errors import InputError
 from mdlite.model import Lattice
@@ -14,7 +14,9 @@ LATTICE = Lattice(mass=3.7, spacing=2.8, k1=410.0, k2=133.0)
 def test_dispersion_against_phonopy():
     phonopy = pytest.importorskip("phonopy")
     atoms = pytest.importorskip("phonopy.structure.atoms")
-    cell = atoms.PhonopyAtoms(symbols=["Si"], cell=LATTICE.spacing * np.eye(3), scaled_positions=[[0, 0, 0]], masses=[LATTICE.mass])
+    cell = atoms.PhonopyAtoms(
+        symbols=["Si"], cell=LATTICE.spacing * np.eye(3), scaled_positions=[[0, 0, 0]], masses=[LATTICE.mass]
+    )
     n = 4
     crystal = phonopy.Phonopy(cell, supercell_matrix=np.diag([n, n, n]), primitive_matrix=np.eye(3), log_level=0)
     matrix = spring_matrix((n, n, n), LATTICE.k1, LATTICE.k2).reshape(3, n**3, 3, n**3)
@@ -67,7 +69,9 @@ def test_density_of_states_moments():
     from mdlite.response import loss_matrix
 
     # L = (a³/16π² m) ∫ dΩ̂ Σ_s ê ê/c³, so Debye's ∫ dΩ̂ Σ_s 1/c³ is 16π² m tr L / a³
-    debye = LATTICE.spacing**3 / (2 * np.pi) ** 3 * 16 * np.pi**2 * LATTICE.mass * np.trace(loss_matrix(LATTICE)) / LATTICE.spacing**3
+    debye = (
+        LATTICE.spacing**3 / (2 * np.pi) ** 3 * 16 * np.pi**2 * LATTICE.mass * np.trace(loss_matrix(LATTICE)) / LATTICE.spacing**3
+    )
     low = (omega > 0.08 * LATTICE.omega_max) & (omega < 0.16 * LATTICE.omega_max)
     assert np.sum(g[low]) == pytest.approx(np.sum(debye * omega[low] ** 2), rel=0.05)
 

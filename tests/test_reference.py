@@ -3,9 +3,9 @@
 import numba
 import numpy as np
 import pytest
-from independent import pair_force, spring_matrix, yukawa
 from scipy.integrate import solve_ivp
 
+from independent import pair_force, spring_matrix, yukawa
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 from mdlite.reference import ReferenceEngine
 
@@ -55,7 +55,9 @@ def test_total_momentum_is_constant():
     assert np.abs(end["framework_momentum"]).max() > 0.1  # it did go somewhere
 
 
-@pytest.mark.parametrize("atoms", [Cutoff(6.0, 2.0), Sites(((3, 3, 3), (3, 3, 4), (4, 3, 3), (3, 4, 3), (4, 4, 4)))], ids=["cutoff", "sites"])
+@pytest.mark.parametrize(
+    "atoms", [Cutoff(6.0, 2.0), Sites(((3, 3, 3), (3, 3, 4), (4, 3, 3), (3, 4, 3), (4, 4, 4)))], ids=["cutoff", "sites"]
+)
 def test_energy_error_is_second_order(atoms):
     errors, steps = [], np.array([0.004, 0.002, 0.001, 0.0005])
     for dt in steps:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from independent import spring_forces, spring_matrix, yukawa
 from scipy.optimize import minimize
 
+from independent import spring_forces, spring_matrix, yukawa
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.relax import relax
 from mdlite.timelocal import adiabatic_energy
@@ -28,7 +28,7 @@ def test_against_a_dense_minimiser():
     size = (4, 4, 4)
     small = model(Shell(1), size)
     found = relax(small)
-    phi, slope, _ = yukawa(4000.0, 0.5)
+    phi, _slope, _ = yukawa(4000.0, 0.5)
     index = tuple(np.array([[i, j, k] for i in (1, 2) for j in (1, 2) for k in (1, 2)]).T)
     homes, position = 3.0 * np.array(index).T, np.array(small.ion.position)
     matrix = spring_matrix(size, 520.0, 170.0)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from independent import spring_matrix
 
+from independent import spring_matrix
 from mdlite.errors import InputError
 from mdlite.model import Lattice
 from mdlite.phonons import dynamical_matrix

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from independent import time_local_force, yukawa
 from scipy.integrate import solve_ivp
 from scipy.optimize import root
 
+from independent import time_local_force, yukawa
 from mdlite import analysis
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 from mdlite.response import loss_matrix, recoil_kernel
@@ -170,14 +170,19 @@ def test_implicit_is_second_order_and_equals_time_local_for_a_weak_potential():
     differences = []
     for strength in (30.0, 3.0):
         weak = dataclasses.replace(caged(), interaction=Interaction(Potential("yukawa", (strength, 0.5)), Shell(1)))
-        shifts = [TimeLocalEngine(weak, m, 1e-3).ion.force - TimeLocalEngine(weak, "rigid", 1e-3).ion.force for m in ("implicit", "time-local")]
+        shifts = [
+            TimeLocalEngine(weak, m, 1e-3).ion.force - TimeLocalEngine(weak, "rigid", 1e-3).ion.force
+            for m in ("implicit", "time-local")
+        ]
         differences.append(np.abs(shifts[0] - shifts[1]).max() / np.abs(shifts[1]).max())
     assert differences[1] < 0.15 * differences[0] < 0.01  # one order in the potential apart
 
 
 def test_adiabatic_force_is_the_gradient_of_the_adiabatic_energy():
     model = caged(Cutoff(5.0, 2.0))
-    force = TimeLocalEngine(dataclasses.replace(model, ion=dataclasses.replace(CAGED, velocity=(0.0,) * 3)), "implicit", 1.0).ion.force
+    force = TimeLocalEngine(
+        dataclasses.replace(model, ion=dataclasses.replace(CAGED, velocity=(0.0,) * 3)), "implicit", 1.0
+    ).ion.force
     h = 1e-3
     for axis in range(3):
         shift = h * np.eye(3)[axis]
@@ -193,7 +198,9 @@ def test_bits_do_not_depend_on_pieces_or_sampling(method):
     parts = TimeLocalEngine(caged(Cutoff(5.0)), method, 2e-3, sample_every=7, record_atoms=True)
     for n in (1, 100, 200):
         parts.advance(n)
-    assert whole.ion.position.tobytes() + whole.ion.velocity.tobytes() == parts.ion.position.tobytes() + parts.ion.velocity.tobytes()
+    assert (
+        whole.ion.position.tobytes() + whole.ion.velocity.tobytes() == parts.ion.position.tobytes() + parts.ion.velocity.tobytes()
+    )
 
 
 @pytest.mark.parametrize("method", RUNGS)

@@ -3,8 +3,8 @@
 import numba
 import numpy as np
 import pytest
-from independent import spring_forces, spring_matrix
 
+from independent import spring_forces, spring_matrix
 from mdlite.kernels import springs
 from mdlite.kernels.types import Springs
 

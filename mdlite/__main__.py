@@ -1,0 +1,5 @@
+"""``python -m mdlite``: the command line."""
+
+from mdlite.cli import main
+
+main()

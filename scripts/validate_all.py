@@ -1,0 +1,35 @@
+"""Validate every built-in case into one folder: ``python scripts/validate_all.py out [--quick]``.
+
+The full run takes about two minutes on two cores; --quick uses small lattices and short runs (half a minute), to see that it works.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import mdlite
+
+QUICK = {
+    "trapped": {"lattice.size": 30, "run.duration": 3.0},
+    "reflection": {"lattice.size": 20, "validate.ranges": [0.5], "validate.speeds": [2.0, 10.0]},
+    "barriers": {"lattice.size": 14},
+}
+
+
+def main() -> None:
+    """Parse the arguments and run the cases."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path, help="folder to make; a case that is there already is an error")
+    parser.add_argument("--quick", action="store_true", help="small lattices, short runs")
+    arguments = parser.parse_args()
+    for name, quick in QUICK.items():
+        config = mdlite.load_case(name, **(quick if arguments.quick else {}))
+        try:
+            mdlite.validate(config, arguments.output / name, notice=print)
+        except mdlite.InputError as error:
+            sys.exit(f"error: {error}")
+        print(f"{name}: {arguments.output / name / 'report.md'}")
+
+
+if __name__ == "__main__":
+    main()

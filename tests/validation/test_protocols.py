@@ -1,0 +1,100 @@
+"""The validation protocols on small lattices: they leave a whole report, and its numbers are right."""
+
+import json
+
+import numpy as np
+import pytest
+
+import mdlite
+from mdlite.errors import InputError
+
+
+def files(folder):
+    return {p.name for p in folder.iterdir()}
+
+
+def test_trapped_on_a_small_lattice(tmp_path):
+    config = mdlite.load_case("trapped", **{"lattice.size": [40, 40, 44], "run.duration": 4.0})
+    mdlite.validate(config, tmp_path / "v")
+    summary = json.loads((tmp_path / "v" / "summary.json").read_text())
+    rungs = summary["rungs"]
+    assert set(rungs) == {"reference", "implicit", "time-local", "static", "rigid"}
+    assert summary["echo_time_ps"] == pytest.approx(37 * 3.0 / 47.026, rel=1e-3)
+    # the ion loses energy to the lattice; the time-local one does too, a little too slowly; the others never
+    rates = {name: entry["decay_rate_per_ps"]["before_echo"] for name, entry in rungs.items()}
+    assert 0.3 < rates["time-local"] < rates["reference"] < 0.6
+    assert abs(rates["static"]) < 1e-2 and abs(rates["rigid"]) < 1e-2
+    periods = {name: entry["period_ps"]["before_echo"] for name, entry in rungs.items()}
+    assert periods["rigid"] < periods["static"] < periods["time-local"] < 1.02 * periods["reference"]
+    off = rungs["time-local"]["difference"]["decay_rate_percent"]["before_echo"]
+    assert off == pytest.approx(100.0 * (rates["time-local"] / rates["reference"] - 1.0), rel=1e-9)
+    budget = {k: np.array(v) for k, v in summary["energy_budget"].items()}
+    total = budget["ion_kinetic"] + budget["interaction"] + budget["framework_kinetic"] + budget["elastic"]
+    assert np.allclose(total, budget["total"]) and np.ptp(total) < 5e-3 * total[0]
+    report = (tmp_path / "v" / "report.md").read_text()
+    for name in ("trajectory.png", "decay.png", "energy-budget.png", "difference.png"):
+        assert name in report and name in files(tmp_path / "v")
+    assert f"{rates['reference']:.4g} ±" in report and "echo" in report.lower()
+    for name in rungs:
+        assert mdlite.Run.load(tmp_path / "v" / f"{name}.h5").config.method == name
+    with pytest.raises(InputError, match="is not empty"):
+        mdlite.validate(config, tmp_path / "v")
+
+
+def test_any_motion_can_be_validated(small_case, tmp_path):
+    summary = mdlite.validate(small_case(), tmp_path / "v")
+    for name in ("implicit", "time-local", "static", "rigid"):
+        assert 0.0 < summary["rungs"][name]["difference"]["rms_position_A"]["whole"] < 1.0
+    assert "report.md" in files(tmp_path / "v")
+
+
+def test_reflection_of_one_point(tmp_path):
+    config = mdlite.load_case(
+        "reflection", **{"lattice.size": 24, "validate.ranges": [0.5], "validate.speeds": [2.0, 10.0], "run.dt": 0.002}
+    )
+    summary = mdlite.validate(config, tmp_path / "v")
+    slow, fast = summary["points"]
+    for point in (slow, fast):
+        assert set(point["rungs"]) == {"full", "moving", "still", "undisturbed"}
+        assert point["final_speed_A_per_ps"] < 0.0  # thrown back
+        assert abs(point["energy_drift"]) < 1e-4
+    # a slow collision is adiabatic: every rung has the peak deflection and force; a fast one is not
+    for rung in ("moving", "still", "undisturbed"):
+        assert abs(slow["rungs"][rung]["peak_deflection_error_percent"]) < 3.0
+        assert abs(slow["rungs"][rung]["peak_force_error_percent"]) < 0.1
+    assert fast["rungs"]["undisturbed"]["largest_deflection_error_percent"] > 10.0
+    assert {"deflection.png", "force.png", "report.md", "summary.json"} <= files(tmp_path / "v")
+
+
+def test_slow_collision_is_the_statics(tmp_path):
+    """In the limit of a slow ion the deflection of the atom is -W(0) ∇U, with the gradient at the displaced atom."""
+    config = mdlite.load_case("reflection", **{"lattice.size": 20})
+    from mdlite.reflection import along_path, point
+
+    one = point(config, 0.5, 1.0).replace(**{"run.dt": 0.01, "run.duration": 18.0})
+    run = mdlite.run(one)
+    rung = along_path(one.to_model(), run)["moving"]
+    deflection = run.atom_position[:, 0, 2]
+    nearest = np.argmax(np.abs(deflection))
+    recoil = mdlite.response.static_recoil(one.to_model().lattice, [[0, 0, 0]])[0]
+    # the force on the ion is -∇_R U = +∇_r U
+    assert deflection[nearest] == pytest.approx(-recoil[2, 2] * run.force[nearest, 0, 2], rel=0.1)
+    assert rung["deflection"][nearest, 2] == pytest.approx(deflection[nearest], rel=0.1)
+
+
+def test_barriers_on_a_small_lattice(tmp_path):
+    config = mdlite.load_case("barriers", **{"lattice.size": 14})
+    summary = mdlite.validate(config, tmp_path / "v")
+    own = summary["variants"][0]
+    assert own["label"] == "shell, e = 1"
+    rho = np.array([np.sqrt(0.75) * 3.0, np.sqrt(0.5) * 3.0, np.sqrt(1.5) * 3.0])
+    phi = 4000.0 * np.exp(-rho / 0.5) / rho
+    assert own["places"]["cube centre"]["unrelaxed_meV"] == pytest.approx(8 * phi[0], rel=1e-12)
+    assert own["places"]["face centre"]["unrelaxed_meV"] == pytest.approx(4 * phi[1] + 4 * phi[2], rel=1e-12)
+    for variant in summary["variants"]:
+        for place in variant["places"].values():
+            assert place["residual_force_meV_per_A"] < 1e-6
+            assert place["relaxed_meV"] < place["unrelaxed_meV"]
+            assert place["relaxed_by_recoil_kernel_meV"] == pytest.approx(place["relaxed_meV"], abs=1e-8)
+    assert own["barrier"]["relaxed_meV"] < own["barrier"]["unrelaxed_meV"]
+    assert {"barriers.png", "report.md", "summary.json"} <= files(tmp_path / "v")
