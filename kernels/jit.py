@@ -6,13 +6,18 @@ threads. ``nnan`` and ``ninf`` are never set, because a kernel must be able to s
 
 Numba's own cache looks at a function's own file only, and would run (or crash in) a caller compiled against an older callee.
 So the cache folder carries a hash of all kernel sources: an edit or an upgrade starts a new one.
+
+Numba's threads are started here, because a serial kernel read from the cache does not start those of a parallel one that it
+calls, if it was compiled in a process that had that one from the cache already: the first parallel loop would then crash.
 """
 
 import hashlib
 import os
 from pathlib import Path
 
-from numba import config, njit
+from numba import config, get_num_threads, njit
+
+get_num_threads()
 
 
 def _cache_folder() -> str:

@@ -1,6 +1,7 @@
 """The command line, as a user calls it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -12,8 +13,9 @@ import mdlite
 SMALL = ("--set", "lattice.size=12", "--set", "run.duration=1.0")
 
 
-def call(*arguments, cwd, code=0):
-    done = subprocess.run([sys.executable, "-m", "mdlite", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+def call(*arguments, cwd, code=0, **environment):
+    command = [sys.executable, "-m", "mdlite", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | environment)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -106,3 +108,15 @@ def test_cases_schema_and_version(tmp_path):
 def test_bench_kernel_reports_a_rate(tmp_path):
     found = json.loads(call("bench-kernel", "--size", 10, "--steps", 5, "--json", "-", cwd=tmp_path).stdout)
     assert found["atom_steps_per_s"] > 0 and found["threads"] >= 1
+
+
+def test_a_compile_cache_that_grew_in_pieces_works(tmp_path):
+    """A parallel kernel from one process, its serial caller from a second, both read by a third: numba alone crashes there."""
+    start = (
+        "import numpy as np\nfrom mdlite.kernels import springs, types\nu = np.zeros((3, 4, 4, 6))\n"
+        "springs.kick_drift(u, u.copy(), u.copy(), types.Springs(520.0, 170.0, 3.5), 0.005, 0.005)"
+    )
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", start], check=True, env=os.environ | cache, cwd=tmp_path)
+    for _ in range(2):
+        call("bench-kernel", "--size", 10, "--steps", 5, cwd=tmp_path, **cache)

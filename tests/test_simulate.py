@@ -60,7 +60,7 @@ def test_energy_drift_stops_the_run_and_keeps_what_there_is(small_case, tmp_path
     assert len(kept.time) > 0 and kept.energy_step[-1] == kept.facts["steps"]
 
 
-@pytest.mark.parametrize("method", ["reference", "time-local"])
+@pytest.mark.parametrize("method", ["reference", "rigid"])
 def test_a_run_that_explodes_stops_and_keeps_what_there_is(small_case, tmp_path, method):
     """An ion thrown at an atom much too fast for the step lands on top of it, and is hurled away."""
     path = tmp_path / "run.h5"
