@@ -10,6 +10,8 @@ of it. A bond along the unit vector n pulls atom i with -k (n·(u_i - u_j)) n. W
 The four diagonal values of a component serve its own force and the cross term of another, hence the sums and differences.
 """
 
+import math
+
 from numba import prange
 
 from mdlite.kernels.jit import inlined, parallel, reduction, scalar
@@ -19,6 +21,20 @@ from mdlite.kernels.jit import inlined, parallel, reduction, scalar
 def neighbours(i, n):
     """Periodic neighbours (i - 1, i + 1) of index i on a ring of n."""
     return (i - 1 if i > 0 else n - 1), (i + 1 if i < n - 1 else 0)
+
+
+@scalar
+def constants(springs, factor):
+    """(c1, c2) = factor × (k1, k2/2), rounded so that 2 c1 + 8 c2 is exact.
+
+    That sum multiplies an atom's own displacement. An error in its last bit would be a spring to the ground: once the crystal
+    has drifted it would pull all atoms the same way, and the total momentum would change by 1e-11 within 30 ps.
+    """
+    c1, c2 = factor * springs.k1, 0.5 * factor * springs.k2
+    unit = math.ldexp(1.0, math.frexp(2.0 * c1 + 8.0 * c2)[1] - 53)
+    if unit == 0.0:
+        return c1, c2
+    return unit * math.floor(c1 / unit + 0.5), unit * math.floor(c2 / unit + 0.5)
 
 
 @inlined
@@ -49,8 +65,7 @@ def kick_drift(u, v, u_next, springs, kick, drift):
     number of them.
     """
     nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
-    c1 = kick * springs.k1 / springs.mass
-    c2 = kick * springs.k2 / (2.0 * springs.mass)
+    c1, c2 = constants(springs, kick / springs.mass)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
         for j in range(ny):
@@ -75,12 +90,13 @@ def kick_drift(u, v, u_next, springs, kick, drift):
 def spring_forces(u, springs, out):
     """F = -V u (meV/Å) of every atom into out[3, Nx, Ny, Nz + 2] (halo untouched); u in Å with its halo valid."""
     nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    c1, c2 = constants(springs, 1.0)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
         for j in range(ny):
             jm, jp = neighbours(j, ny)
             for k in range(1, nz + 1):
-                f = spring_force(u, i, im, ip, j, jm, jp, k, springs.k1, 0.5 * springs.k2)
+                f = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
                 out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = f
 
 
@@ -94,8 +110,7 @@ def lattice_sums(u, v, springs, half_kick, partial):
     Contract: only ``partial`` is written; one thread sums a plane row by row, so the bits do not depend on the threads.
     """
     nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
-    c1 = half_kick * springs.k1 / springs.mass
-    c2 = half_kick * springs.k2 / (2.0 * springs.mass)
+    c1, c2 = constants(springs, half_kick / springs.mass)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
         total_near = total_far = total_v2 = total_x = total_y = total_z = 0.0

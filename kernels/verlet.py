@@ -7,7 +7,7 @@ pieces. The ion's pull on the atoms is added to their velocities before the latt
 
 from mdlite.kernels.coupling import atom_positions, cell_of, coupled_forces, wrapped
 from mdlite.kernels.jit import scalar
-from mdlite.kernels.springs import kick_drift, lattice_sums, neighbours, spring_force
+from mdlite.kernels.springs import constants, kick_drift, lattice_sums, neighbours, spring_force
 from mdlite.kernels.types import LatticeState
 
 
@@ -42,12 +42,13 @@ def atom_velocity(lattice, springs, coupling, ion, n, pulled, half_kick):
     i, j, k = wrapped(cell_of(coupling, ion.position), coupling.offsets[n], u)
     im, ip = neighbours(i, u.shape[1])
     jm, jp = neighbours(j, u.shape[2])
-    fx, fy, fz = spring_force(u, i, im, ip, j, jm, jp, k, springs.k1, 0.5 * springs.k2)
-    factor = half_kick / springs.mass
+    c1, c2 = constants(springs, half_kick / springs.mass)
+    dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+    pull = pulled * half_kick / springs.mass
     return (
-        v[0, i, j, k] + factor * (fx + pulled * ion.atom_force[n, 0]),
-        v[1, i, j, k] + factor * (fy + pulled * ion.atom_force[n, 1]),
-        v[2, i, j, k] + factor * (fz + pulled * ion.atom_force[n, 2]),
+        v[0, i, j, k] + dvx + pull * ion.atom_force[n, 0],
+        v[1, i, j, k] + dvy + pull * ion.atom_force[n, 1],
+        v[2, i, j, k] + dvz + pull * ion.atom_force[n, 2],
     )
 
 

@@ -45,13 +45,14 @@ def test_every_normal_mode_obeys_the_dispersion_of_velocity_verlet():
 
 
 def test_total_momentum_is_constant():
+    """Over 40 ps in which the whole crystal drifts by 0.06 Å: the springs must not hold it back in the last bit."""
     engine = ReferenceEngine(model(), 0.005)
     start = engine.budget()
-    engine.advance(2000)
+    engine.advance(8000)
     end = engine.budget()
     total = [b["framework_momentum"] + b["ion_momentum"] for b in (start, end)]
     assert np.abs(total[0] - np.array(THROWN.mass) * THROWN.velocity).max() < 1e-12
-    assert np.abs(total[1] - total[0]).max() < 1e-12 * np.abs(end["framework_momentum"]).sum() + 1e-12
+    assert np.abs(total[1] - total[0]).max() < 1e-12
     assert np.abs(end["framework_momentum"]).max() > 0.1  # it did go somewhere
 
 
