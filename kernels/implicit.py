@@ -2,8 +2,8 @@
 
 With Q = R + x the ion shifted by the loss, and ξ_j the displacement without that common shift,
 
-    ξ_j = -Σ_k W_{j-k}(0) ∇_{r_k} U(s + ξ, Q),        x = L ∇_R dU/dt,
-    ∇_R dU/dt = Σ_k H_k w_k,   (1 + W H) w = K Ṙ.
+    ξ_j = -Σ_k W_{j-k}(0) ∇_{r_k} U(r_H + ξ, Q),        x = L ∇_R dU/dt,
+    ∇_R dU/dt = Σ_k H_k w_k,   (1 + W H) w = K Ṙ - ṙ_H.
 
 w = K Ṙ - ṙ is the velocity of the ion relative to the atoms that follow it. Differentiating [16] once more would add ẋ to w, and
 x = L 𝒦 (Ṙ + ẋ) has run-away solutions that grow at the rate 1/(L 𝒦), like the self-accelerating ones of radiation
@@ -12,7 +12,6 @@ reaction; the standard reduction of order drops ẋ, an error of second order in
 
 import math
 
-from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.jit import scalar
 from mdlite.kernels.medium import force_at, pair_terms, respond
 
@@ -23,15 +22,15 @@ MAX_ITERATIONS = 60
 
 @scalar
 def linearise(coupling, ion, work):
-    """Gradient and Hessian of U with respect to the atoms at sites + displacement, for the ion at R_eff.
+    """Gradient and Hessian of U with respect to the atoms at home + displacement, for the ion at R_eff.
 
     Returns how many atoms are in range. Contract: work.gradient, work.hessian and work.active are written.
     """
     count = 0
     for n in range(coupling.offsets.shape[0]):
-        dx = work.sites[n, 0] + work.displacement[n, 0] - ion.effective[0]
-        dy = work.sites[n, 1] + work.displacement[n, 1] - ion.effective[1]
-        dz = work.sites[n, 2] + work.displacement[n, 2] - ion.effective[2]
+        dx = work.home[n, 0] + work.displacement[n, 0] - ion.effective[0]
+        dy = work.home[n, 1] + work.displacement[n, 1] - ion.effective[1]
+        dz = work.home[n, 2] + work.displacement[n, 2] - ion.effective[2]
         _, pull, bend = pair_terms(coupling, dx, dy, dz)
         d = (dx, dy, dz)
         for c in range(3):
@@ -47,7 +46,7 @@ def linearise(coupling, ion, work):
 
 @scalar
 def fill_system(medium, ion, work, m):
-    """The linear system (1 + W H)[Δ, w] = [-(ξ + W g), K Ṙ] over the m atoms in range, into work.matrix and work.rhs."""
+    """The linear system (1 + W H)[Δ, w] = [-(ξ + W g), K Ṙ - ṙ_H] over the m atoms in range, into work.matrix and work.rhs."""
     for a in range(m):
         j = work.active[a]
         for c in range(3):
@@ -62,7 +61,7 @@ def fill_system(medium, ion, work, m):
                     work.matrix[row, 3 * b + e] = w[c, 0] * h[0, e] + w[c, 1] * h[1, e] + w[c, 2] * h[2, e]
             work.matrix[row, row] += 1.0
             work.rhs[row, 0] = -residual
-            work.rhs[row, 1] = ion.velocity[c]
+            work.rhs[row, 1] = ion.velocity[c] - work.home_velocity[j, c]
 
 
 @scalar
@@ -112,59 +111,133 @@ def follow(work, m):
 
 
 @scalar
-def apply_step(coupling, medium, ion, work, m):
-    """Apply the Newton step to ξ and the fixed-point step to x; returns the largest change (Å)."""
-    longest = 0.0
-    for row in range(3 * m):
-        longest = max(longest, abs(work.rhs[row, 0]))
-    limit = LONGEST_STEP * coupling.spacing
-    scale = limit / longest if longest > limit else 1.0
-    px = py = pz = 0.0  # ∇_R dU/dt = Σ H w
-    for a in range(m):
-        j = work.active[a]
-        h = work.hessian[j]
-        for c in range(3):
-            work.displacement[j, c] += scale * work.rhs[3 * a + c, 0]
-            w = work.rhs[3 * a + c, 1]
-            px += h[0, c] * w
-            py += h[1, c] * w
-            pz += h[2, c] * w
-    change = longest
-    for c in range(3):
-        shifted = ion.position[c] + medium.loss[c, 0] * px + medium.loss[c, 1] * py + medium.loss[c, 2] * pz
-        change = max(change, abs(shifted - ion.effective[c]))
-        ion.effective[c] = shifted
-    return change
+def relax_atoms(coupling, medium, ion, work):
+    """Newton iteration for ξ with the ion held at ion.effective, from work.displacement; returns the number of atoms in range, or -1.
 
-
-@scalar
-def implicit_force(coupling, medium, ion, atoms, work):
-    """Force on the ion by [16] at T = 0: returns U(r, R) (meV), or NaN where no solution is found.
-
-    Newton iteration for ξ together with fixed-point iteration for x, from the undisplaced framework. atoms (n, 3) receives s + ξ and
-    ion.effective R + x, so that r = atoms - x; work is MediumWork. Contract: only ion.force, ion.effective, atoms and work are written.
+    A step longer than a tenth of the lattice constant is cut to that. On return work.hessian is that at ξ and work.rhs[:, 1] is w.
     """
-    n = coupling.offsets.shape[0]
-    cell = cell_of(coupling, ion.position)
-    for j in range(n):
-        for c in range(3):
-            work.sites[j, c] = (cell[c] + coupling.offsets[j, c]) * coupling.spacing
-            work.displacement[j, c] = 0.0
-    for c in range(3):
-        ion.effective[c] = ion.position[c]
-    converged = False
+    limit = LONGEST_STEP * coupling.spacing
     for _ in range(MAX_ITERATIONS):
         m = linearise(coupling, ion, work)
         fill_system(medium, ion, work, m)
         if not solve(work.matrix, work.rhs, 3 * m):
-            break
+            return -1
         respond(coupling, medium, work.gradient, work.reply)
         follow(work, m)
-        if apply_step(coupling, medium, ion, work, m) < TOLERANCE:
-            converged = True
-            break
+        longest = 0.0
+        for row in range(3 * m):
+            longest = max(longest, abs(work.rhs[row, 0]))
+        scale = limit / longest if longest > limit else 1.0
+        for a in range(m):
+            for c in range(3):
+                work.displacement[work.active[a], c] += scale * work.rhs[3 * a + c, 0]
+        if longest < tolerance(ion):
+            return m
+    return -1
+
+
+@scalar
+def tolerance(ion):
+    """Change of ξ and x (Å) at which the iterations end: 1e-12, or what the ion's coordinates resolve far from the origin."""
+    return TOLERANCE + 1e-15 * (abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2]))
+
+
+@scalar
+def mismatch(coupling, medium, ion, work, row):
+    """x - L ∇_R dU/dt for x in work.shift[row], into work.shift[row + 1]; returns its largest component (Å), NaN if ξ is not found."""
+    for c in range(3):
+        ion.effective[c] = ion.position[c] + work.shift[row, c]
+    m = relax_atoms(coupling, medium, ion, work)
+    if m < 0:
+        return math.nan
+    px = py = pz = 0.0  # ∇_R dU/dt = Σ H w
+    for a in range(m):
+        h = work.hessian[work.active[a]]
+        for c in range(3):
+            w = work.rhs[3 * a + c, 1]
+            px += h[0, c] * w
+            py += h[1, c] * w
+            pz += h[2, c] * w
+    largest = 0.0
+    for c in range(3):
+        work.shift[row + 1, c] = work.shift[row, c] - medium.loss[c, 0] * px - medium.loss[c, 1] * py - medium.loss[c, 2] * pz
+        largest = max(largest, abs(work.shift[row + 1, c]))
+    return largest
+
+
+@scalar
+def secant_update(work):
+    """Broyden's update of the inverse Jacobian B (work.shift[4:7]) with the pair of points in rows 0, 1 (x, F) and 2, 3."""
+    inverse, s = work.shift[4:7], work.shift
+    change = (s[2, 0] - s[0, 0], s[2, 1] - s[0, 1], s[2, 2] - s[0, 2])
+    moved = (s[3, 0] - s[1, 0], s[3, 1] - s[1, 1], s[3, 2] - s[1, 2])
+    product = (  # Bᵀ Δx
+        inverse[0, 0] * change[0] + inverse[1, 0] * change[1] + inverse[2, 0] * change[2],
+        inverse[0, 1] * change[0] + inverse[1, 1] * change[1] + inverse[2, 1] * change[2],
+        inverse[0, 2] * change[0] + inverse[1, 2] * change[1] + inverse[2, 2] * change[2],
+    )
+    bottom = product[0] * moved[0] + product[1] * moved[1] + product[2] * moved[2]
+    if bottom == 0.0:
+        return
+    for c in range(3):
+        rest = change[c] - (inverse[c, 0] * moved[0] + inverse[c, 1] * moved[1] + inverse[c, 2] * moved[2])
+        for e in range(3):
+            inverse[c, e] += rest * product[e] / bottom
+
+
+@scalar
+def find_shift(coupling, medium, ion, work):
+    """Solve x = L ∇_R dU/dt by Broyden's method from x = 0; True if found, with ion.effective and work.displacement at the solution.
+
+    work.shift: rows 0 and 1 hold the best x and its mismatch, 2 and 3 those on trial, 4 to 6 the inverse Jacobian. A trial that is
+    worse still teaches the Jacobian, so the next one from the same point is shorter; a receding ion, whose drag falls steeply
+    with x, is found this way where plain iteration diverges.
+    """
+    limit = LONGEST_STEP * coupling.spacing
+    work.shift[:] = 0.0
+    for c in range(3):
+        work.shift[4 + c, c] = 1.0
+    best = mismatch(coupling, medium, ion, work, 0)
+    if best < tolerance(ion):  # no loss, or no motion
+        return True
+    for _ in range(MAX_ITERATIONS):
+        longest = 0.0
+        for c in range(3):
+            step = 0.0
+            for e in range(3):
+                step -= work.shift[4 + c, e] * work.shift[1, e]
+            work.shift[2, c] = step
+            longest = max(longest, abs(step))
+        if not longest < math.inf:
+            return False
+        scale = limit / longest if longest > limit else 1.0
+        for c in range(3):
+            work.shift[2, c] = work.shift[0, c] + scale * work.shift[2, c]
+        trial = mismatch(coupling, medium, ion, work, 2)
+        if trial < tolerance(ion):
+            return True
+        if not trial < math.inf:
+            return False
+        secant_update(work)
+        if trial < best:
+            best = trial
+            for c in range(3):
+                work.shift[0, c], work.shift[1, c] = work.shift[2, c], work.shift[3, c]
+    return False
+
+
+@scalar
+def implicit_force(coupling, medium, ion, atoms, work):
+    """Force on the ion by [16], given r_H and ṙ_H in ``work``: returns U(r, R) (meV), or NaN where no solution is found.
+
+    atoms (n, 3) receives r_H + ξ and ion.effective R + x, so that r = atoms - x; work is MediumWork.
+    Contract: only ion.force, ion.effective, atoms and work are written.
+    """
+    n = coupling.offsets.shape[0]
+    work.displacement[:] = 0.0
+    found = find_shift(coupling, medium, ion, work)
     for j in range(n):
         for c in range(3):
-            atoms[j, c] = work.sites[j, c] + work.displacement[j, c]
+            atoms[j, c] = work.home[j, c] + work.displacement[j, c]
     energy = force_at(coupling, ion, atoms)
-    return energy if converged else math.nan
+    return energy if found else math.nan

@@ -1,11 +1,11 @@
-"""Force on the ion in an effective medium, T = 0, to first order about the undisturbed framework [18-20].
+"""Force on the ion in an effective medium, to first order about the undisturbed framework's motion r_H [18-20].
 
     M R̈ = -∇_R U(r_eff, R_eff)                            [18]
     r_eff,j = r_H,j - Σ_k W_{j-k}(0) ∇_{r_k} U(r_H, R)     [19]
     R_eff = R + L Σ_k H_k (Ṙ - ṙ_H,k)                      [20]
 
-H_k is the Hessian of φ at r_H,k - R. At T = 0, r_H are the lattice sites. L = 0 is the rung ``static``; with W(0) = 0 as well it is
-``rigid``.
+H_k is the Hessian of φ at r_H,k - R. L = 0 is the rung ``static``; with W(0) = 0 as well it is ``rigid``. The caller puts r_H and ṙ_H
+into MediumWork; at T = 0 they are the lattice sites and 0 (`at_rest`).
 """
 
 import math
@@ -47,21 +47,32 @@ def respond(coupling, medium, atoms, displacement):
 
 
 @scalar
-def effective_force(coupling, medium, ion, atoms, work):
-    """Force on the ion by [18-20] at T = 0: U(r_eff, R_eff) (meV) is returned, ion.force and ion.effective receive F and R_eff.
+def at_rest(coupling, ion, work):
+    """r_H = the candidates' sites and ṙ_H = 0 (T = 0), into work.home and work.home_velocity."""
+    cell = cell_of(coupling, ion.position)
+    for n in range(coupling.offsets.shape[0]):
+        for c in range(3):
+            work.home[n, c] = (cell[c] + coupling.offsets[n, c]) * coupling.spacing
+            work.home_velocity[n, c] = 0.0
 
-    atoms (n, 3): receives r_eff (Å). work: MediumWork. Contract: only these four are written.
+
+@scalar
+def effective_force(coupling, medium, ion, atoms, work):
+    """Force on the ion by [18-20], given r_H and ṙ_H in ``work``: returns U(r_eff, R_eff) (meV).
+
+    ion.force and ion.effective receive F (meV/Å) and R_eff (Å), atoms (n, 3) r_eff (Å).
+    Contract: these and work.gradient and work.displacement are written.
     """
     gradient, displacement = work.gradient, work.displacement
-    cell = cell_of(coupling, ion.position)
-    vx, vy, vz = ion.velocity[0], ion.velocity[1], ion.velocity[2]
+    px = py = pz = 0.0  # ∇_R dU/dt = Σ H_k (Ṙ - ṙ_H,k)
     n_atoms = coupling.offsets.shape[0]
-    px = py = pz = 0.0  # ∇_R dU/dt = Σ H_k Ṙ
     for n in range(n_atoms):
-        offset = coupling.offsets[n]
-        dx = (cell[0] + offset[0]) * coupling.spacing - ion.position[0]
-        dy = (cell[1] + offset[1]) * coupling.spacing - ion.position[1]
-        dz = (cell[2] + offset[2]) * coupling.spacing - ion.position[2]
+        dx = work.home[n, 0] - ion.position[0]
+        dy = work.home[n, 1] - ion.position[1]
+        dz = work.home[n, 2] - ion.position[2]
+        vx = ion.velocity[0] - work.home_velocity[n, 0]
+        vy = ion.velocity[1] - work.home_velocity[n, 1]
+        vz = ion.velocity[2] - work.home_velocity[n, 2]
         _, pull, bend = pair_terms(coupling, dx, dy, dz)
         gradient[n, 0], gradient[n, 1], gradient[n, 2] = pull * dx, pull * dy, pull * dz
         along = bend * (dx * vx + dy * vy + dz * vz)
@@ -72,7 +83,7 @@ def effective_force(coupling, medium, ion, atoms, work):
     for c in range(3):
         ion.effective[c] = ion.position[c] + medium.loss[c, 0] * px + medium.loss[c, 1] * py + medium.loss[c, 2] * pz
         for n in range(n_atoms):
-            atoms[n, c] = (cell[c] + coupling.offsets[n, c]) * coupling.spacing + displacement[n, c]
+            atoms[n, c] = work.home[n, c] + displacement[n, c]
     return force_at(coupling, ion, atoms)
 
 

@@ -6,15 +6,23 @@ one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 
 from mdlite.kernels.implicit import implicit_force
 from mdlite.kernels.jit import scalar
-from mdlite.kernels.medium import effective_force
+from mdlite.kernels.medium import at_rest, effective_force
 
 
 @scalar
 def force(coupling, medium, ion, atoms, work, implicit):
-    """Evaluate one rung's force: [16] if ``implicit``, else [18-20]. Returns U in meV; arguments as in the two kernels."""
+    """Evaluate one rung's force with r_H and ṙ_H in ``work``: [16] if ``implicit``, else [18-20]. U (meV) goes to ion.energy."""
     if implicit:
-        return implicit_force(coupling, medium, ion, atoms, work)
-    return effective_force(coupling, medium, ion, atoms, work)
+        ion.energy[0] = implicit_force(coupling, medium, ion, atoms, work)
+    else:
+        ion.energy[0] = effective_force(coupling, medium, ion, atoms, work)
+
+
+@scalar
+def force_at_rest(coupling, medium, ion, atoms, work, implicit):
+    """`force` at T = 0."""
+    at_rest(coupling, ion, work)
+    force(coupling, medium, ion, atoms, work, implicit)
 
 
 @scalar
@@ -52,7 +60,7 @@ def advance(coupling, medium, implicit, ion, atoms, work, dt, steps, frames):
             old[c] = ion.velocity[c] + kick
             ion.position[c] += dt * old[c]
             ion.velocity[c] = old[c] + kick  # the prediction that the force is evaluated with
-        ion.energy[0] = force(coupling, medium, ion, atoms, work, implicit)
+        force_at_rest(coupling, medium, ion, atoms, work, implicit)
         for c in range(3):
             ion.velocity[c] = old[c] + half * ion.force[c] * ion.inverse_mass[c]
     return rows

@@ -69,7 +69,8 @@ class Medium(NamedTuple):
 class MediumWork(NamedTuple):
     """Scratch space of the time-local kernels for n candidate atoms; nothing in it carries over from step to step."""
 
-    sites: np.ndarray  # (n, 3), Å
+    home: np.ndarray  # (n, 3), r_H, Å
+    home_velocity: np.ndarray  # (n, 3), ṙ_H, Å/ps
     gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
     displacement: np.ndarray  # (n, 3), Å
     reply: np.ndarray  # (n, 3), Å (implicit only, as all below)
@@ -77,6 +78,7 @@ class MediumWork(NamedTuple):
     active: np.ndarray  # int64 (n,), indices of the atoms in range
     matrix: np.ndarray  # (3n, 3n)
     rhs: np.ndarray  # (3n, 2)
+    shift: np.ndarray  # (7, 3): rows of the solver for the loss shift, see implicit.py
 
 
 class Frames(NamedTuple):

@@ -39,9 +39,18 @@ def medium(model: Model, method: str, finite: bool = False) -> Medium:
 def _work(n: int, implicit: bool) -> MediumWork:
     """Scratch space for n candidate atoms."""
     k = n if implicit else 0
-    vectors = (np.zeros((n, 3)) for _ in range(3))
+    home, home_velocity, gradient, displacement = (np.zeros((n, 3)) for _ in range(4))
     return MediumWork(
-        *vectors, np.zeros((k, 3)), np.zeros((k, 3, 3)), np.zeros(k, np.int64), np.zeros((3 * k, 3 * k)), np.zeros((3 * k, 2))
+        home,
+        home_velocity,
+        gradient,
+        displacement,
+        reply=np.zeros((k, 3)),
+        hessian=np.zeros((k, 3, 3)),
+        active=np.zeros(k, np.int64),
+        matrix=np.zeros((3 * k, 3 * k)),
+        rhs=np.zeros((3 * k, 2)),
+        shift=np.zeros((7, 3)),
     )
 
 
@@ -81,7 +90,7 @@ class TimeLocalEngine:
         )
         self._atoms, self._work = np.zeros((n, 3)), _work(n, method == "implicit")
         implicit = method == "implicit"
-        self.ion.energy[0] = timelocal.force(self.coupling, self.medium, self.ion, self._atoms, self._work, implicit)
+        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._atoms, self._work, implicit)
 
     @property
     def time(self) -> float:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from scipy.optimize import root
+from scipy.optimize import brentq, root
 
 from independent import time_local_force, yukawa
 from mdlite import analysis
@@ -219,3 +219,26 @@ def test_infinite_and_finite_response_differ_by_the_finite_size_term():
     infinite = TimeLocalEngine(small, "static", 1e-3, record_atoms=True).sample()[1]
     finite = TimeLocalEngine(small, "static", 1e-3, record_atoms=True, finite=True).sample()[1]
     assert 1e-6 < np.abs(infinite.atom_position - finite.atom_position).max() < 1e-2
+
+
+@pytest.mark.parametrize(
+    "length, speed, distance", [(0.2, -10.0, 0.7), (0.5, -20.0, 1.5), (0.5, -30.0, 1.2), (0.2, -30.0, 0.9), (0.5, 5.0, 1.5)]
+)
+def test_implicit_shift_of_a_fast_ion_by_a_bracketing_root_finder(length, speed, distance):
+    """One hard atom on a line: x = L H/(1 + W H) v with the atom relaxed, found by bisection; plain iteration would diverge."""
+    _, slope, curvature = yukawa(14000.0, length)
+    recoil, loss = recoil_kernel(LATTICE, [[0, 0, 0]])[0, 0, 2, 2], loss_matrix(LATTICE)[2, 2]
+
+    def mismatch(x):
+        ion = x - distance
+        xi = brentq(lambda u: u + recoil * slope(abs(u - ion)) * np.sign(u - ion), 0.0, 5.0, xtol=1e-15)
+        hessian = curvature(abs(xi - ion))
+        return x - loss * hessian / (1.0 + recoil * hessian) * speed
+
+    exact = brentq(mismatch, -3.0, 0.0, xtol=1e-15) if speed < 0 else brentq(mismatch, 0.0, 0.2, xtol=1e-15)
+    ion = Ion((np.inf, np.inf, 0.7), (0.0, 0.0, -distance), (0.0, 0.0, speed))
+    engine = TimeLocalEngine(
+        Model(LATTICE, ion, Interaction(Potential("yukawa", (14000.0, length)), Sites(((0, 0, 0),)))), "implicit", 1.0
+    )
+    assert engine.fault() is None
+    assert engine.ion.effective[2] + distance == pytest.approx(exact, abs=1e-10)
