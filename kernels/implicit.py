@@ -143,10 +143,10 @@ def tolerance(ion):
 
 
 @scalar
-def mismatch(coupling, medium, ion, work, row):
-    """x - L ∇_R dU/dt for x in work.shift[row], into work.shift[row + 1]; returns its largest component (Å), NaN if ξ is not found."""
+def mismatch(coupling, medium, ion, work, x, off):
+    """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if ξ is not found."""
     for c in range(3):
-        ion.effective[c] = ion.position[c] + work.shift[row, c]
+        ion.effective[c] = ion.position[c] + x[c]
     m = relax_atoms(coupling, medium, ion, work)
     if m < 0:
         return math.nan
@@ -160,29 +160,29 @@ def mismatch(coupling, medium, ion, work, row):
             pz += h[2, c] * w
     largest = 0.0
     for c in range(3):
-        work.shift[row + 1, c] = work.shift[row, c] - medium.loss[c, 0] * px - medium.loss[c, 1] * py - medium.loss[c, 2] * pz
-        largest = max(largest, abs(work.shift[row + 1, c]))
+        off[c] = x[c] - medium.loss[c, 0] * px - medium.loss[c, 1] * py - medium.loss[c, 2] * pz
+        largest = max(largest, abs(off[c]))
     return largest
 
 
 @scalar
 def secant_update(work):
     """Broyden's update of the inverse Jacobian B (work.shift[4:7]) with the pair of points in rows 0, 1 (x, F) and 2, 3."""
-    inverse, s = work.shift[4:7], work.shift
+    s = work.shift  # rows 4 to 6: B
     change = (s[2, 0] - s[0, 0], s[2, 1] - s[0, 1], s[2, 2] - s[0, 2])
     moved = (s[3, 0] - s[1, 0], s[3, 1] - s[1, 1], s[3, 2] - s[1, 2])
     product = (  # Bᵀ Δx
-        inverse[0, 0] * change[0] + inverse[1, 0] * change[1] + inverse[2, 0] * change[2],
-        inverse[0, 1] * change[0] + inverse[1, 1] * change[1] + inverse[2, 1] * change[2],
-        inverse[0, 2] * change[0] + inverse[1, 2] * change[1] + inverse[2, 2] * change[2],
+        s[4, 0] * change[0] + s[5, 0] * change[1] + s[6, 0] * change[2],
+        s[4, 1] * change[0] + s[5, 1] * change[1] + s[6, 1] * change[2],
+        s[4, 2] * change[0] + s[5, 2] * change[1] + s[6, 2] * change[2],
     )
     bottom = product[0] * moved[0] + product[1] * moved[1] + product[2] * moved[2]
     if bottom == 0.0:
         return
     for c in range(3):
-        rest = change[c] - (inverse[c, 0] * moved[0] + inverse[c, 1] * moved[1] + inverse[c, 2] * moved[2])
+        rest = change[c] - (s[4 + c, 0] * moved[0] + s[4 + c, 1] * moved[1] + s[4 + c, 2] * moved[2])
         for e in range(3):
-            inverse[c, e] += rest * product[e] / bottom
+            s[4 + c, e] += rest * product[e] / bottom
 
 
 @scalar
@@ -194,10 +194,12 @@ def find_shift(coupling, medium, ion, work):
     with x, is found this way where plain iteration diverges.
     """
     limit = LONGEST_STEP * coupling.spacing
-    work.shift[:] = 0.0
+    for row in range(7):
+        for c in range(3):
+            work.shift[row, c] = 0.0
     for c in range(3):
         work.shift[4 + c, c] = 1.0
-    best = mismatch(coupling, medium, ion, work, 0)
+    best = mismatch(coupling, medium, ion, work, work.shift[0], work.shift[1])
     if best < tolerance(ion):  # no loss, or no motion
         return True
     for _ in range(MAX_ITERATIONS):
@@ -213,7 +215,7 @@ def find_shift(coupling, medium, ion, work):
         scale = limit / longest if longest > limit else 1.0
         for c in range(3):
             work.shift[2, c] = work.shift[0, c] + scale * work.shift[2, c]
-        trial = mismatch(coupling, medium, ion, work, 2)
+        trial = mismatch(coupling, medium, ion, work, work.shift[2], work.shift[3])
         if trial < tolerance(ion):
             return True
         if not trial < math.inf:
@@ -234,7 +236,9 @@ def implicit_force(coupling, medium, ion, atoms, work):
     Contract: only ion.force, ion.effective, atoms and work are written.
     """
     n = coupling.offsets.shape[0]
-    work.displacement[:] = 0.0
+    for j in range(n):
+        for c in range(3):
+            work.displacement[j, c] = 0.0
     found = find_shift(coupling, medium, ion, work)
     for j in range(n):
         for c in range(3):

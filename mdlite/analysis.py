@@ -70,6 +70,11 @@ def mean_period(crossing_time: np.ndarray, window: tuple[float, float]) -> float
     return float(2.0 * (t[-1] - t[0]) / (len(t) - 1)) if len(t) >= 3 else float("nan")
 
 
-def rms_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean square of |a - b| over frames, for vectors (n, 3)."""
-    return float(np.sqrt(np.mean(np.sum((np.asarray(a) - np.asarray(b)) ** 2, axis=-1))))
+def decay_against_energy(time: np.ndarray, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Local decay rate of an oscillation over each full period: (energies, rates), both (n - 2,), meV and 1/ps.
+
+    From passages n and n + 2, which have the same direction: rate = ln(E_n/E_{n+2})/(t_{n+2} - t_n), at the geometric mean energy.
+    """
+    if len(time) < 3:
+        return np.empty(0), np.empty(0)
+    return np.sqrt(energy[:-2] * energy[2:]), np.log(energy[:-2] / energy[2:]) / (time[2:] - time[:-2])

@@ -12,6 +12,7 @@ import numpy as np
 
 from mdlite import plots, report
 from mdlite.config import Config
+from mdlite.errors import InputError
 from mdlite.relax import relax
 from mdlite.timelocal import adiabatic_energy
 
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 PLACES = {"cube centre": (0.5, 0.5, 0.5), "face centre": (0.5, 0.5, 1.0)}
 """In units of the lattice constant."""
 
-VARIANTS = ({"kind": "shell", "extent": 1}, {"kind": "shell", "extent": 2}, {"kind": "cutoff", "radius": 6.0})
-PATH_POINTS = 25
+VARIANTS = (
+    {"kind": "shell", "extent": 1},
+    {"kind": "shell", "extent": 2},
+    {"kind": "cutoff", "radius": 6.0, "switch_width": 1.0},
+)
+PATH_POINTS = 61
 
 
 def _label(atoms: dict[str, Any]) -> str:
@@ -34,11 +39,17 @@ def _label(atoms: dict[str, Any]) -> str:
 def check(config: Config) -> None:
     """Raises InputError unless the response exists and the chosen atoms move with the ion."""
     config.to_model().lattice.require_rigidity("the relaxation")
+    if config.interaction.atoms.kind == "sites":
+        raise InputError(
+            'interaction.atoms.kind = "sites": the barriers protocol moves the ion, so the atoms must move with it: shell or cutoff'
+        )
+    for atoms in _variants(config):
+        config.replace(**{"interaction.atoms": atoms, "method": "implicit"})
 
 
 def _variants(config: Config) -> list[dict[str, Any]]:
     """The configured atoms first, then the others that fit into the lattice, for comparison."""
-    own = {k: v for k, v in config.interaction.atoms.model_dump().items() if k != "switch_width"}
+    own = config.interaction.atoms.model_dump()
     smallest = min(config.lattice.size)
     fits = [
         v
@@ -54,8 +65,7 @@ def compare(config: Config, job: Job) -> Outcome:
 
     entries = []
     for atoms in _variants(config):
-        own = atoms == _variants(config)[0]
-        model = (config if own else config.replace(**{"interaction.atoms": atoms})).to_model()
+        model = config.replace(**{"interaction.atoms": atoms}).to_model()
         places = {}
         for place, fraction in PLACES.items():
             if job.notice is not None:

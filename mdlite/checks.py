@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 HIGHEST_ENERGY = 1e9
 """meV; an ion that starts with more (a million eV) sits on top of an atom."""
 
+MOST_CANDIDATES = {"time-local": 2000, "static": 2000, "rigid": 2000, "implicit": 500}
+"""More atoms than this around one ion make W(0) of all pairs, or the implicit rung's linear system, unreasonably large."""
+
 NEEDS_RESPONSE = ("time-local", "implicit", "static")
 
 
 def faults(config: Config) -> list[str]:
     """Every rule between fields that the configuration breaks, one line each; empty if it is sound."""
-    found = [*_stepping(config), *_ion(config), *_atoms(config)]
+    found = [*_stepping(config), *_ion(config), *_atoms(config), *_validation(config)]
+    if not found:
+        found = [*_candidates(config)]
     if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
         found.append(
             f'lattice.k2 = 0: method = "{config.method}" needs W(0) and L, which diverge without next-nearest neighbour springs '
@@ -38,6 +43,22 @@ def _stepping(config: Config):
     elif round(steps) < 1 or abs(steps - round(steps)) > 1e-6 * max(1.0, 1e-6 * steps):
         nearest = run.dt * max(1, round(steps))
         yield f"run.duration = {run.duration:g}: must be a whole number of steps of run.dt = {run.dt:g}; the nearest is {nearest:.12g}"
+
+
+def _validation(config: Config):
+    for name in ("rungs", "ranges", "speeds"):
+        values = getattr(config.validate_, name)
+        if len(set(values)) < len(values):
+            yield f"validate.{name} = {list(values)}: lists one of them twice; list each once"
+
+
+def _candidates(config: Config):
+    most = MOST_CANDIDATES.get(config.method)
+    if most is not None and len(config.to_model().offsets) > most:
+        yield (
+            f'interaction.atoms: takes {len(config.to_model().offsets)} atoms near the ion, method = "{config.method}" at most {most}; '
+            "give a smaller extent or radius, or fewer sites"
+        )
 
 
 def _ion(config: Config):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +36,19 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only errors.")]
 
 
+class Interrupted(Exception):
+    """Ctrl-C, with a line that says what is left. Exit code 130."""
+
+
+@contextmanager
+def _interruptible(message: str) -> Iterator[None]:
+    """Turn Ctrl-C into an exception of ours, because the command line's library would swallow it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(message) from None
+
+
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
@@ -56,7 +71,8 @@ def run(
     settings = config.load(source, overrides or ())
     storage.check_output(output, force)
     reporter = Reporter(quiet)
-    result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice)
+    with _interruptible(f"interrupted; {output} keeps what was recorded"):
+        result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice)
     reporter.notice(f"{output}: {len(result.time)} frames, {result.facts['run_seconds']:.2f} s")
 
 
@@ -77,7 +93,8 @@ def validate(
     settings = config.load(source, overrides or ())
     folder = output or Path(f"validation-{Path(source).stem}")
     reporter = Reporter(quiet)
-    validation.validate(settings, folder, force, reporter, reporter.notice)
+    with _interruptible(f"interrupted; {folder} has the runs that were finished, and no report"):
+        validation.validate(settings, folder, force, reporter, reporter.notice)
     reporter.notice(f"report: {folder / 'report.md'}")
 
 
@@ -106,7 +123,7 @@ def phonons(
     wanted = lattice_report.parse_request(displacement, times)
     lattice_report.check_figure(output, force)
     if json_file not in (None, "-"):
-        lattice_report.check_json(Path(json_file))
+        lattice_report.check_json(Path(json_file), "loss_matrix", force)
     found, figure = lattice_report.collect(lattice, *wanted, path, finite)
     lattice_report.save_figure(figure, output)
     if json_file == "-":
@@ -130,6 +147,10 @@ def plot(
     from mdlite import lattice_report, plots, simulate
 
     result = simulate.Run.load(file)
+    if len(result.time) < 2:
+        raise InputError(
+            f"file = {str(file)!r}: holds fewer than two frames, there is nothing to plot; the run: {result.facts['status']}"
+        )
     target = output or file.with_suffix(".png")
     lattice_report.check_figure(target, force)
     lattice_report.save_figure(plots.run_overview(result), target)
@@ -196,8 +217,10 @@ def bench_kernel(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")] = None,
 ) -> None:
     """Speed of the reference's lattice kernel on this machine: one lattice, no sampling, after warm-up."""
-    from mdlite import bench
+    from mdlite import bench, lattice_report
 
+    if json_file not in (None, "-"):
+        lattice_report.check_json(Path(json_file), "atom_steps_per_s")
     found = bench.kernel_rate(size, steps)
     if json_file == "-":
         print(json.dumps(found))
@@ -217,8 +240,8 @@ def main() -> None:
         _complain(error, 2)
     except RunError as error:
         _complain(error, 1)
-    except KeyboardInterrupt:
-        _complain("interrupted; frames up to here are kept", 130)
+    except Interrupted as error:
+        _complain(error, 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

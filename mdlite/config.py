@@ -21,9 +21,10 @@ from mdlite.kernels.potentials import FORMS
 
 Method = Literal["reference", "time-local", "implicit", "static", "rigid"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 MassNumber = Annotated[float, Field(strict=True, gt=0)]
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
 
 
 def _triple(value: Any) -> Any:
@@ -37,7 +38,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Size = Annotated[int, Field(strict=True, ge=3)]
+Size = Annotated[int, Field(strict=True, ge=3, le=100_000)]
 
 
 class LatticeSection(Section):
@@ -59,8 +60,8 @@ class IonSection(Section):
     mass: Annotated[tuple[MassNumber, MassNumber, MassNumber], BeforeValidator(_triple)] = Field(
         (0.7, 0.7, 0.7), description="mass, one number or one per axis, meV ps^2/Angstrom^2; inf freezes an axis"
     )
-    position: tuple[Number, Number, Number] = Field(description="position, Angstrom")
-    velocity: tuple[Number, Number, Number] = Field((0.0, 0.0, 0.0), description="velocity, Angstrom/ps")
+    position: tuple[Coordinate, Coordinate, Coordinate] = Field(description="position, Angstrom")
+    velocity: tuple[Coordinate, Coordinate, Coordinate] = Field((0.0, 0.0, 0.0), description="velocity, Angstrom/ps")
 
 
 def _potential_section(name: str, parameters: tuple, formula: str) -> type[Section]:
@@ -74,7 +75,7 @@ def _potential_section(name: str, parameters: tuple, formula: str) -> type[Secti
 
 
 POTENTIALS = {name: _potential_section(name, parameters, formula) for name, parameters, _, formula in FORMS}
-SiteIndex = Annotated[int, Field(strict=True)]
+SiteIndex = Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
 
 
 class SitesSection(Section):
@@ -114,7 +115,7 @@ class RunSection(Section):
     dt: Positive = Field(0.005, description="time step, ps")
     duration: Positive = Field(description="length of the run, ps; a whole number of steps")
     sample_every: Count = Field(1, description="steps between frames")
-    energy_every: Count | None = Field(None, description="steps between energy budgets ; default: about 200 budgets a run")
+    energy_every: Count | None = Field(None, description="steps between energy budgets ; default: about 600 budgets a run")
     energy_tolerance: Positive = Field(0.02, description="relative energy drift at which a reference run stops")
     record_atoms: Annotated[bool, Field(strict=True)] = Field(False, description="record the candidate atoms in every frame")
 
@@ -124,8 +125,9 @@ class ValidateSection(Section):
 
     protocol: Literal["rungs", "reflection", "barriers"] = Field("rungs", description="which comparison is made")
     rungs: list[Literal["implicit", "time-local", "static", "rigid"]] = Field(
-        ["implicit", "time-local", "static", "rigid"], description="compared with the reference"
+        ["implicit", "time-local", "static", "rigid"], description="compared with the reference", min_length=1
     )
+    centre: Coordinate | None = Field(None, description="rungs: plane whose passages are counted, Angstrom; default: the start")
     ranges: list[Positive] = Field([0.2, 0.5], description="reflection: ranges of the potential, Angstrom", min_length=1)
     speeds: list[Positive] = Field([2.0, 10.0, 20.0, 30.0], description="reflection: speeds, Angstrom/ps", min_length=1)
 
@@ -171,7 +173,11 @@ class Config(Section):
 
     def to_toml(self) -> str:
         """All settings, defaults included, as TOML that `load` reads back."""
-        return tomli_w.dumps(_plain(self.to_dict()))
+        text = tomli_w.dumps(_plain(self.to_dict()))
+        innermost = re.compile(r"\[\n([^\[\]]*?),?\n\s*\]")  # one line for a list of numbers or words, one for a list of sites
+        for _ in range(2):
+            text = innermost.sub(lambda found: "\0" + " ".join(found[1].split()) + "\1", text)
+        return text.replace("\0", "[").replace("\1", "]")
 
     def replace(self, **overrides: Any) -> Config:
         """A validated copy with some keys changed, by dotted name: ``replace(**{"run.dt": 0.001})``. Raises InputError."""
@@ -202,9 +208,9 @@ def case_text(name: str) -> str:
 def read_text(source: str | Path) -> str:
     """TOML text of a configuration file, or of the built-in case of that name. Raises InputError if there is neither."""
     path = Path(source)
-    if not path.exists() and str(source) in case_names():
-        return case_text(str(source))
     try:
+        if not path.is_file() and str(source) in case_names():
+            return case_text(str(source))
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         names = ", ".join(case_names())
@@ -215,9 +221,10 @@ def read_text(source: str | Path) -> str:
 
 def load(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
     """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message."""
+    text = read_text(source)
     try:
-        data = tomllib.loads(read_text(source))
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
         raise InputError(f"config = {str(source)!r}: is not valid TOML: {error}") from None
     for override in overrides:
         key, value = parse_override(override)
@@ -233,10 +240,12 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise InputError(f"--set {text!r}: must be key=value with a dotted key, such as run.dt=0.001")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         if re.fullmatch(r"[A-Za-z][\w-]*", value):
             return key, value
-        raise InputError(f'--set {text!r}: {value!r} is not a TOML value (a number, [a, list], or a "string")') from None
+        raise InputError(
+            f'--set {text!r}: {value!r} is not a TOML value (a number such as 0.1, a [list], or a "string")'
+        ) from None
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
@@ -272,6 +281,11 @@ def _explain(error: dict[str, Any]) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
         return f"{name} = {_short(error['input'])}: unknown key{_suggest(loc)}"
+    if kind == "missing" and isinstance(error["loc"][-1], int):
+        return f"{name} = {_short(error['input'])}: must be a list of three{_hint(loc)}"
+    if kind == "union_tag_invalid":
+        given = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
+        return f"{name}.kind = {given!r}: must be one of {error['ctx']['expected_tags']}"
     if kind == "missing":
         return f"{name}: is missing and must be given{_hint(loc)}"
     message = error["msg"].replace("Input should be", "must be")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ UNITS = {
 }
 DIRECTIONS = {"100": (1, 0, 0), "110": (1, 1, 0), "111": (1, 1, 1)}
 DEFAULT_DISPLACEMENTS = ((0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1))
+FARTHEST, LATEST = 64, 20.0
 PLOT_TIMES = np.linspace(0.0, 2.0, 201)
 
 
@@ -37,6 +39,8 @@ def parse_request(displacements: list[str] | None, times: str) -> tuple[list[tup
             vector = tuple(int(part) for part in text.split(","))
         except ValueError:
             vector = ()
+        if len(vector) == 3 and max(map(abs, vector)) > FARTHEST:
+            raise InputError(f"--displacement {text!r}: must be within {FARTHEST} sites; farther, the quadrature takes minutes")
         if len(vector) != 3:
             raise InputError(f"--displacement {text!r}: must be three whole numbers, such as 1,1,0")
         found.append(vector)
@@ -46,6 +50,8 @@ def parse_request(displacements: list[str] | None, times: str) -> tuple[list[tup
         instants = [float("nan")]
     if not np.isfinite(instants).all():
         raise InputError(f"--times {times!r}: must be finite numbers (ps) with commas between, such as 0,0.05,0.1")
+    if max(map(abs, instants)) > LATEST:
+        raise InputError(f"--times {times!r}: must be within {LATEST:g} ps; later, the zone grid takes minutes")
     return found or list(DEFAULT_DISPLACEMENTS), instants
 
 
@@ -102,13 +108,17 @@ def text(lattice: Lattice, found: dict[str, Any]) -> str:
         for t, w in zip(found["times"], kernel):
             w = np.array(w)
             lines.append(f"  d = ({d}), t = {t:g} ps")
-            lines += ["    " + "  ".join(f"{x: .10e}" for x in row) for row in w]
+            lines += ["    " + "  ".join(f"{x + 0.0: .10e}" for x in row) for row in w]
     return "\n".join(lines)
 
 
-def check_json(path: Path) -> None:
-    """Raises InputError unless a JSON file can be written there; a regular file is replaced."""
-    storage.check_output(path, force=path.is_file())
+def check_json(path: Path, key: str, force: bool = False) -> None:
+    """Raises InputError unless a JSON file can be written there; one that has ``key``, as ours have, is replaced."""
+    try:
+        ours = key in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        ours = False
+    storage.check_output(path, force or ours)
 
 
 def check_figure(path: Path, force: bool) -> None:

@@ -45,8 +45,9 @@ class Lattice:
 
     @property
     def sound_speed(self) -> float:
-        """Longitudinal sound along [100], the fastest in the crystal: a √((k1 + 2 k2)/m), Å/ps."""
-        return self.spacing * math.sqrt((self.k1 + 2.0 * self.k2) / self.mass)
+        """The fastest sound, Å/ps: longitudinal, along [100] where k1 > k2 (a √((k1 + 2 k2)/m)), along [111] where k2 > k1."""
+        along = (self.k1 + 2.0 * self.k2, self.k1 / 2.0 + 5.0 * self.k2 / 2.0, self.k1 / 3.0 + 8.0 * self.k2 / 3.0)
+        return self.spacing * math.sqrt(max(along) / self.mass)
 
     def require_rigidity(self, what: str) -> None:
         """Raise InputError if k2 = 0: the axes are then independent chains, and W(0) and L diverge."""
@@ -211,5 +212,7 @@ class Model:
     @property
     def echo_time(self) -> float:
         """When the ion's own sound, back around the periodic box, first meets an interacting atom: (N - extent) a/c, ps."""
-        extent = np.ptp(self.offsets, axis=0) if len(self.offsets) else np.zeros(3)
-        return float(np.min(np.array(self.lattice.size) - extent)) * self.lattice.spacing / self.lattice.sound_speed
+        a = self.lattice.spacing
+        cutoff = self.interaction.atoms.cutoff
+        extent = a * np.ptp(self.offsets, axis=0) if math.isinf(cutoff) else 2.0 * cutoff
+        return max(0.0, float(np.min(self.lattice.box - extent)) / self.lattice.sound_speed)

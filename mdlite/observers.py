@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mdlite.config import Config
-from mdlite.model import Ion
+from mdlite.model import Model
 
 BUDGET_SCALARS = ("elastic", "framework_kinetic", "interaction", "ion_kinetic")
 
@@ -59,12 +59,13 @@ class MemoryRecorder:
         return {name: np.concatenate(parts) for name, parts in self._parts.items()}
 
 
-def frame_arrays(raw, ion: Ion, record_atoms: bool) -> dict[str, np.ndarray]:
+def frame_arrays(raw, model: Model, record_atoms: bool) -> dict[str, np.ndarray]:
     """The arrays of kernel frames as they are stored: vectors of the ion get an axis for it, (F, 1, 3); atoms stay (F, n, 3)."""
     out = {name: getattr(raw, name)[:, None] for name in ("position", "velocity", "force", "effective_position")}
     out["interaction"] = raw.interaction[:, None]
-    out["ion_kinetic"] = ion.kinetic_energy(raw.velocity)[:, None]
+    out["ion_kinetic"] = model.ion.kinetic_energy(raw.velocity)[:, None]
     if record_atoms:
+        out["atom_site"] = np.broadcast_to(model.candidate_sites(raw.position), raw.atom_position.shape).astype(np.int32)
         out["atom_position"] = raw.atom_position
         if np.isfinite(raw.atom_velocity).any():
             out["atom_velocity"] = raw.atom_velocity
@@ -72,8 +73,8 @@ def frame_arrays(raw, ion: Ion, record_atoms: bool) -> dict[str, np.ndarray]:
 
 
 def budget_interval(config: Config) -> int:
-    """Steps between energy budgets: run.energy_every, or as many as give about 200 of them."""
-    return config.run.energy_every or max(1, math.ceil(config.n_steps / 200))
+    """Steps between energy budgets: run.energy_every, or as many as give about 600 of them."""
+    return config.run.energy_every or max(1, math.ceil(config.n_steps / 600))
 
 
 class DriftMonitor:

@@ -1,4 +1,4 @@
-"""Figures, in Matplotlib, with its default settings untouched. Each function returns a Figure; nothing is shown or saved here."""
+"""Figures, in Matplotlib, with its settings untouched. Each function returns a Figure; nothing is shown or saved here."""
 
 from __future__ import annotations
 
@@ -35,82 +35,95 @@ def _mark_echo(ax, echo: float, end: float) -> None:
         ax.axvline(echo, color="0.5", ls="--", lw=0.9, label="echo")
 
 
+def _legend(ax) -> None:
+    """One legend above the whole figure, where it covers no curve, of what ``ax`` shows."""
+    handles, labels = ax.get_legend_handles_labels()
+    ax.figure.legend(handles, labels, fontsize=8, loc="outside upper center", ncols=len(labels), frameon=False)
+
+
 def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
-    """Position and velocity along one axis against time, all rungs; above the whole run, below the part before the echo."""
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    end = runs["reference"].time[-1]
-    for row, (name, unit) in enumerate((("position", "Å"), ("velocity", "Å/ps"))):
-        for column, until in enumerate((end, min(end, echo))):
-            ax = figure.add_subplot(2, 2, 2 * row + column + 1)
+    """Position along every axis that moves and velocity along one against time; left the whole run, right the part before the echo."""
+    truth = runs["reference"]
+    end = truth.time[-1]
+    moving = [c for c in range(3) if np.ptp(truth.position[:, 0, c]) > 0.0] or [axis]
+    quantities = [("position", c) for c in moving] + [("velocity", axis)]
+    spans = [end, echo] if 0.0 < echo < end else [end]
+    figure = Figure(figsize=(5.5 * len(spans), 1.0 + 2.6 * len(quantities)), layout="constrained")
+    axes = figure.subplots(len(quantities), len(spans), squeeze=False)
+    for row, (name, c) in zip(axes, quantities):
+        for ax, until in zip(row, spans):
             for rung, run in runs.items():
-                if column == 0 and rung in ("static", "rigid"):
+                if until == end and len(spans) == 2 and rung in ("static", "rigid"):
                     continue  # they never decay and would cover everything
                 inside = run.time <= until
-                ax.plot(run.time[inside], run.data[name][inside, 0, axis], **_style(rung))
-            if column == 0:
+                ax.plot(run.time[inside], run.data[name][inside, 0, c], **_style(rung))
+            if until == end:
                 _mark_echo(ax, echo, end)
-            ax.set(xlabel="time (ps)", ylabel=f"{name[0] if name == 'velocity' else AXES[axis]} ({unit})", xlim=(0, until))
-            ax.set_title(["whole run", "until the echo"][column] if echo < end else "whole run", fontsize=10)
-    figure.axes[0].legend(fontsize=8, loc="upper right")
-    figure.axes[1].legend(fontsize=8, loc="upper right")
+            ax.set(
+                xlabel="time (ps)",
+                ylabel=f"{AXES[c]} (Å)" if name == "position" else f"velocity {AXES[c]} (Å/ps)",
+                xlim=(0, until),
+            )
+    _legend(axes[0, -1])
     return figure
 
 
-def rung_decay(entries: dict[str, Any], spans: dict[str, tuple[float, float]], echo: float) -> Figure:
-    """Kinetic energy at each passage of the centre, logarithmic, and its ratio to the reference's."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
+    """Kinetic energy at each passage of the centre against time, and the decay rate against that energy."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    truth = entries["reference"]
-    end = spans["late"][1]
     for rung, entry in entries.items():
-        style = _style(rung)
-        left.semilogy(entry["crossing_time_ps"], entry["crossing_kinetic_energy_meV"], marker=".", ms=3, **style)
-        shared = min(len(entry["crossing_time_ps"]), len(truth["crossing_time_ps"]))
-        if rung not in ("reference", "static", "rigid"):
-            ratio = entry["crossing_kinetic_energy_meV"][:shared] / truth["crossing_kinetic_energy_meV"][:shared]
-            right.plot(truth["crossing_time_ps"][:shared], ratio, marker=".", ms=3, **style)
-    for ax in (left, right):
-        _mark_echo(ax, echo, end)
-        ax.set(xlabel="time (ps)", xlim=(0, end))
-        ax.legend(fontsize=8)
-    left.set_ylabel("kinetic energy at the centre (meV)")
-    right.set_ylabel("kinetic energy over the reference's, same passage")
-    right.axhline(1.0, color="black", lw=0.8)
+        time, energy = entry["crossing_time_ps"], entry["crossing_kinetic_energy_meV"]
+        left.semilogy(time, energy, marker=".", ms=3, **_style(rung))
+        if rung not in ("static", "rigid"):
+            shown = time[2:] <= (echo if rung == "reference" else end)
+            rates = entry["decay_against_energy"]
+            right.semilogx(rates["energy_meV"][shown], rates["rate_per_ps"][shown], marker=".", ms=3, **_style(rung))
+    _mark_echo(left, echo, end)
+    left.set(xlabel="time (ps)", ylabel="kinetic energy at the centre (meV)", xlim=(0, end))
+    right.set(xlabel="kinetic energy at the centre (meV)", ylabel="decay rate (1/ps)", ylim=(0, None))
+    right.set_title("reference: until the echo", fontsize=9, loc="right")
+    _legend(left)
     return figure
 
 
-def rung_differences(runs: dict[str, Run], echo: float) -> Figure:
-    """Distance of each rung's ion from the reference's, logarithmic."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+def rung_differences(runs: dict[str, Run], echo: float, window: float = 0.5) -> Figure:
+    """Largest distance of each rung's ion from the reference's within the last ``window`` ps, logarithmic."""
+    from scipy.ndimage import maximum_filter1d
+
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
     ax = figure.subplots()
     truth = runs["reference"]
+    frames = max(1, round(window * len(truth.time) / max(truth.time[-1], window)))
     for rung, run in runs.items():
         if rung != "reference":
             distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
-            ax.semilogy(run.time, np.maximum(distance, 1e-16), **_style(rung))
+            ax.semilogy(run.time, np.maximum(maximum_filter1d(distance, frames, origin=(frames - 1) // 2), 1e-5), **_style(rung))
     _mark_echo(ax, echo, truth.time[-1])
-    bottom = max(1e-8, ax.get_ylim()[0])
-    ax.set(xlabel="time (ps)", ylabel="distance from the reference ion (Å)", xlim=(0, truth.time[-1]), ylim=(bottom, None))
-    ax.legend(fontsize=8)
+    ax.set(
+        xlabel="time (ps)",
+        ylabel=f"largest distance from the reference ion\nin the last {window:g} ps (Å)",
+        xlim=(0, truth.time[-1]),
+    )
+    _legend(ax)
     return figure
 
 
-def energy_budget(run: Run) -> Figure:
+def energy_budget(run: Run, echo: float) -> Figure:
     """Where the energy of a reference run is, against time, and how well the total is kept."""
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    for name, label in (
-        ("ion_kinetic", "ion, kinetic"),
-        ("interaction", "interaction"),
-        ("framework_kinetic", "framework, kinetic"),
-        ("elastic", "framework, elastic"),
-    ):
-        upper.plot(run.energy_time, run.data[f"energy_{name}"], label=label)
+    upper.plot(run.time, run.ion_kinetic[:, 0], lw=0.8, label="ion, kinetic")
+    upper.plot(run.time, run.interaction[:, 0], lw=0.8, label="interaction")
+    upper.plot(run.energy_time, run.energy_framework_kinetic, lw=0.8, label="framework, kinetic")
+    upper.plot(run.energy_time, run.energy_elastic, lw=0.8, label="framework, elastic")
     upper.plot(run.energy_time, run.total_energy, color="black", label="total")
+    lower.plot(run.energy_time, run.total_energy - run.total_energy[0], color="black", lw=0.8)
+    for ax in (upper, lower):
+        _mark_echo(ax, echo, run.time[-1])
     upper.set_ylabel("energy (meV)")
-    upper.legend(fontsize=8)
-    lower.plot(run.energy_time, run.total_energy - run.total_energy[0], color="black")
-    lower.set(xlabel="time (ps)", ylabel="total - start (meV)")
+    lower.set(xlabel="time (ps)", ylabel="total - start (meV)", xlim=(0, run.time[-1]))
+    _legend(upper)
     return figure
 
 
@@ -128,12 +141,16 @@ def reflection(curves: list, quantity: str) -> Figure:
         low, high = min(full.min(), 0.0), max(full.max(), 0.0)
         span = high - low
         ax.set(xlabel="time (ps)", title=f"range {width:g} Å, {speed:g} Å/ps", ylim=(low - 0.6 * span, high + 0.6 * span))
+        off_scale = [n for n, c in data["rungs"].items() if np.abs(c[quantity]).max() > 1.6 * span]
+        if off_scale:
+            peaks = "\n".join(f"{n}: {np.abs(data['rungs'][n][quantity]).max():.2g}" for n in off_scale)
+            ax.text(0.98, 0.03, f"off scale, largest:\n{peaks}", transform=ax.transAxes, ha="right", va="bottom", fontsize=7)
         strong = np.nonzero(np.abs(full) > 0.02 * np.abs(full).max())[0]
         middle, half = data["time"][strong].mean(), max(np.ptp(data["time"][strong]), 1e-3)
         ax.set_xlim(max(0.0, middle - 0.8 * half), min(data["time"][-1], middle + 0.8 * half))
     for row in axes:
         row[0].set_ylabel("deflection of the atom (Å)" if quantity == "deflection" else "force on the ion (meV/Å)")
-    axes[0, 0].legend(fontsize=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
@@ -143,6 +160,10 @@ def barriers(path: dict[str, Any], entries: list[dict[str, Any]]) -> Figure:
     ax = figure.subplots()
     ax.plot(path["z_A"], path["unrelaxed_meV"], color="tab:gray", label=f"unrelaxed, {path['atoms']}")
     ax.plot(path["z_A"], path["relaxed_meV"], color="tab:red", label=f"relaxed, {path['atoms']}, infinite lattice")
+    for fraction, place in ((0.5, "cube\ncentre"), (1.0, "face\ncentre"), (1.5, "cube\ncentre")):
+        z = fraction * path["z_A"][0] / 0.5
+        ax.axvline(z, color="0.85", lw=0.8, zorder=-1)
+        ax.annotate(place, (z, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=7)
     for marker, entry in zip("osD^", entries):
         z = [p["position_A"][2] for p in entry["places"].values()]
         for key, colour in (("unrelaxed_meV", "tab:gray"), ("relaxed_meV", "tab:red")):
@@ -168,10 +189,11 @@ def run_overview(run: Run) -> Figure:
     if "energy_elastic" in run.data:
         lower.plot(run.energy_time, run.energy_elastic + run.energy_framework_kinetic, label="framework")
         lower.plot(run.energy_time, run.total_energy, color="black", label="total")
-        _mark_echo(lower, run.config.to_model().echo_time, run.time[-1])
+        for ax in (upper, middle, lower):
+            _mark_echo(ax, run.config.to_model().echo_time, run.time[-1])
     lower.set(xlabel="time (ps)", ylabel="energy (meV)", xlim=(run.time[0], run.time[-1]))
     for ax in (upper, middle, lower):
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, loc="upper right")
     figure.suptitle(f"{run.config.title or 'run'} – {run.config.method}", fontsize=11)
     return figure
 

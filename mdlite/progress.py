@@ -32,55 +32,62 @@ class Reporter:
         return _Live(label) if self.live else _Plain(label)
 
 
-def describe(state: Progress, seconds: float) -> str:
-    """Steps, rate, time to go and relative energy drift, in one line."""
-    rate = state.done / seconds if seconds > 0 else 0.0
-    to_go = (state.total - state.done) / rate if rate > 0 else 0.0
-    drift = "" if state.drift is None else f", energy drift {state.drift:+.1e}"
-    left = f"{to_go:.0f} s to go" if state.done < state.total else f"{seconds:.1f} s"
-    return f"{100.0 * state.done / state.total:3.0f} %  {state.done}/{state.total} steps, {rate:.3g} steps/s, {left}{drift}"
+def describe(state: Progress) -> str:
+    """Steps done, rate, time to go and relative energy drift, in one short line."""
+    rate = state.done / state.seconds if state.seconds > 0 else 0.0
+    left = f"{state.seconds:.1f} s"
+    if state.done < state.total:
+        left = f"{(state.total - state.done) / rate:.0f} s to go" if rate > 0 and state.seconds > 0.5 else "..."
+    drift = "" if state.drift is None else f"  drift {state.drift:+.0e}"
+    return f"{100.0 * state.done / state.total:3.0f} %  {rate:.3g} steps/s  {left}{drift}"
 
 
 class _Plain:
-    """A line when a run begins to take long, every ten seconds, and at its end."""
+    """A line every ten seconds, and one at the end."""
 
     def __init__(self, label: str):
-        self.label, self.begin = label, time.monotonic()
-        self.last = self.begin
+        self.label, self.last = label, time.monotonic()
 
     def __call__(self, state: Progress) -> None:
         now = time.monotonic()
         if now - self.last >= PLAIN_SECONDS or state.done == state.total:
             self.last = now
-            print(f"{self.label}: {describe(state, now - self.begin)}", file=sys.stderr, flush=True)
+            print(f"{self.label}: {describe(state)}", file=sys.stderr, flush=True)
 
 
 class _Live:
-    """A rich progress bar."""
+    """A rich progress bar, from the first step on; ``close`` gives the terminal back."""
 
     def __init__(self, label: str):
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        columns = (TextColumn("[bold]{task.description:12}"), BarColumn(bar_width=30), TextColumn("{task.fields[text]}"))
-        self.bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False)
-        self.task = self.bar.add_task(label, total=None, text="")
-        self.begin = time.monotonic()
-        self.last = 0.0
-        self.bar.start()
+        self.label, self.bar, self.last = label, None, 0.0
 
     def __call__(self, state: Progress) -> None:
         now = time.monotonic()
-        finished = state.done == state.total
-        if not finished and now - self.last < LIVE_SECONDS:
+        if state.done < state.total and now - self.last < LIVE_SECONDS:
             return
         self.last = now
-        self.bar.update(self.task, completed=state.done, total=state.total, text=describe(state, now - self.begin))
+        if self.bar is None:
+            self._open()
+        self.bar.update(self.task, completed=state.done, total=state.total, text=describe(state))
         self.bar.refresh()
-        if finished:
-            self.close()
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+        from rich.table import Column
+
+        columns = (
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=14),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True)),
+        )
+        self.bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False)
+        self.task = self.bar.add_task(self.label, total=None, text="")
+        self.bar.start()
 
     def close(self) -> None:
-        """Give the terminal's cursor back."""
-        self.bar.stop()
+        """Stop the bar and show the cursor again."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

@@ -35,7 +35,7 @@ class ReferenceEngine:
         lattice = model.lattice
         self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
         self.coupling = model.coupling()
-        _require_memory(lattice)
+        require_memory(lattice)
         shape = (3, lattice.size[0], lattice.size[1], lattice.size[2] + 2)
         self.lattice = LatticeState(np.zeros(shape), np.zeros(shape), np.zeros(shape))
         if displacement is not None:
@@ -100,16 +100,18 @@ class ReferenceEngine:
         """What makes the present state unusable, or None. A cut-off sphere counts on displacements below half the spacing."""
         fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
         if fault is None and np.isfinite(self.coupling.cutoff):
-            largest = np.abs(self.lattice.u).max()
+            u = self.lattice.u[..., 1:-1]
+            largest = float(np.sqrt(np.max(u[0] ** 2 + u[1] ** 2 + u[2] ** 2)))
             if not largest < 0.5 * self.model.lattice.spacing:
+                drift = np.linalg.norm(u.mean(axis=(1, 2, 3)))
                 fault = (
-                    f"a framework atom is displaced by {largest:.3g} Å, more than half the lattice constant: the harmonic lattice "
-                    "has lost its meaning and the cut-off sphere could miss atoms"
+                    f"a framework atom is {largest:.3g} Å from its site ({drift:.3g} Å of that is drift of the whole crystal), more than "
+                    "half the lattice constant, and the sphere around the ion could miss it; a larger lattice drifts less"
                 )
         return fault
 
 
-def _require_memory(lattice) -> None:
+def require_memory(lattice) -> None:
     """Raise InputError if the lattice does not fit into this machine's memory."""
     needed = BYTES_PER_ATOM * lattice.n_atoms
     try:

@@ -39,6 +39,10 @@ def check(config: Config) -> None:
     atoms, potential = config.interaction.atoms, config.interaction.potential
     if atoms.kind != "sites" or len(atoms.sites) != 1:
         raise InputError('interaction.atoms: the reflection protocol needs kind = "sites" with exactly one site')
+    if np.isinf(config.ion.mass[2]):
+        raise InputError("ion.mass z = inf: the ion of the reflection protocol moves along z; give it a finite mass there")
+    if getattr(potential, "strength", 1.0) == 0.0:
+        raise InputError("interaction.potential.strength = 0: without a force there is no reflection")
     if not hasattr(potential, "range"):
         raise InputError(
             f"interaction.potential.kind = {potential.kind!r}: the reflection protocol needs a potential with a range"
@@ -69,7 +73,7 @@ def point(config: Config, width: float, speed: float) -> Config:
 
 def along_path(model: Model, run: Run) -> dict[str, dict[str, np.ndarray]]:
     """Deflection of the atom (F, 3) in Å and force on the ion (F, 3) in meV/Å by the right-hand side of [16] along the run's path."""
-    environment = medium(model, "time-local")
+    environment = medium(model, "time-local", run.config.response == "finite")
     recoil, loss = environment.recoil[environment.pair[0, 0]], environment.loss
     site = model.candidate_sites(run.position[0, 0])[0] * model.lattice.spacing
     ion, speed = run.position[:, 0], run.velocity[:, 0]
@@ -98,13 +102,13 @@ def compare(config: Config, job: Job) -> Outcome:
     """Every range and speed: the full run, the three rungs along its path, and the time-local ion on its own."""
     from mdlite.validation import Outcome
 
-    points, curves = [], []
+    points, curves, failures = [], [], {}
     for width in config.validate_.ranges:
         for speed in config.validate_.speeds:
             one = point(config, width, speed)
             label = f"range-{width:g}-speed-{speed:g}"
             run = job.run(one, f"reference-{label}")
-            alone = job.run(one.replace(method="time-local"), f"time-local-{label}")
+            alone = job.attempt(one.replace(method="time-local"), f"time-local-{label}", failures)
             model = one.to_model()
             rungs = along_path(model, run)
             points.append(_numbers(one, model, run, alone, rungs))
@@ -113,7 +117,7 @@ def compare(config: Config, job: Job) -> Outcome:
         "deflection.png": lambda: plots.reflection(curves, "deflection"),
         "force.png": lambda: plots.reflection(curves, "force"),
     }
-    return Outcome({"points": points}, _body(config, points), figures)
+    return Outcome({"points": points, "stopped": failures}, _body(config, points, failures), figures)
 
 
 def _curves(model: Model, run: Run, rungs) -> dict[str, Any]:
@@ -125,8 +129,18 @@ def _curves(model: Model, run: Run, rungs) -> dict[str, Any]:
     return {"time": run.time, "rungs": found}
 
 
+def _onset(run: Run) -> float:
+    """When the collision begins (ps): the force first exceeds a thousandth of its largest value. Sound is not made before that."""
+    force = np.abs(run.force[:, 0, 2])
+    return float(run.time[np.argmax(force > 1e-3 * force.max())])
+
+
 def _peak(values: np.ndarray) -> float:
     return float(values[np.argmax(np.abs(values))])
+
+
+def _percent(off: float, whole: float) -> float:
+    return 100.0 * float(off / whole) if whole else float("nan")
 
 
 def _numbers(config: Config, model: Model, run: Run, alone: Run, rungs) -> dict[str, Any]:
@@ -140,26 +154,27 @@ def _numbers(config: Config, model: Model, run: Run, alone: Run, rungs) -> dict[
         "energy_drift": run.facts["energy_drift"],
         "echo_time_ps": model.echo_time,
         "final_speed_A_per_ps": float(run.velocity[-1, 0, 2]),
-        "final_speed_time_local_A_per_ps": float(alone.velocity[-1, 0, 2]),
+        "final_speed_time_local_A_per_ps": float("nan") if alone is None else float(alone.velocity[-1, 0, 2]),
+        "echo_at_ps": _onset(run) + model.echo_time,
         "rungs": {},
     }
     for name, curve in curves.items():
         entry["rungs"][name] = {f"peak_{key}": _peak(curve[key]) for key in ("deflection", "force")}
         for key in ("deflection", "force"):
             off = curve[key] - full[key]
-            entry["rungs"][name][f"largest_{key}_error_percent"] = 100.0 * float(np.abs(off).max()) / abs(_peak(full[key]))
-            entry["rungs"][name][f"peak_{key}_error_percent"] = 100.0 * (_peak(curve[key]) / _peak(full[key]) - 1.0)
+            entry["rungs"][name][f"largest_{key}_error_percent"] = _percent(np.abs(off).max(), abs(_peak(full[key])))
+            entry["rungs"][name][f"peak_{key}_error_percent"] = _percent(_peak(curve[key]) - _peak(full[key]), _peak(full[key]))
     return entry
 
 
-def _body(config: Config, points: list[dict[str, Any]]) -> str:
+def _body(config: Config, points: list[dict[str, Any]], failures: dict[str, str]) -> str:
     sections = [
         "An ion flies along z at the one atom that interacts with it and is thrown back. **full** is the explicit lattice. The other "
         "rungs evaluate the time-local displacement [16] of the atom and the force on the ion along the full run's own path, with the "
         "framework's position and velocity on the right-hand side taken "
         + "; ".join(f"*{k}*: {v}" for k, v in RUNGS.items())
         + ". "
-        "Peak values are the largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
+        "An error of 100 % and more means that the point lies outside the approximation's validity. Peak values are the largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
         "the full peak.",
     ]
     for key, unit in (("deflection", "Å"), ("force", "meV/Å")):
@@ -174,7 +189,7 @@ def _body(config: Config, points: list[dict[str, Any]]) -> str:
                 row += [
                     rung[f"peak_{key}"],
                     report.percent(rung[f"peak_{key}_error_percent"]),
-                    rung[f"largest_{key}_error_percent"],
+                    report.number(rung[f"largest_{key}_error_percent"], 3),
                 ]
             rows.append(row)
         title = "Deflection of the atom" if key == "deflection" else "Force on the ion"
@@ -189,13 +204,16 @@ def _body(config: Config, points: list[dict[str, Any]]) -> str:
     ]
     keys = ("range_A", "speed_A_per_ps", "final_speed_A_per_ps", "final_speed_time_local_A_per_ps", "dt_ps", "energy_drift")
     sections += ["## The ion on its own path", report.table(header, [[p[k] for k in keys] for p in points])]
+    sections += [f"**{name} stopped.** {reason}" for name, reason in failures.items()]
     return "\n\n".join([*sections, _echo_remark(points)])
 
 
 def _echo_remark(points: list[dict[str, Any]]) -> str:
-    late = [p for p in points if p["duration_ps"] >= p["echo_time_ps"]]
-    echo = f"The periodic lattice returns the atom's sound after {points[0]['echo_time_ps']:.2f} ps"
+    late = [p for p in points if p["duration_ps"] >= p["echo_at_ps"]]
+    echo = f"The periodic lattice returns the atom's sound {points[0]['echo_time_ps']:.2f} ps after the collision begins"
     if not late:
         return f"{echo}, which is later than the end of every run."
-    names = ", ".join(f"range {p['range_A']:g} Å at {p['speed_A_per_ps']:g} Å/ps ({p['duration_ps']:.2f} ps)" for p in late)
-    return f"{echo}; these runs are longer, and spoilt after that: {names}."
+    names = ", ".join(
+        f"range {p['range_A']:g} Å at {p['speed_A_per_ps']:g} Å/ps (from {p['echo_at_ps']:.2f} ps on)" for p in late
+    )
+    return f"{echo}; these runs go on for longer, and the atom rings with the echo at their end: {names}."

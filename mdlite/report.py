@@ -20,8 +20,10 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A relative difference in %, with its sign."""
-    return "–" if value is None or np.isnan(value) else f"{value:+.2f}"
+    """A relative difference in %, with its sign; three digits of it once it is large."""
+    if value is None or np.isnan(value):
+        return "–"
+    return f"{value:+.2f}" if abs(value) < 100.0 else f"{value:+.3g}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -54,6 +54,13 @@ class Run:
         except KeyError:
             raise AttributeError(f"this run has no {name!r}; it has {', '.join(sorted(self.__dict__.get('data', {})))}") from None
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.data})
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{name} {values.shape}" for name, values in self.data.items())
+        return f"<Run {self.config.method!r}, {self.facts.get('status')}: {arrays}>"
+
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Read a run from its file. Raises InputError if it is not one."""
@@ -140,7 +147,7 @@ def run(
 ) -> Run:
     """Integrate a configuration and return the run; with ``output`` it is also written to that H5MD file while it goes.
 
-    progress is called after every compiled chunk, notice with a line of text where the user should know why nothing moves.
+    progress is called after every compiled chunk (and its ``close()``, if it has one, at the end, however it comes), notice with a line of text where the user should know why nothing moves.
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``).
     """
     if output is not None:
@@ -167,6 +174,8 @@ def run(
     finally:
         facts |= {"steps": engine.step, "run_seconds": loop.seconds, "energy_drift": loop.drift_value}
         recorder.close(facts)
+        if hasattr(progress, "close"):
+            progress.close()
     if output is not None:
         return Run.load(output)
     data = recorder.data()
@@ -208,7 +217,7 @@ class _Loop:
         self._hand_over(*self.engine.sample())
 
     def _hand_over(self, steps, raw) -> None:
-        self.recorder.frames(steps, frame_arrays(raw, self.engine.model.ion, self.config.run.record_atoms))
+        self.recorder.frames(steps, frame_arrays(raw, self.engine.model, self.config.run.record_atoms))
 
     def _budget(self) -> None:
         begin = time.perf_counter()
@@ -219,6 +228,10 @@ class _Loop:
         sound = self.drift.update(values)
         self.drift_value = self.drift.relative
         self.seconds += time.perf_counter() - begin
+        if not np.isfinite(self.drift.relative):
+            raise RunError(
+                f"the energy is no longer finite at t = {self.engine.time:g} ps; try a shorter run.dt (now {self.config.run.dt:g} ps)"
+            )
         if not sound:
             raise RunError(
                 f"the energy has drifted by {self.drift.relative:.2g} of itself at t = {self.engine.time:g} ps, beyond "
@@ -235,9 +248,7 @@ class _Loop:
     def _guard(self) -> None:
         fault = self.engine.fault()
         if fault is not None:
-            raise RunError(
-                f"stopped at t = {self.engine.time:g} ps: {fault}; try a shorter run.dt (now {self.config.run.dt:g} ps)"
-            )
+            raise RunError(f"stopped at t = {self.engine.time:g} ps (run.dt = {self.config.run.dt:g} ps): {fault}")
 
     def _tell(self) -> None:
         if self.progress is not None:

@@ -8,6 +8,8 @@ TOML, versions) is under ``mdlite``. Units stand in ``unit`` attributes.
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ FRAME_PATHS = {
     "interaction": ("observables/interaction_energy", "meV"),
     "ion_kinetic": ("observables/ion_kinetic_energy", "meV"),
     "effective_position": ("mdlite/effective_position", "Angstrom"),
+    "atom_site": ("mdlite/atom_site", "lattice indices, not wrapped"),
     "atom_position": ("mdlite/atom_position", "Angstrom"),
     "atom_velocity": ("mdlite/atom_velocity", "Angstrom ps-1"),
 }
@@ -37,6 +40,8 @@ WRITE_SECONDS = 2.0
 def check_output(path: str | Path, force: bool) -> Path:
     """The path, if a file can be written there. Raises InputError if it exists (unless ``force``) or can not be written."""
     path = Path(path)
+    if len(path.name.encode()) > 255:
+        raise InputError(f"output = {str(path)[:60] + '...'!r}: the name is longer than 255 bytes")
     if path.is_dir():
         raise InputError(f"output = {str(path)!r}: is a folder; give the name of a file")
     if path.exists() and not force:
@@ -54,11 +59,25 @@ def check_output(path: str | Path, force: bool) -> Path:
     return path
 
 
+def require_space(path: Path, config: Config) -> None:
+    """Raise InputError if the disk has not room for a run's frames and budgets (generously counted)."""
+    frames = config.n_steps // config.run.sample_every + 2
+    atoms = len(config.to_model().offsets) if config.run.record_atoms else 0
+    needed = 1.1 * frames * 8 * (22 + 8 * atoms) + 2e5
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise InputError(
+            f"output = {str(path)!r}: the run needs about {needed / 1e6:.3g} MB, the disk has {free / 1e6:.3g} MB left; "
+            "raise run.sample_every or write elsewhere"
+        )
+
+
 class FileRecorder:
     """Writes a run to an H5MD file while it goes, every two seconds (see `mdlite.observers.Recorder`)."""
 
     def __init__(self, path: str | Path, config: Config, facts: dict[str, Any], force: bool = False):
         path = check_output(path, force)
+        require_space(path, config)
         try:
             self._file = h5py.File(path, "w")
         except OSError as error:
@@ -66,7 +85,7 @@ class FileRecorder:
         self._dt = config.run.dt
         self._frames: list[dict[str, np.ndarray]] = []
         self._budgets: list[dict[str, Any]] = []
-        self._last_write = time.monotonic()
+        self._last_write = -math.inf  # the first frames go to the disk at once
         f = self._file
         h5md = f.create_group("h5md")
         h5md.attrs["version"] = np.array([1, 1], np.int32)
@@ -165,7 +184,7 @@ def read(path: str | Path) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
     """A run's configuration (TOML), facts and arrays, named as the recorders name them. Raises InputError if it is not ours."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"file = {str(path)!r}: no such file")
+        raise InputError(f"file = {str(path)!r}: {'is not a regular file' if path.exists() else 'no such file'}")
     try:
         with h5py.File(path, "r") as f:
             own = f["mdlite"]
@@ -177,5 +196,7 @@ def read(path: str | Path) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
             for name, values in (own["energy"] if "energy" in own else {}).items():
                 data[f"energy_{name}"] = values[:]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(f"file = {str(path)!r}: is not an mdlite run (an H5MD file written by `mdlite run`): {error}") from None
+        raise InputError(
+            f"file = {str(path)!r}: is not an mdlite run (an H5MD file written by `mdlite run`), or it is damaged"
+        ) from error
     return toml, facts, data

@@ -17,7 +17,8 @@ import numpy as np
 
 from mdlite import report, simulate
 from mdlite.config import Config
-from mdlite.errors import InputError
+from mdlite.errors import InputError, RunError
+from mdlite.reference import require_memory
 
 
 @dataclass
@@ -39,12 +40,28 @@ class Job:
     notice: Callable[[str], None] | None = None
 
     def run(self, config: Config, label: str) -> simulate.Run:
-        """One run, written to ``label``.h5 in the folder."""
-        return simulate.run(config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice)
+        """One run, written to ``label``.h5 in the folder. Raises RunError, with the label, if it has to stop."""
+        try:
+            return simulate.run(config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice)
+        except RunError as error:
+            raise RunError(f"{label}: {error}") from None
+
+    def attempt(self, config: Config, label: str, failures: dict[str, str]) -> simulate.Run | None:
+        """As `run`, for an approximation: if it has to stop, that is a result, noted in ``failures`` and told, and None comes back."""
+        try:
+            return self.run(config, label)
+        except RunError as error:
+            failures[label] = str(error).removeprefix(f"{label}: ")
+            if self.notice is not None:
+                self.notice(f"{error} (the validation goes on without it)")
+            return None
 
 
 def prepare_folder(output: str | Path, force: bool) -> Path:
-    """Make the folder. Raises InputError if it holds anything (unless ``force``), is a file, or can not be made."""
+    """Make the folder. With ``force``, what an earlier validation left there is removed, and nothing else.
+
+    Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
+    """
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output = {str(folder)!r}: is a file; validate writes a folder")
@@ -55,9 +72,20 @@ def prepare_folder(output: str | Path, force: bool) -> Path:
         probe = folder / ".mdlite-probe"
         probe.touch(exist_ok=False)
         probe.unlink()
+        for name in _earlier_files(folder):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
     return folder
+
+
+def _earlier_files(folder: Path) -> list[str]:
+    """Names of the files that an earlier validation says it wrote into the folder."""
+    try:
+        names = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [name for name in names if isinstance(name, str) and Path(name).name == name]
 
 
 def validate(
@@ -74,6 +102,7 @@ def validate(
     """
     protocol = importlib.import_module(f"mdlite.{config.validate_.protocol}")
     protocol.check(config)
+    require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force)
     say = notice or (lambda line: None)
     compile_seconds = simulate.prepare(["reference", "time-local"], notice)
@@ -84,6 +113,7 @@ def validate(
     facts = simulate.environment() | {"compile_seconds": compile_seconds}
     summary = {"title": config.title, "protocol": config.validate_.protocol, "environment": facts, **outcome.summary}
     summary["settings"] = config.to_dict()
+    summary["files"] = sorted({p.name for p in folder.glob("*.h5")} | {*outcome.figures, "report.md", "summary.json"})
     (folder / "summary.json").write_text(json.dumps(plain(summary), indent=2) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(report.page(config, facts, outcome.body, list(outcome.figures)), encoding="utf-8")
     return summary

@@ -36,6 +36,13 @@ def test_rate_and_period():
     assert analysis.mean_period(found.time, (2.0, 18.0)) == pytest.approx(2 * np.pi / OMEGA, rel=1e-6)
 
 
+def test_rate_against_energy():
+    t, x, v = damped(0.005)
+    found = analysis.crossings(t, x, v, 2.0)
+    energy, rate = analysis.decay_against_energy(found.time, found.velocity**2)
+    assert np.allclose(rate, RATE, rtol=1e-4) and np.all(np.diff(energy) < 0.0) and len(rate) == len(found.time) - 2
+
+
 def test_too_little_to_fit():
     assert np.isnan(analysis.fit_decay(np.array([1.0, 2.0]), np.array([1.0, 0.5]), (0.0, 3.0)).rate)
     assert np.isnan(analysis.mean_period(np.array([1.0, 2.0]), (0.0, 3.0)))

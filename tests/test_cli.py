@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ def call(*arguments, cwd, code=0, **environment):
 
 def test_run_info_and_plot(tmp_path):
     done = call("run", "trapped", "-o", "t.h5", *SMALL, cwd=tmp_path)
-    assert "100 %" in done.stderr and "energy drift" in done.stderr
+    assert "100 %" in done.stderr and "steps/s" in done.stderr and "drift" in done.stderr
     text = call("info", "t.h5", cwd=tmp_path).stdout
     assert "complete" in text and "size = [" in text and "201, t = 0 to 1 ps" in text
     call("plot", "t.h5", cwd=tmp_path)
@@ -55,7 +57,30 @@ def test_run_info_and_plot(tmp_path):
         (("phonons", "trapped", "-o", "there.txt"), "error: output = 'there.txt': exists"),
         (("cases", "nonsense"), "error: case = 'nonsense': is not built in"),
         (("cases", "trapped", "-o", "there.txt"), "error: output = 'there.txt': exists"),
+        (("phonons", "trapped", "--displacement", "1,1,99999999999999999999"), "must be within 64 sites"),
+        (("phonons", "trapped", "--times", "1e300"), "error: --times '1e300': must be within 20 ps"),
+        (("phonons", "trapped", "--json", "there.txt"), "error: output = 'there.txt': exists"),
+        (("bench-kernel", "--json", "there.txt"), "error: output = 'there.txt': exists"),
         (("bench-kernel", "--size", "2"), "error: size = 2: must be at least 3"),
+        (("run", "trapped", "-o", "x" * 300), "the name is longer than 255 bytes"),
+        (("run", "trapped" * 60, "-o", "x.h5"), "can not be read as text"),
+        (("run", "trapped", "-o", "x.h5", "--set", "run.sample_every=99999999999999999999"), "error: run.sample_every = 9999"),
+        (("run", "trapped", "-o", "x.h5", "--set", "run.sample_every=" + "9" * 5000), "is not a TOML value"),
+        (
+            ("run", "trapped", "-o", "x.h5", "--set", "ion.position=[0,0,1e300]"),
+            "error: ion.position = 1e+300: must be less than",
+        ),
+        (("validate", "trapped", "-o", "v", "--set", "lattice.size=20000"), "error: lattice.size = [20000, 20000, 20000]: needs"),
+        (
+            ("validate", "trapped", "-o", "v", "--set", "method=rigid", "--set", "run.dt=0.1"),
+            "error: run.dt = 0.1: must be below",
+        ),
+        (("validate", "trapped", "-o", "v", "--set", 'validate.rungs=["static", "static"]'), "lists one of them twice"),
+        (("validate", "reflection", "-o", "v", "--set", "interaction.potential.strength=0"), "without a force"),
+        (
+            ("validate", "barriers", "-o", "v", "--set", 'interaction.atoms={kind="sites", sites=[[0,0,0]]}'),
+            "atoms must move with it",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -70,6 +95,31 @@ def test_mistakes_get_one_line_and_exit_code_2(tmp_path, arguments, message):
 def test_a_run_that_must_stop_exits_with_1(tmp_path):
     done = call("run", "trapped", "-o", "x.h5", *SMALL, "--set", "run.energy_tolerance=1e-12", cwd=tmp_path, code=1)
     assert "error: the energy has drifted" in done.stderr
+    assert "stopped" in call("info", "x.h5", cwd=tmp_path).stdout
+
+
+def test_ctrl_c_keeps_the_frames_and_says_so(tmp_path):
+    command = [sys.executable, "-m", "mdlite", "run", "trapped", "-o", "x.h5", "--set", "lattice.size=60"]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    limit = time.monotonic() + 120.0
+    while not (tmp_path / "x.h5").exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    running.send_signal(signal.SIGINT)
+    assert "error: interrupted; x.h5 keeps what was recorded" in running.communicate()[1]
+    assert running.returncode == 130
+    kept = mdlite.Run.load(tmp_path / "x.h5")
+    assert kept.facts["status"].startswith("interrupted") and len(kept.time) > 1
+
+
+def test_a_folder_named_like_a_case_does_not_hide_it(tmp_path):
+    (tmp_path / "trapped").mkdir()
+    call("run", "trapped", "-o", "t.h5", "-q", *SMALL, cwd=tmp_path)
+
+
+def test_a_run_without_frames_can_not_be_plotted(tmp_path):
+    call("run", "trapped", "-o", "x.h5", *SMALL, "--set", "ion.velocity=[0,0,1e9]", cwd=tmp_path, code=1)
+    assert "holds fewer than two frames" in call("plot", "x.h5", cwd=tmp_path, code=2).stderr
     assert "stopped" in call("info", "x.h5", cwd=tmp_path).stdout
 
 

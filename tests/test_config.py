@@ -35,7 +35,7 @@ BAD = [
     ("interaction.potential.strength=inf", r"interaction\.potential\.strength = inf"),
     (
         'interaction.potential={kind="coulomb"}',
-        r"interaction\.potential = .*'coulomb'.*'yukawa', 'gaussian', 'lennard-jones', 'born-mayer'",
+        r"interaction\.potential\.kind = 'coulomb': must be one of 'yukawa', 'gaussian', 'lennard-jones', 'born-mayer'",
     ),
     ('interaction.potential={kind="gaussian", strength=1.0}', r"interaction\.potential\.range: is missing"),
     (
@@ -55,6 +55,10 @@ BAD = [
     ('interaction.atoms={kind="shell", extent=0}', r"extent = 0: must be greater than or equal to 1"),
     ('method="magic"', r"method = 'magic': must be 'reference', 'time-local'"),
     ("run.sample_every=0", r"run\.sample_every = 0"),
+    ("lattice.size=[10, 10]", r"lattice\.size = \[10, 10\]: must be a list of three"),
+    ("ion.position=[1.0, 2.0]", r"ion\.position = \[1\.0, 2\.0\]: must be a list of three"),
+    ('validate.rungs=["static", "static"]', r"validate\.rungs = .*lists one of them twice"),
+    ("validate.rungs=[]", r"validate\.rungs = \[\]: "),
     ("run.duration=1e300", r"run\.duration = 1e\+300"),
 ]
 
@@ -69,6 +73,13 @@ def test_bad_input_is_named(override, message):
 def test_chains_have_no_medium(method):
     with pytest.raises(InputError, match=r"lattice\.k2 = 0: method = "):
         load("trapped", ["lattice.k2=0", f"method={method}"])
+
+
+def test_too_many_atoms_for_a_medium():
+    atoms = ["lattice.size=40", 'interaction.atoms={kind="cutoff", radius=18.0}', "ion.position=[1.0, 1.2, 1.3]"]
+    load("trapped", atoms)
+    with pytest.raises(InputError, match=r'method = "implicit" at most 500'):
+        load("trapped", [*atoms, "method=implicit"])
 
 
 def test_chains_can_be_integrated():
@@ -129,6 +140,9 @@ def test_files(tmp_path):
         load(tmp_path / "nothing.toml")
     with pytest.raises(InputError, match="can not be read"):
         load(tmp_path)
+    path.write_text("x = " + "[" * 20000)
+    with pytest.raises(InputError, match="is not valid TOML"):
+        load(path)
 
 
 def test_one_number_stands_for_three():

@@ -166,6 +166,16 @@ def test_bits_do_not_depend_on_pieces_sampling_or_threads():
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
 
 
+def test_echo_time_counts_with_the_fastest_sound():
+    assert model((100, 100, 100)).echo_time == pytest.approx((300.0 - 12.0) / 47.0258, rel=1e-5)
+    stiff = Lattice(k1=400.0, k2=610.0)
+    from mdlite.phonons import sound_speeds
+
+    rng = np.random.default_rng(1)
+    fastest = max(sound_speeds(stiff, d)[2] for d in [*rng.normal(size=(500, 3)), [1, 1, 1]])
+    assert stiff.sound_speed == pytest.approx(fastest, rel=1e-12)
+
+
 def test_recorded_atoms_are_the_synchronous_state():
     engine = ReferenceEngine(model(), 0.002, record_atoms=True)
     engine.advance(50)

@@ -238,7 +238,7 @@ def test_implicit_shift_of_a_fast_ion_by_a_bracketing_root_finder(length, speed,
     exact = brentq(mismatch, -3.0, 0.0, xtol=1e-15) if speed < 0 else brentq(mismatch, 0.0, 0.2, xtol=1e-15)
     ion = Ion((np.inf, np.inf, 0.7), (0.0, 0.0, -distance), (0.0, 0.0, speed))
     engine = TimeLocalEngine(
-        Model(LATTICE, ion, Interaction(Potential("yukawa", (14000.0, length)), Sites(((0, 0, 0),)))), "implicit", 1.0
+        Model(LATTICE, ion, Interaction(Potential("yukawa", (14000.0, length)), Sites(((0, 0, 0),)))), "implicit", 1e-3
     )
     assert engine.fault() is None
     assert engine.ion.effective[2] + distance == pytest.approx(exact, abs=1e-10)

@@ -26,6 +26,9 @@ def test_trapped_on_a_small_lattice(tmp_path):
     assert abs(rates["static"]) < 1e-2 and abs(rates["rigid"]) < 1e-2
     periods = {name: entry["period_ps"]["before_echo"] for name, entry in rungs.items()}
     assert periods["rigid"] < periods["static"] < periods["time-local"] < 1.02 * periods["reference"]
+    equal = summary["rates_at_equal_energy"]
+    assert len(equal["energy_meV"]) == 5 and np.all(np.array(equal["difference_percent"]["time-local"]) < 0.0)
+    assert np.all(np.array(equal["difference_percent"]["implicit"]) < np.array(equal["difference_percent"]["time-local"]))
     off = rungs["time-local"]["difference"]["decay_rate_percent"]["before_echo"]
     assert off == pytest.approx(100.0 * (rates["time-local"] / rates["reference"] - 1.0), rel=1e-9)
     budget = {k: np.array(v) for k, v in summary["energy_budget"].items()}
@@ -39,6 +42,59 @@ def test_trapped_on_a_small_lattice(tmp_path):
         assert mdlite.Run.load(tmp_path / "v" / f"{name}.h5").config.method == name
     with pytest.raises(InputError, match="is not empty"):
         mdlite.validate(config, tmp_path / "v")
+
+
+def test_a_rung_that_stops_is_a_result(tmp_path, monkeypatch):
+    """The reference goes through, one rung runs away: the report says so and has the others."""
+    original = mdlite.timelocal.TimeLocalEngine.fault
+
+    def fault(engine):
+        return "run away" if engine.method == "time-local" and engine.time > 0.2 else original(engine)
+
+    monkeypatch.setattr(mdlite.timelocal.TimeLocalEngine, "fault", fault)
+    config = mdlite.load_case("trapped", **{"lattice.size": 12, "run.duration": 1.0})
+    summary = mdlite.validate(config, tmp_path / "v")
+    assert set(summary["rungs"]) == {"reference", "implicit", "static", "rigid"}
+    assert "run away" in summary["stopped"]["time-local"]
+    assert "**time-local stopped.**" in (tmp_path / "v" / "report.md").read_text()
+    assert mdlite.Run.load(tmp_path / "v" / "time-local.h5").facts["status"].startswith("stopped")
+
+
+def test_force_replaces_what_was_there_and_nothing_else(tmp_path):
+    config = mdlite.load_case("trapped", **{"lattice.size": 12, "run.duration": 0.5})
+    mdlite.validate(config, tmp_path / "v")
+    (tmp_path / "v" / "notes.txt").write_text("mine")
+    mdlite.validate(config.replace(**{"validate.rungs": ["static"]}), tmp_path / "v", force=True)
+    assert {"notes.txt", "static.h5"} <= files(tmp_path / "v") and "time-local.h5" not in files(tmp_path / "v")
+    with pytest.raises(mdlite.RunError, match="reference: the energy has drifted"):
+        mdlite.validate(config.replace(**{"run.energy_tolerance": 1e-12}), tmp_path / "v", force=True)
+    assert "report.md" not in files(tmp_path / "v") and "notes.txt" in files(tmp_path / "v")
+
+
+def test_a_box_no_larger_than_the_interaction(tmp_path):
+    atoms = {"kind": "cutoff", "radius": 6.0}
+    config = mdlite.load_case(
+        "trapped", **{"lattice.size": 4, "interaction.atoms": atoms, "ion.position": [1.5, 1.5, 1.5], "run.duration": 0.5}
+    )
+    assert mdlite.validate(config, tmp_path / "v")["echo_time_ps"] == 0.0
+
+
+def test_passages_are_seen_however_coarse_the_frames(tmp_path):
+    config = mdlite.load_case("trapped", **{"lattice.size": 40, "run.duration": 3.0, "validate.rungs": ["time-local"]})
+    fine = mdlite.validate(config, tmp_path / "fine")
+    coarse = mdlite.validate(config.replace(**{"run.sample_every": 100}), tmp_path / "coarse")
+    for name in ("reference", "time-local"):
+        a, b = (s["rungs"][name]["crossing_time_ps"] for s in (fine, coarse))
+        assert len(a) == len(b) > 5 and np.allclose(a, b, atol=1e-4)
+
+
+def test_the_centre_is_the_trap_s_not_the_start(tmp_path):
+    config = mdlite.load_case(
+        "trapped", **{"lattice.size": 30, "run.duration": 2.0, "ion.position": [0.0, 0.0, 10.0], "ion.velocity": [0.0, 0.0, 0.0]}
+    )
+    summary = mdlite.validate(config, tmp_path / "v")
+    assert summary["axis"] == "z" and summary["centre_A"] == 10.5
+    assert len(summary["rungs"]["reference"]["crossing_time_ps"]) >= 5
 
 
 def test_any_motion_can_be_validated(small_case, tmp_path):
