@@ -156,21 +156,22 @@ def reflection(curves: list, quantity: str) -> Figure:
 
 def barriers(path: dict[str, Any], entries: list[dict[str, Any]]) -> Figure:
     """Energy along the path from cube centre to cube centre, and the two places of the table."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     ax = figure.subplots()
     ax.plot(path["z_A"], path["unrelaxed_meV"], color="tab:gray", label=f"unrelaxed, {path['atoms']}")
     ax.plot(path["z_A"], path["relaxed_meV"], color="tab:red", label=f"relaxed, {path['atoms']}, infinite lattice")
     for fraction, place in ((0.5, "cube\ncentre"), (1.0, "face\ncentre"), (1.5, "cube\ncentre")):
         z = fraction * path["z_A"][0] / 0.5
         ax.axvline(z, color="0.85", lw=0.8, zorder=-1)
-        ax.annotate(place, (z, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=7)
+        ax.annotate(place, (z, 0.98), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7)
     for marker, entry in zip("osD^", entries):
         z = [p["position_A"][2] for p in entry["places"].values()]
         for key, colour in (("unrelaxed_meV", "tab:gray"), ("relaxed_meV", "tab:red")):
             label = f"{key.removesuffix('_meV')}, {entry['label']}"
             ax.plot(z, [p[key] for p in entry["places"].values()], marker, color=colour, mfc="none", label=label)
-    ax.set(xlabel="z of the ion along [001] (Å)", ylabel="energy (meV)")
-    ax.legend(fontsize=7)
+    bottom, top = ax.get_ylim()
+    ax.set(xlabel="z of the ion along [001] (Å)", ylabel="energy (meV)", ylim=(bottom, top + 0.12 * (top - bottom)))
+    figure.legend(fontsize=7, loc="outside right upper", frameon=False)
     return figure
 
 
