@@ -1,9 +1,12 @@
 """Speed of the kernels: ``python -m pytest bench --benchmark-columns=median,iqr,rounds``. Rates stand in extra_info (--benchmark-json)."""
 
+import numpy as np
 import pytest
 
 import mdlite
+from mdlite.ensemble import EnsembleEngine, starting_positions
 from mdlite.reference import ReferenceEngine
+from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 
 
@@ -35,3 +38,18 @@ def test_ion_step(benchmark, method, atoms):
     steps = 100 if method == "implicit" else 2000
     benchmark(engine.advance, steps)
     benchmark.extra_info["us_per_step"] = 1e6 * benchmark.stats["median"] / steps
+
+
+@pytest.mark.parametrize("ions", [1, 100, 10_000], ids=lambda n: f"ions={n}")
+def test_thermal_ion_step(benchmark, ions):
+    atoms = {"kind": "shell", "extent": 1}
+    overrides = {"ion.mass": 0.7, "ion.position": [1.5, 1.5, 1.5], "ion.velocity": [0.0, 0.0, 0.0], "interaction.atoms": atoms}
+    potential = {"kind": "yukawa", "strength": 4000.0, "range": 0.5}
+    model = mdlite.load_case("trapped", **overrides, **{"interaction.potential": potential, "lattice.size": 20}).to_model()
+    rng = np.random.default_rng(1)
+    state = thermal_state(model.lattice, 25.0, "classical", rng)
+    engine = EnsembleEngine(model, "time-local", 0.005, *state, starting_positions(model, ions, rng), sample_every=2**62)
+    steps = max(3, 30_000 // (ions + 30))
+    engine.advance(3)
+    benchmark(engine.advance, steps)
+    benchmark.extra_info["us_per_ion_step"] = 1e6 * benchmark.stats["median"] / steps / ions

@@ -5,12 +5,12 @@
     R_eff = R + L Σ_k H_k (Ṙ - ṙ_H,k)                      [20]
 
 H_k is the Hessian of φ at r_H,k - R. L = 0 is the rung ``static``; with W(0) = 0 as well it is ``rigid``. The caller puts r_H and ṙ_H
-into MediumWork; at T = 0 they are the lattice sites and 0 (`at_rest`).
+into MediumWork: the lattice sites and 0 at T = 0 (`at_rest`), a thermal crystal's atoms otherwise (`in_crystal`).
 """
 
 import math
 
-from mdlite.kernels.coupling import cell_of
+from mdlite.kernels.coupling import cell_of, wrapped
 from mdlite.kernels.jit import scalar
 from mdlite.kernels.potentials import switched
 
@@ -54,6 +54,18 @@ def at_rest(coupling, ion, work):
         for c in range(3):
             work.home[n, c] = (cell[c] + coupling.offsets[n, c]) * coupling.spacing
             work.home_velocity[n, c] = 0.0
+
+
+@scalar
+def in_crystal(coupling, ion, crystal, dt, work):
+    """r_H and ṙ_H of the candidates in a crystal moving by velocity Verlet, v_n = (u_{n+1} - u_{n-1})/2dt, into work."""
+    cell = cell_of(coupling, ion.position)
+    rate = 0.5 / dt
+    for n in range(coupling.offsets.shape[0]):
+        i, j, k = wrapped(cell, coupling.offsets[n], crystal.u)
+        for c in range(3):
+            work.home[n, c] = (cell[c] + coupling.offsets[n, c]) * coupling.spacing + crystal.u[c, i, j, k]
+            work.home_velocity[n, c] = rate * (crystal.after[c, i, j, k] - crystal.before[c, i, j, k])
 
 
 @scalar

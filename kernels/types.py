@@ -81,6 +81,35 @@ class MediumWork(NamedTuple):
     shift: np.ndarray  # (7, 3): rows of the solver for the loss shift, see implicit.py
 
 
+class Crystal(NamedTuple):
+    """The homogeneous motion of the framework (no ion in it) around step n, each float64 (3, Nx, Ny, Nz + 2) as in LatticeState."""
+
+    before: np.ndarray  # displacements at step n - 1, Å
+    u: np.ndarray  # at step n
+    after: np.ndarray  # at step n + 1
+    v: np.ndarray  # velocities at step n + 1/2, Å/ps
+
+
+class Ensemble(NamedTuple):
+    """I independent ions of the time-local rungs, each row as in MediumIon."""
+
+    position: np.ndarray  # (I, 3), Å
+    velocity: np.ndarray  # (I, 3), Å/ps
+    inverse_mass: np.ndarray  # (3,)
+    force: np.ndarray  # (I, 3), meV/Å
+    effective: np.ndarray  # (I, 3), Å
+    energy: np.ndarray  # (I,), meV
+    stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
+
+
+class EnsembleFrames(NamedTuple):
+    """Where an ensemble is recorded: one row per sampled step."""
+
+    position: np.ndarray  # (F, I, 3), Å
+    velocity: np.ndarray  # (F, I, 3), Å/ps
+    interaction: np.ndarray  # (F, I), U(r_eff, R_eff), meV
+
+
 class Frames(NamedTuple):
     """Where a kernel records the ion: one row per sampled step."""
 

@@ -21,7 +21,7 @@ NEEDS_RESPONSE = ("time-local", "implicit", "static")
 
 def faults(config: Config) -> list[str]:
     """Every rule between fields that the configuration breaks, one line each; empty if it is sound."""
-    found = [*_stepping(config), *_ion(config), *_atoms(config), *_validation(config)]
+    found = [*_stepping(config), *_ion(config), *_atoms(config), *_thermal(config), *_validation(config)]
     if not found:
         found = [*_candidates(config)]
     if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
@@ -43,6 +43,26 @@ def _stepping(config: Config):
     elif round(steps) < 1 or abs(steps - round(steps)) > 1e-6 * max(1.0, 1e-6 * steps):
         nearest = run.dt * max(1, round(steps))
         yield f"run.duration = {run.duration:g}: must be a whole number of steps of run.dt = {run.dt:g}; the nearest is {nearest:.12g}"
+
+
+def _thermal(config: Config):
+    thermal = config.thermal
+    if thermal is None:
+        return
+    if thermal.energy is not None and thermal.temperature is not None:
+        yield f"thermal.energy = {thermal.energy:g} and thermal.temperature = {thermal.temperature:g}: give one of the two, meV or K"
+    if thermal.energy is None and thermal.temperature is None:
+        yield "thermal.energy: is missing; give thermal.energy in meV or thermal.temperature in K"
+    if config.lattice.k2 == 0.0:
+        yield "lattice.k2 = 0: modes without restoring force have no thermal state; give k2 > 0"
+    if thermal.ions > 1 and config.method == "reference":
+        yield f'thermal.ions = {thermal.ions}: method = "reference" has one ion in its lattice; run it once for every seed'
+    if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
+        yield f"thermal.ions = {thermal.ions}: with fixed sites all ions would start in one place; use a shell or a cutoff"
+    if config.run.record_atoms and config.method != "reference":
+        yield "run.record_atoms = true: the atoms of thermal time-local ions are not recorded; set it to false"
+    if config.run.dt >= 2.0 / config.to_model().lattice.omega_max and config.method != "reference":
+        yield f"run.dt = {config.run.dt:g}: must be below 2/Omega_max = {2.0 / config.to_model().lattice.omega_max:.6g} ps in a moving lattice"
 
 
 def _validation(config: Config):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mdlite import checks, model
 from mdlite.errors import InputError
 from mdlite.kernels.potentials import FORMS
+from mdlite.units import BOLTZMANN
 
 Method = Literal["reference", "time-local", "implicit", "static", "rigid"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -109,6 +110,23 @@ InteractionSection = create_model(
 )
 
 
+class ThermalSection(Section):
+    """The thermal state of the lattice at t = 0; without this table, T = 0."""
+
+    energy: Positive | None = Field(None, description="k_B T in meV; or give temperature")
+    temperature: Positive | None = Field(None, description="temperature in K; or give energy")
+    statistics: Literal["quantum", "classical"] = Field("quantum", description="Bose occupation with zero point, or classical")
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = Field(
+        150, description="of the random state, for the same run again"
+    )
+    ions: Count = Field(1, description="independent ions in the one lattice (time-local rungs only)")
+
+    @property
+    def scale(self) -> float:
+        """k_B T, meV."""
+        return self.energy if self.energy is not None else BOLTZMANN * self.temperature
+
+
 class RunSection(Section):
     """Time stepping and output."""
 
@@ -141,6 +159,7 @@ class Config(Section):
     lattice: LatticeSection = Field(default_factory=LatticeSection)
     ion: IonSection
     interaction: InteractionSection
+    thermal: ThermalSection | None = Field(None, description="temperature; absent: T = 0")
     run: RunSection
     validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
 
@@ -166,6 +185,11 @@ class Config(Section):
     def n_steps(self) -> int:
         """Number of time steps of the run."""
         return round(self.run.duration / self.run.dt)
+
+    @property
+    def n_ions(self) -> int:
+        """Number of ions in the run."""
+        return self.thermal.ions if self.thermal is not None else 1
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, defaults included, as nested plain values; keys without a value are left out."""

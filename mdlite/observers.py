@@ -61,6 +61,8 @@ class MemoryRecorder:
 
 def frame_arrays(raw, model: Model, record_atoms: bool) -> dict[str, np.ndarray]:
     """The arrays of kernel frames as they are stored: vectors of the ion get an axis for it, (F, 1, 3); atoms stay (F, n, 3)."""
+    if raw.position.ndim == 3:  # an ensemble has its axis for the ions already
+        return raw._asdict() | {"ion_kinetic": model.ion.kinetic_energy(raw.velocity)}
     out = {name: getattr(raw, name)[:, None] for name in ("position", "velocity", "force", "effective_position")}
     out["interaction"] = raw.interaction[:, None]
     out["ion_kinetic"] = model.ion.kinetic_energy(raw.velocity)[:, None]

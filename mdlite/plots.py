@@ -195,7 +195,8 @@ def run_overview(run: Run) -> Figure:
     lower.set(xlabel="time (ps)", ylabel="energy (meV)", xlim=(run.time[0], run.time[-1]))
     for ax in (upper, middle, lower):
         ax.legend(fontsize=8, loc="upper right")
-    figure.suptitle(f"{run.config.title or 'run'} – {run.config.method}", fontsize=11)
+    ions = f", ion 1 of {run.config.n_ions}" if run.config.n_ions > 1 else ""
+    figure.suptitle(f"{run.config.title or 'run'} – {run.config.method}{ions}", fontsize=11)
     return figure
 
 

@@ -120,7 +120,7 @@ def static_recoil(lattice: Lattice, displacements: np.ndarray) -> np.ndarray:
     return _by_symmetry(converge, displacements)
 
 
-def _octant(size: Sequence[int], with_zero: bool) -> tuple[np.ndarray, np.ndarray]:
+def zone_octant(size: Sequence[int], with_zero: bool) -> tuple[np.ndarray, np.ndarray]:
     """Points θ (n, 3) of one octant of the zone grid 2π n/N and their weights (n,), which add up to 1 with q = 0 included."""
     axes, weights = [], []
     for n in size:
@@ -136,7 +136,7 @@ def _grid_recoil(
     lattice: Lattice, size: Sequence[int], displacements: np.ndarray, times: np.ndarray, subtract: bool
 ) -> np.ndarray:
     """Mean over the zone grid of D⁻¹ cos(√D t) e^{iθ·d}/m without q = 0, or of D⁻¹ (cos(√D t) - 1) with it: (m, T, 3, 3)."""
-    theta, weight = _octant(size, with_zero=subtract)
+    theta, weight = zone_octant(size, with_zero=subtract)
     total = np.zeros((len(displacements), len(times), 3, 3))
     for piece in np.array_split(np.arange(len(theta)), max(1, len(theta) * (len(times) + 6) // 2_000_000)):
         squares, modes = np.linalg.eigh(dynamical_matrix(lattice, theta[piece]))

@@ -16,11 +16,13 @@ import numpy as np
 import mdlite
 from mdlite import storage
 from mdlite.config import Config, parse
+from mdlite.ensemble import EnsembleEngine, starting_positions
 from mdlite.errors import RunError
 from mdlite.kernels.jit import compiled
 from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
-from mdlite.reference import ReferenceEngine
+from mdlite.reference import ReferenceEngine, require_memory
+from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 
 CHUNK_SECONDS = 0.1
@@ -76,13 +78,21 @@ class Run:
 def make_engine(config: Config):
     """The engine that a configuration asks for. Raises InputError (memory, divergent response)."""
     model, run = config.to_model(), config.run
+    finite = config.response == "finite"
+    if config.thermal is not None:
+        rng = np.random.default_rng(config.thermal.seed)
+        require_memory(model.lattice)
+        state = thermal_state(model.lattice, config.thermal.scale, config.thermal.statistics, rng)
+        if config.method == "reference":
+            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *state)
+        positions = starting_positions(model, config.thermal.ions, rng)
+        return EnsembleEngine(model, config.method, run.dt, *state, positions, run.sample_every, finite)
     if config.method == "reference":
         return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
-    finite = config.response == "finite"
     return TimeLocalEngine(model, config.method, run.dt, run.sample_every, run.record_atoms, finite)
 
 
-def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None) -> float:
+def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: bool = False) -> float:
     """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
 
     notice gets a line if it takes longer than a second, and another when something was compiled.
@@ -101,7 +111,12 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None)
         if "reference" in methods:
             _touch(ReferenceEngine(model, 1e-3))
         if any(method != "reference" for method in methods):
-            _touch(TimeLocalEngine(model, "rigid", 1e-3))
+            still = np.zeros((3, 3, 3, 3))
+            _touch(
+                EnsembleEngine(model, "rigid", 1e-3, still, still, model.ion.position)
+                if thermal
+                else TimeLocalEngine(model, "rigid", 1e-3)
+            )
     finally:
         timer.cancel()
     seconds = time.perf_counter() - begin
@@ -153,7 +168,7 @@ def run(
     if output is not None:
         storage.check_output(output, force)
     started = time.perf_counter()
-    compile_seconds = prepare([config.method], notice)
+    compile_seconds = prepare([config.method], notice, thermal=config.thermal is not None)
     engine = make_engine(config)
     facts = environment() | {
         "status": "running",
@@ -172,6 +187,8 @@ def run(
         facts["status"] = f"interrupted at t = {engine.time:g} ps"
         raise
     finally:
+        if hasattr(engine, "facts"):
+            facts |= engine.facts()
         facts |= {"steps": engine.step, "run_seconds": loop.seconds, "energy_drift": loop.drift_value}
         recorder.close(facts)
         if hasattr(progress, "close"):
@@ -195,7 +212,7 @@ class _Loop:
         self.drift_value: float | None = None
         self.total = config.n_steps
         self.every = budget_interval(config)
-        self.longest = MAX_CHUNK_FRAMES * config.run.sample_every
+        self.longest = max(1, MAX_CHUNK_FRAMES // config.n_ions) * config.run.sample_every
 
     def go(self) -> None:
         """Run to the end; raises RunError where the state becomes unusable."""

@@ -63,7 +63,7 @@ def require_space(path: Path, config: Config) -> None:
     """Raise InputError if the disk has not room for a run's frames and budgets (generously counted)."""
     frames = config.n_steps // config.run.sample_every + 2
     atoms = len(config.to_model().offsets) if config.run.record_atoms else 0
-    needed = 1.1 * frames * 8 * (22 + 8 * atoms) + 2e5
+    needed = 1.1 * frames * 8 * (6 + 16 * config.n_ions + 8 * atoms) + 2e5
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise InputError(
@@ -95,7 +95,7 @@ class FileRecorder:
         own = f.create_group("mdlite")
         own.attrs["config"] = config.to_toml()
         own.attrs["facts"] = json.dumps(facts)
-        position = self._element("particles/ion/position", (1, 3), np.float64, "Angstrom")
+        position = self._element("particles/ion/position", (config.n_ions, 3), np.float64, "Angstrom")
         position.create_dataset("step", (0,), np.int64, maxshape=(None,), chunks=(1024,))
         position.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(1024,)).attrs["unit"] = "ps"
         self._box(np.array(config.lattice.size) * config.lattice.spacing)

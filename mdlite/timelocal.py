@@ -36,7 +36,7 @@ def medium(model: Model, method: str, finite: bool = False) -> Medium:
     return Medium(*_recoil(model.lattice, model.interaction.atoms, finite), loss)
 
 
-def _work(n: int, implicit: bool) -> MediumWork:
+def work_arrays(n: int, implicit: bool) -> MediumWork:
     """Scratch space for n candidate atoms."""
     k = n if implicit else 0
     home, home_velocity, gradient, displacement = (np.zeros((n, 3)) for _ in range(4))
@@ -88,7 +88,7 @@ class TimeLocalEngine:
             effective=np.array(model.ion.position),
             energy=np.zeros(1),
         )
-        self._atoms, self._work = np.zeros((n, 3)), _work(n, method == "implicit")
+        self._atoms, self._work = np.zeros((n, 3)), work_arrays(n, method == "implicit")
         implicit = method == "implicit"
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._atoms, self._work, implicit)
 

@@ -100,6 +100,8 @@ def validate(
     progress(label) gives the callback for the run of that name. Returns the content of summary.json. Raises InputError before
     anything is computed, RunError if a run had to stop.
     """
+    if config.thermal is not None:
+        raise InputError("thermal: validate compares at T = 0; take the [thermal] table out, or use mdlite run")
     protocol = importlib.import_module(f"mdlite.{config.validate_.protocol}")
     protocol.check(config)
     require_memory(config.to_model().lattice)
