@@ -5,7 +5,6 @@ Energies are in meV, lengths in Å, times in ps, masses in meV ps²/Å² (1 is 9
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from importlib import resources
@@ -17,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mdlite import checks, model
 from mdlite.errors import InputError
+from mdlite.explain import explain
 from mdlite.kernels.potentials import FORMS
 from mdlite.units import BOLTZMANN
 
@@ -287,68 +287,8 @@ def parse(data: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        raise InputError("\n".join(dict.fromkeys(_explain(e) for e in error.errors()))) from None
+        raise InputError("\n".join(dict.fromkeys(explain(e, Config) for e in error.errors()))) from None
     faults = checks.faults(config)
     if faults:
         raise InputError("\n".join(faults))
     return config
-
-
-def _explain(error: dict[str, Any]) -> str:
-    """One pydantic error as ``field = value: what would be right``."""
-    loc = list(error["loc"])
-    if loc[:1] == ["interaction"] and len(loc) > 2:
-        del loc[2]  # the kind that pydantic puts into the path
-    if loc[-1:] and isinstance(loc[-1], int) and loc[0] in ("lattice", "ion"):
-        del loc[-1]  # one message for a vector, not one per component
-    name = ".".join(str(part) for part in loc) or "configuration"
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        return f"{name} = {_short(error['input'])}: unknown key{_suggest(loc)}"
-    if kind == "missing" and isinstance(error["loc"][-1], int):
-        return f"{name} = {_short(error['input'])}: must be a list of three{_hint(loc)}"
-    if kind == "union_tag_invalid":
-        given = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
-        return f"{name}.kind = {given!r}: must be one of {error['ctx']['expected_tags']}"
-    if kind == "missing":
-        return f"{name}: is missing and must be given{_hint(loc)}"
-    message = error["msg"].replace("Input should be", "must be")
-    message = message[0].lower() + message[1:]
-    return f"{name} = {_short(error['input'])}: {message}{_hint(loc)}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _section(loc: list) -> type[BaseModel] | None:
-    """The section that a path of keys leads into, or None."""
-    section: Any = Config
-    for part in loc:
-        field = next((f for n, f in section.model_fields.items() if part in (n, f.alias)), None)
-        section = field.annotation if field is not None else None
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
-            return None
-    return section
-
-
-def _suggest(loc: list) -> str:
-    """What the user may have meant by an unknown key."""
-    section = _section(loc[:-1])
-    if section is None:
-        return ""
-    known = [field.alias or name for name, field in section.model_fields.items()]
-    close = difflib.get_close_matches(str(loc[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known keys are {', '.join(known)}"
-
-
-def _hint(loc: list) -> str:
-    """The description of a field, so that a wrong value is answered with what it should be."""
-    while loc and isinstance(loc[-1], int):
-        loc = loc[:-1]
-    section = _section(loc[:-1]) if loc else None
-    if section is None:
-        return ""
-    field = next((f for n, f in section.model_fields.items() if loc[-1] in (n, f.alias)), None)
-    return f" ({field.description})" if field is not None and field.description else ""

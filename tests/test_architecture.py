@@ -14,7 +14,7 @@ LAYERS = [
     {"units", "errors"},
     {"kernels"},
     {"model"},
-    {"phonons", "checks"},
+    {"phonons", "checks", "explain"},
     {"response", "config"},
     {"frames", "analysis"},
     {"reference", "timelocal", "storage", "observers", "thermal"},

@@ -11,6 +11,7 @@ from mdlite.errors import InputError
 
 BAD = [
     ("lattice.sise=8", r"lattice\.sise = 8: unknown key; did you mean size"),
+    ("thermal.energi=25.0", r"thermal\.energi = 25\.0: unknown key; did you mean energy"),
     ("colour=1", r"colour = 1: unknown key; known keys are title, method"),
     ('run.dt="fast"', r"run\.dt = 'fast': must be a valid number"),
     ("lattice=3", r"lattice = 3: "),
