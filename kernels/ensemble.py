@@ -9,9 +9,8 @@ import math
 from numba import prange
 
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.medium import in_crystal
 from mdlite.kernels.springs import kick_drift
-from mdlite.kernels.timelocal import force
+from mdlite.kernels.timelocal import force_in_crystal
 from mdlite.kernels.types import Crystal, MediumIon, MediumWork
 
 
@@ -48,8 +47,7 @@ def evaluate_ions(coupling, medium, implicit, ions, crystal, dt, atoms, works):
         work = one_work(works, b)
         for n in range(b * count // blocks, (b + 1) * count // blocks):
             ion = one_ion(ions, n)
-            in_crystal(coupling, ion, crystal, dt, work)
-            force(coupling, medium, ion, atoms[b], work, implicit)
+            force_in_crystal(coupling, medium, ion, atoms[b], work, implicit, crystal, dt)
 
 
 @scalar
@@ -67,8 +65,7 @@ def move_ion(coupling, medium, implicit, ion, crystal, dt, fastest, atoms, work)
     ion.position[1] += dt * vy
     ion.position[2] += dt * vz
     ion.velocity[0], ion.velocity[1], ion.velocity[2] = vx + kx, vy + ky, vz + kz
-    in_crystal(coupling, ion, crystal, dt, work)
-    force(coupling, medium, ion, atoms, work, implicit)
+    force_in_crystal(coupling, medium, ion, atoms, work, implicit, crystal, dt)
     ion.velocity[0] = vx + half * ion.force[0] * ion.inverse_mass[0]
     ion.velocity[1] = vy + half * ion.force[1] * ion.inverse_mass[1]
     ion.velocity[2] = vz + half * ion.force[2] * ion.inverse_mass[2]

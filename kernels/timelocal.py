@@ -6,22 +6,32 @@ one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 
 from mdlite.kernels.implicit import implicit_force
 from mdlite.kernels.jit import scalar
-from mdlite.kernels.medium import at_rest, effective_force
+from mdlite.kernels.medium import at_rest, effective_force, in_crystal
 
 
 @scalar
 def force(coupling, medium, ion, atoms, work, implicit):
-    """Evaluate one rung's force with r_H and ṙ_H in ``work``: [16] if ``implicit``, else [18-20]. U (meV) goes to ion.energy."""
-    if implicit:
-        ion.energy[0] = implicit_force(coupling, medium, ion, atoms, work)
-    else:
+    """Evaluate one rung's force with r_H and ṙ_H in ``work``; U (meV) goes to ion.energy.
+
+    implicit: None for [18-20], True for [16]: by its type numba compiles the one force that is wanted, and only that.
+    """
+    if implicit is None:
         ion.energy[0] = effective_force(coupling, medium, ion, atoms, work)
+    else:
+        ion.energy[0] = implicit_force(coupling, medium, ion, atoms, work)
 
 
 @scalar
 def force_at_rest(coupling, medium, ion, atoms, work, implicit):
     """`force` at T = 0."""
     at_rest(coupling, ion, work)
+    force(coupling, medium, ion, atoms, work, implicit)
+
+
+@scalar
+def force_in_crystal(coupling, medium, ion, atoms, work, implicit, crystal, dt):
+    """`force` in a thermal crystal."""
+    in_crystal(coupling, ion, crystal, dt, work)
     force(coupling, medium, ion, atoms, work, implicit)
 
 

@@ -55,7 +55,7 @@ class EnsembleEngine:
         self.coupling = model.coupling()
         self.medium = timelocal.medium(model, method, finite)
         self.fastest = RUNAWAY_CROSSING * lattice.spacing / dt
-        self.implicit = method == "implicit"
+        self.implicit = True if method == "implicit" else None
         positions = np.array(positions, float).reshape(-1, 3)
         count = len(positions)
         self.ions = Ensemble(
@@ -68,7 +68,7 @@ class EnsembleEngine:
             stopped=np.full(count, -1, np.int64),
         )
         blocks = min(count, MOST_BLOCKS)
-        one = timelocal.work_arrays(len(model.offsets), self.implicit)
+        one = timelocal.work_arrays(len(model.offsets), method == "implicit")
         works = MediumWork(*(np.zeros((blocks, *array.shape), array.dtype) for array in one))
         self._scratch = (np.zeros((blocks, len(model.offsets), 3)), works)
         kernels.evaluate_ions(self.coupling, self.medium, self.implicit, self.ions, self.crystal, dt, *self._scratch)

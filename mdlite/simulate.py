@@ -110,13 +110,12 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
     try:
         if "reference" in methods:
             _touch(ReferenceEngine(model, 1e-3))
-        if any(method != "reference" for method in methods):
-            still = np.zeros((3, 3, 3, 3))
-            _touch(
-                EnsembleEngine(model, "rigid", 1e-3, still, still, model.ion.position)
-                if thermal
-                else TimeLocalEngine(model, "rigid", 1e-3)
-            )
+        for method in {"implicit" if m == "implicit" else "rigid" for m in methods if m != "reference"}:
+            still = np.zeros((3, *model.lattice.size))
+            if thermal:
+                _touch(EnsembleEngine(model, method, 1e-3, still, still, model.ion.position))
+            else:
+                _touch(TimeLocalEngine(model, method, 1e-3))
     finally:
         timer.cancel()
     seconds = time.perf_counter() - begin

@@ -89,8 +89,8 @@ class TimeLocalEngine:
             energy=np.zeros(1),
         )
         self._atoms, self._work = np.zeros((n, 3)), work_arrays(n, method == "implicit")
-        implicit = method == "implicit"
-        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._atoms, self._work, implicit)
+        self._implicit = True if method == "implicit" else None
+        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._atoms, self._work, self._implicit)
 
     @property
     def time(self) -> float:
@@ -102,8 +102,7 @@ class TimeLocalEngine:
         steps = frames.sampled_steps(self.step, n_steps, self.sample_every)
         out = frames.allocate(len(steps), self.n_recorded)
         plan = (self.step, n_steps, self.sample_every)
-        implicit = self.method == "implicit"
-        timelocal.advance(self.coupling, self.medium, implicit, self.ion, self._atoms, self._work, self.dt, plan, out)
+        timelocal.advance(self.coupling, self.medium, self._implicit, self.ion, self._atoms, self._work, self.dt, plan, out)
         self.step += n_steps
         return steps, out
 

@@ -107,7 +107,7 @@ def validate(
     require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force)
     say = notice or (lambda line: None)
-    compile_seconds = simulate.prepare(["reference", "time-local"], notice)
+    compile_seconds = simulate.prepare(["reference", "time-local", "implicit"], notice)
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():

@@ -126,5 +126,5 @@ def test_too_large_a_lattice_is_refused(small_case):
 
 def test_compilation_is_reported_once():
     lines = []
-    simulate.prepare(["reference", "time-local"], lines.append)
-    assert simulate.prepare(["reference", "time-local"], lines.append) == 0.0
+    simulate.prepare(["reference", "time-local", "implicit"], lines.append)
+    assert simulate.prepare(["reference", "time-local", "implicit"], lines.append) == 0.0
