@@ -147,6 +147,19 @@ def lattice_sums(u, v, springs, half_kick, partial):
 
 
 @parallel
+def largest_squares(u, partial):
+    """partial[i, 0] = the largest |u|² (Å²) in plane i, NaN if one of them is; partial: float64 (Nx, ·)."""
+    for i in prange(u.shape[1]):
+        largest = 0.0
+        for j in range(u.shape[2]):
+            for k in range(1, u.shape[3] - 1):
+                square = u[0, i, j, k] ** 2 + u[1, i, j, k] ** 2 + u[2, i, j, k] ** 2
+                if square > largest or square != square:  # a NaN stays
+                    largest = square
+        partial[i, 0] = largest
+
+
+@parallel
 def fill_halo(u):
     """Copy the last atom of every row into its first halo cell and the first into the last, for u[3, Nx, Ny, Nz + 2]."""
     nz = u.shape[3] - 2

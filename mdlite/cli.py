@@ -65,11 +65,10 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Integrate one configuration and write its trajectory."""
-    from mdlite import config, simulate, storage
+    from mdlite import config, simulate
     from mdlite.progress import Reporter
 
     settings = config.load(source, overrides or ())
-    storage.check_output(output, force)
     reporter = Reporter(quiet)
     with _interruptible(f"interrupted; {output} keeps what was recorded"):
         result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mdlite import frames, timelocal
+from mdlite import timelocal
+from mdlite.engine import Engine
 from mdlite.kernels import ensemble as kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Springs
@@ -36,7 +37,7 @@ def starting_positions(model: Model, count: int, rng: np.random.Generator) -> np
     return np.array(model.ion.position) + cells * model.lattice.spacing
 
 
-class EnsembleEngine:
+class EnsembleEngine(Engine):
     """``count`` independent ions of one rung in one crystal that moves freely and never feels them.
 
     displacement, velocity: state of the crystal at t = 0, (3, Nx, Ny, Nz) in Å and Å/ps. positions: of the ions, (count, 3) in Å; all
@@ -47,8 +48,7 @@ class EnsembleEngine:
     def __init__(
         self, model: Model, method: str, dt: float, displacement, velocity, positions, sample_every: int = 1, finite=False
     ):
-        self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
-        self.step = 0
+        super().__init__(model, method, dt, sample_every)
         lattice = model.lattice
         self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
         self.crystal = moving_crystal(lattice, displacement, velocity, dt)
@@ -73,16 +73,7 @@ class EnsembleEngine:
         self._scratch = (np.zeros((blocks, len(model.offsets), 3)), works)
         kernels.evaluate_ions(self.coupling, self.medium, self.implicit, self.ions, self.crystal, dt, *self._scratch)
 
-    @property
-    def time(self) -> float:
-        """Present time, ps."""
-        return self.step * self.dt
-
-    def advance(self, n_steps: int) -> tuple[np.ndarray, EnsembleFrames]:
-        """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
-        steps = frames.sampled_steps(self.step, n_steps, self.sample_every)
-        out = self._allocate(len(steps))
-        plan = (self.step, n_steps, self.sample_every)
+    def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         kernels.advance(
             self.coupling,
             self.medium,
@@ -91,29 +82,20 @@ class EnsembleEngine:
             self.crystal,
             self.springs,
             self.dt,
-            plan,
+            (self.step, n_steps, self.sample_every),
             self.fastest,
             self._scratch,
             out,
         )
         for _ in range(n_steps % 3):
             self.crystal = kernels.turn(self.crystal)
-        self.step += n_steps
-        return steps, out
 
-    def sample(self) -> tuple[np.ndarray, EnsembleFrames]:
-        """The present step as one frame; the state is not changed."""
-        out = self._allocate(1)
+    def _record(self, out: EnsembleFrames) -> None:
         kernels.record(out, 0, self.ions)
-        return np.array([self.step]), out
 
     def _allocate(self, rows: int) -> EnsembleFrames:
         count = len(self.ions.position)
         return EnsembleFrames(np.empty((rows, count, 3)), np.empty((rows, count, 3)), np.empty((rows, count)))
-
-    def budget(self) -> None:
-        """None: the medium's energy is not part of the state, so there is no budget to close."""
-        return None
 
     def fault(self) -> str | None:
         """Why the run can not go on, or None: every single ion has run away."""

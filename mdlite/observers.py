@@ -34,19 +34,22 @@ class Recorder(Protocol):
 class MemoryRecorder:
     """Keeps everything in memory; `data` gives one dict of arrays when the run is over."""
 
-    def __init__(self):
+    def __init__(self, dt: float):
+        self._dt = dt
         self._parts: dict[str, list] = defaultdict(list)
         self.facts: dict[str, Any] = {}
 
     def frames(self, steps, arrays):
         """See Recorder."""
         self._parts["step"].append(steps)
+        self._parts["time"].append(steps * self._dt)
         for name, values in arrays.items():
             self._parts[name].append(values)
 
     def budget(self, step, values):
         """See Recorder."""
         self._parts["energy_step"].append([step])
+        self._parts["energy_time"].append([step * self._dt])
         for name, value in values.items():
             self._parts[f"energy_{name}"].append(np.asarray(value)[None])
 

@@ -22,6 +22,8 @@ STYLE = {
     "undisturbed": {"color": "tab:blue", "lw": 1.2, "ls": ":"},
 }
 AXES = "xyz"
+LOSSLESS = ("static", "rigid")
+"""Rungs whose ion never loses energy."""
 
 
 def _style(name: str) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
     for row, (name, c) in zip(axes, quantities):
         for ax, until in zip(row, spans):
             for rung, run in runs.items():
-                if until == end and len(spans) == 2 and rung in ("static", "rigid"):
+                if until == end and len(spans) == 2 and rung in LOSSLESS:
                     continue  # they never decay and would cover everything
                 inside = run.time <= until
                 ax.plot(run.time[inside], run.data[name][inside, 0, c], **_style(rung))
@@ -75,7 +77,7 @@ def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
     for rung, entry in entries.items():
         time, energy = entry["crossing_time_ps"], entry["crossing_kinetic_energy_meV"]
         left.semilogy(time, energy, marker=".", ms=3, **_style(rung))
-        if rung not in ("static", "rigid"):
+        if rung not in LOSSLESS:
             shown = time[2:] <= (echo if rung == "reference" else end)
             rates = entry["decay_against_energy"]
             right.semilogx(rates["energy_meV"][shown], rates["rate_per_ps"][shown], marker=".", ms=3, **_style(rung))

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from mdlite import frames
+from mdlite.engine import Engine
 from mdlite.errors import InputError
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels import verlet
@@ -16,7 +16,7 @@ from mdlite.model import Model
 BYTES_PER_ATOM = 72
 
 
-class ReferenceEngine:
+class ReferenceEngine(Engine):
     """Lattice and ion, advanced together.
 
     model: the physics. dt: time step, ps. sample_every: steps between frames. record_atoms: candidate atoms in every frame.
@@ -24,14 +24,10 @@ class ReferenceEngine:
     Raises InputError if the machine has not the memory.
     """
 
-    method = "reference"
-
     def __init__(
         self, model: Model, dt: float, sample_every: int = 1, record_atoms: bool = False, displacement=None, velocity=None
     ):
-        self.model, self.dt, self.sample_every = model, dt, sample_every
-        self.step = 0
-        self.n_recorded = len(model.offsets) if record_atoms else 0
+        super().__init__(model, "reference", dt, sample_every, record_atoms)
         lattice = model.lattice
         self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
         self.coupling = model.coupling()
@@ -53,26 +49,13 @@ class ReferenceEngine:
         self._partial = np.empty((lattice.size[0], 5))
         verlet.half_step_back(self.lattice, self.springs, self.coupling, self.ion, dt)
 
-    @property
-    def time(self) -> float:
-        """Present time, ps."""
-        return self.step * self.dt
-
-    def advance(self, n_steps: int) -> tuple[np.ndarray, Frames]:
-        """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
-        steps = frames.sampled_steps(self.step, n_steps, self.sample_every)
-        out = frames.allocate(len(steps), self.n_recorded)
+    def _take(self, n_steps: int, out: Frames) -> None:
         verlet.advance(self.lattice, self.springs, self.coupling, self.ion, self.dt, self.step, n_steps, self.sample_every, out)
         if n_steps % 2:
             self.lattice = self.lattice._replace(u=self.lattice.u_next, u_next=self.lattice.u)
-        self.step += n_steps
-        return steps, out
 
-    def sample(self) -> tuple[np.ndarray, Frames]:
-        """The present step as one frame; the state is not changed."""
-        out = frames.allocate(1, self.n_recorded)
+    def _record(self, out: Frames) -> None:
         verlet.sample(self.lattice, self.springs, self.coupling, self.ion, self.dt, out)
-        return np.array([self.step]), out
 
     def budget(self) -> dict[str, float | np.ndarray]:
         """Energies (meV) and momenta (3,) (meV ps/Å; 0 for a frozen axis of the ion) of the present step."""
@@ -100,10 +83,10 @@ class ReferenceEngine:
         """What makes the present state unusable, or None. A cut-off sphere counts on displacements below half the spacing."""
         fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
         if fault is None and np.isfinite(self.coupling.cutoff):
-            u = self.lattice.u[..., 1:-1]
-            largest = float(np.sqrt(np.max(u[0] ** 2 + u[1] ** 2 + u[2] ** 2)))
+            spring_kernels.largest_squares(self.lattice.u, self._partial)
+            largest = float(np.sqrt(np.max(self._partial[:, 0])))
             if not largest < 0.5 * self.model.lattice.spacing:
-                drift = np.linalg.norm(u.mean(axis=(1, 2, 3)))
+                drift = np.linalg.norm(self.lattice.u[..., 1:-1].mean(axis=(1, 2, 3)))
                 fault = (
                     f"a framework atom is {largest:.3g} Å from its site ({drift:.3g} Å of that is drift of the whole crystal), more than "
                     "half the lattice constant, and the sphere around the ion could miss it; a larger lattice drifts less"

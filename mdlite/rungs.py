@@ -1,6 +1,6 @@
 """Protocol ``rungs``: the same experiment by the explicit lattice and by the time-local rungs.
 
-Meant for an ion that goes to and fro along one axis (`trapped`): its kinetic energy each time it passes its starting point, the
+Meant for an ion that goes to and fro along one axis (`trapped`): its kinetic energy each time it passes the centre, the
 decay rate of that energy, the period. For any other motion, the differences of the trajectories and the energy budget remain.
 """
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 APART = 0.1
 """Å; a rung's ion is apart from the reference's once it is this far from it."""
-
-LOSSLESS = ("static", "rigid")
 
 
 def check(config: Config) -> None:
@@ -219,7 +217,7 @@ def _decay_section(summary: dict[str, Any]) -> list[str]:
 def _rate_table(rates: dict[str, Any]) -> str:
     rows = []
     for name, values in rates["rate_per_ps"].items():
-        if name in LOSSLESS:
+        if name in plots.LOSSLESS:
             continue
         off = rates["difference_percent"].get(name)
         cells = [
@@ -235,7 +233,7 @@ def _decay_table(entries: dict[str, Any], span: str) -> str:
         rate, error = entry["decay_rate_per_ps"][span], entry["decay_rate_error_per_ps"][span]
         off = entry.get("difference")
         shown = "–" if np.isnan(rate) else f"{rate:.4g} ± {error:.1g}"
-        rate_off = report.percent(off["decay_rate_percent"][span]) if off and name not in LOSSLESS else ""
+        rate_off = report.percent(off["decay_rate_percent"][span]) if off and name not in plots.LOSSLESS else ""
         period_off = report.percent(off["period_percent"][span]) if off else ""
         rows.append([name, shown, rate_off, report.number(entry["period_ps"][span], 5), period_off])
     return report.table(["rung", "rate (1/ps)", "error (%)", "period (ps)", "error (%)"], rows)
@@ -273,7 +271,7 @@ def _crossing_table(summary: dict[str, Any], most: int = 20) -> str:
             energies = entry["crossing_kinetic_energy_meV"]
             if n >= min(len(energies), count):
                 row.append("–")
-            elif name in LOSSLESS:
+            elif name in plots.LOSSLESS:
                 row.append(f"{energies[n]:.4g}")
             else:
                 row.append(f"{energies[n]:.5g} ({report.percent(entry['difference']['crossing_kinetic_energy_percent'][n])} %)")

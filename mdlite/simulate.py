@@ -7,7 +7,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mdlite.config import Config, parse
 from mdlite.ensemble import EnsembleEngine, starting_positions
 from mdlite.errors import RunError
 from mdlite.kernels.jit import compiled
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
 from mdlite.reference import ReferenceEngine, require_memory
 from mdlite.thermal import thermal_state
@@ -27,6 +27,7 @@ from mdlite.timelocal import TimeLocalEngine
 
 CHUNK_SECONDS = 0.1
 MAX_CHUNK_FRAMES = 4096
+SHELL_HINT = ", but a shell's force jumps between cells: use atoms of kind cutoff, or raise the tolerance"
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,8 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
 
     notice gets a line if it takes longer than a second, and another when something was compiled.
     """
-    model = Model(
-        Lattice(size=(3, 3, 3)),
-        Ion(position=(1.5, 1.5, 1.5)),
-        Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1)),
-    )
+    nothing = Potential("gaussian", (0.0, 1.0))
+    model = Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(nothing, Shell(1)))
     begin, before = time.perf_counter(), compiled()
     notice = notice or (lambda line: None)
     timer = threading.Timer(1.0, notice, ["preparing the kernels: they are compiled once for this machine, then cached ..."])
@@ -109,7 +107,8 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
     timer.start()
     try:
         if "reference" in methods:
-            _touch(ReferenceEngine(model, 1e-3))
+            sphere = Interaction(nothing, Cutoff(2.0))  # has a guard of its own
+            _touch(ReferenceEngine(replace(model, interaction=sphere), 1e-3))
         for method in {"implicit" if m == "implicit" else "rigid" for m in methods if m != "reference"}:
             still = np.zeros((3, *model.lattice.size))
             if thermal:
@@ -131,6 +130,7 @@ def _touch(engine) -> None:
     engine.advance(1)
     engine.sample()
     engine.budget()
+    engine.fault()
 
 
 def environment() -> dict[str, Any]:
@@ -161,7 +161,8 @@ def run(
 ) -> Run:
     """Integrate a configuration and return the run; with ``output`` it is also written to that H5MD file while it goes.
 
-    progress is called after every compiled chunk (and its ``close()``, if it has one, at the end, however it comes), notice with a line of text where the user should know why nothing moves.
+    progress is called after every compiled chunk (and its ``close()``, if it has one, at the end, however it comes), notice with a
+    line of text where the user should know why nothing moves.
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``).
     """
     if output is not None:
@@ -174,7 +175,7 @@ def run(
         "compile_seconds": compile_seconds,
         "setup_seconds": time.perf_counter() - started - compile_seconds,
     }
-    recorder = MemoryRecorder() if output is None else storage.FileRecorder(output, config, facts, force)
+    recorder = MemoryRecorder(config.run.dt) if output is None else storage.FileRecorder(output, config, facts, force)
     loop = _Loop(config, engine, recorder, progress)
     try:
         loop.go()
@@ -186,19 +187,14 @@ def run(
         facts["status"] = f"interrupted at t = {engine.time:g} ps"
         raise
     finally:
-        if hasattr(engine, "facts"):
-            facts |= engine.facts()
+        facts |= engine.facts()
         facts |= {"steps": engine.step, "run_seconds": loop.seconds, "energy_drift": loop.drift_value}
         recorder.close(facts)
         if hasattr(progress, "close"):
             progress.close()
     if output is not None:
         return Run.load(output)
-    data = recorder.data()
-    data["time"] = data["step"] * config.run.dt
-    if "energy_step" in data:
-        data["energy_time"] = data["energy_step"] * config.run.dt
-    return Run(config, facts, data)
+    return Run(config, facts, recorder.data())
 
 
 class _Loop:
@@ -252,14 +248,8 @@ class _Loop:
             raise RunError(
                 f"the energy has drifted by {self.drift.relative:.2g} of itself at t = {self.engine.time:g} ps, beyond "
                 f"run.energy_tolerance = {self.drift.tolerance:g}; a shorter run.dt (now {self.config.run.dt:g} ps) is the usual cure"
-                + (
-                    ", but a shell's force jumps between cells: use atoms of kind cutoff, or raise the tolerance"
-                    * self._is_shell()
-                )
+                + (SHELL_HINT if self.config.interaction.atoms.kind == "shell" else "")
             )
-
-    def _is_shell(self) -> bool:
-        return self.config.interaction.atoms.kind == "shell"
 
     def _guard(self) -> None:
         fault = self.engine.fault()

@@ -7,7 +7,8 @@ import functools
 
 import numpy as np
 
-from mdlite import frames, response
+from mdlite import response
+from mdlite.engine import Engine
 from mdlite.errors import RunError
 from mdlite.kernels import timelocal
 from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
@@ -54,7 +55,7 @@ def work_arrays(n: int, implicit: bool) -> MediumWork:
     )
 
 
-class TimeLocalEngine:
+class TimeLocalEngine(Engine):
     """The ion in the effective medium, by one of the RUNGS.
 
     model, dt (ps), sample_every (steps), record_atoms as for `mdlite.reference.ReferenceEngine`; the frames' atoms are r_eff.
@@ -72,10 +73,8 @@ class TimeLocalEngine:
         finite: bool = False,
         loss=None,
     ):
-        self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
-        self.step = 0
+        super().__init__(model, method, dt, sample_every, record_atoms)
         n = len(model.offsets)
-        self.n_recorded = n if record_atoms else 0
         self.coupling = model.coupling()
         self.medium = medium(model, method, finite)
         if loss is not None:
@@ -92,29 +91,12 @@ class TimeLocalEngine:
         self._implicit = True if method == "implicit" else None
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._atoms, self._work, self._implicit)
 
-    @property
-    def time(self) -> float:
-        """Present time, ps."""
-        return self.step * self.dt
-
-    def advance(self, n_steps: int) -> tuple[np.ndarray, Frames]:
-        """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
-        steps = frames.sampled_steps(self.step, n_steps, self.sample_every)
-        out = frames.allocate(len(steps), self.n_recorded)
+    def _take(self, n_steps: int, out: Frames) -> None:
         plan = (self.step, n_steps, self.sample_every)
         timelocal.advance(self.coupling, self.medium, self._implicit, self.ion, self._atoms, self._work, self.dt, plan, out)
-        self.step += n_steps
-        return steps, out
 
-    def sample(self) -> tuple[np.ndarray, Frames]:
-        """The present step as one frame; the state is not changed."""
-        out = frames.allocate(1, self.n_recorded)
+    def _record(self, out: Frames) -> None:
         timelocal.record(out, 0, self.ion, self._atoms)
-        return np.array([self.step]), out
-
-    def budget(self) -> None:
-        """None: the medium's energy is not part of the state, so there is no budget to close."""
-        return None
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""

@@ -16,7 +16,7 @@ LAYERS = [
     {"model"},
     {"phonons", "checks", "explain"},
     {"response", "config"},
-    {"frames", "analysis"},
+    {"engine", "analysis"},
     {"reference", "timelocal", "storage", "observers", "thermal"},
     {"relax", "ensemble"},
     {"simulate", "bench"},

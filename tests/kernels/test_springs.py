@@ -77,3 +77,12 @@ def test_bits_do_not_depend_on_threads():
         results.append(u.tobytes() + v.tobytes() + partial.tobytes())
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     assert all(result == results[0] for result in results)
+
+
+def test_largest_displacement_and_a_nan_that_stays(displacement):
+    u, partial = padded(displacement), np.empty((displacement.shape[1], 5))
+    springs.largest_squares(u, partial)
+    assert np.allclose(partial[:, 0], np.sum(displacement**2, axis=0).max(axis=(1, 2)), rtol=1e-14)
+    u[1, 1, 0, 1] = np.nan
+    springs.largest_squares(u, partial)
+    assert np.isnan(partial[1, 0]) and not np.isnan(partial[[0, 2], 0]).any()

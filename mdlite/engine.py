@@ -1,0 +1,80 @@
+"""What every engine has: a step count, and frames sampled by its kernels, as numpy arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from mdlite.kernels.types import Frames
+from mdlite.model import Model
+
+
+def allocate(rows: int, n_atoms: int) -> Frames:
+    """Room for ``rows`` frames with ``n_atoms`` recorded atoms each (0: none); NaN until written."""
+    shapes = {
+        "position": (rows, 3),
+        "velocity": (rows, 3),
+        "force": (rows, 3),
+        "interaction": (rows,),
+        "effective_position": (rows, 3),
+        "atom_position": (rows, n_atoms, 3),
+        "atom_velocity": (rows, n_atoms, 3),
+    }
+    return Frames(**{name: np.full(shape, np.nan) for name, shape in shapes.items()})
+
+
+class Engine(ABC):
+    """One contract: `advance` takes steps in one compiled call and returns the frames on the way, `sample` the present one.
+
+    model: the physics. method: its name in the configuration. dt: time step, ps. sample_every: steps between frames.
+    """
+
+    def __init__(self, model: Model, method: str, dt: float, sample_every: int, record_atoms: bool = False):
+        self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
+        self.n_recorded = len(model.offsets) if record_atoms else 0
+        self.step = 0
+
+    @property
+    def time(self) -> float:
+        """Present time, ps."""
+        return self.step * self.dt
+
+    def advance(self, n_steps: int) -> tuple[np.ndarray, Any]:
+        """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
+        first = -(-self.step // self.sample_every) * self.sample_every
+        steps = np.arange(first, self.step + n_steps, self.sample_every, dtype=np.int64)
+        out = self._allocate(len(steps))
+        self._take(n_steps, out)
+        self.step += n_steps
+        return steps, out
+
+    def sample(self) -> tuple[np.ndarray, Any]:
+        """The present step as one frame; the state is not changed."""
+        out = self._allocate(1)
+        self._record(out)
+        return np.array([self.step]), out
+
+    def budget(self) -> dict[str, Any] | None:
+        """Energies (meV) and momenta (meV ps/Å) of the present step; None where the medium's energy is not part of the state."""
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """What the run's record should say of this engine when it is over."""
+        return {}
+
+    @abstractmethod
+    def fault(self) -> str | None:
+        """What makes the present state unusable, or None."""
+
+    def _allocate(self, rows: int) -> Any:
+        return allocate(rows, self.n_recorded)
+
+    @abstractmethod
+    def _take(self, n_steps: int, out: Any) -> None:
+        """Take n_steps steps from self.step and write the sampled frames into ``out``."""
+
+    @abstractmethod
+    def _record(self, out: Any) -> None:
+        """Write the present step into row 0 of ``out``."""
