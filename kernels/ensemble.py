@@ -1,7 +1,7 @@
-"""Many independent time-local ions in one thermal crystal: the crystal moves by velocity Verlet, the ions read it and never act back.
+"""Many independent time-local ions in thermal crystals: a crystal moves by velocity Verlet, its ions read it and never act back.
 
 The crystal runs one step ahead of the ions, so that its synchronous velocity at their step is v_n = (u_{n+1} - u_{n-1})/2dt,
-which is velocity Verlet's own.
+which is velocity Verlet's own. One crystal is shared between the threads step by step; of several, each stays on one thread.
 """
 
 import math
@@ -9,9 +9,11 @@ import math
 from numba import prange
 
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.springs import kick_drift
+from mdlite.kernels.springs import kick_drift, kick_drift_serial
 from mdlite.kernels.timelocal import force_in_crystal
-from mdlite.kernels.types import Crystal, MediumIon, MediumWork
+from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumIon, MediumWork
+
+FEW = 2  # ions; starting the threads for them takes longer than moving them
 
 
 @scalar
@@ -26,6 +28,7 @@ def one_ion(ions, n):
 def one_work(works, b):
     """Scratch space b of the blocks (a MediumWork whose arrays have a leading axis) as a MediumWork."""
     return MediumWork(
+        works.atoms[b],
         works.home[b],
         works.home_velocity[b],
         works.gradient[b],
@@ -39,19 +42,16 @@ def one_work(works, b):
     )
 
 
-@parallel
-def evaluate_ions(coupling, medium, implicit, ions, crystal, dt, atoms, works):
-    """Forces of all ions at their present positions and velocities. atoms (B, n, 3) and works have one entry for each of B blocks."""
-    blocks, count = atoms.shape[0], ions.position.shape[0]
-    for b in prange(blocks):
-        work = one_work(works, b)
-        for n in range(b * count // blocks, (b + 1) * count // blocks):
-            ion = one_ion(ions, n)
-            force_in_crystal(coupling, medium, ion, atoms[b], work, implicit, crystal, dt)
+@scalar
+def evaluate_ions(coupling, medium, ions, crystal, dt, works):
+    """Forces of all ions at their present positions and velocities."""
+    work = one_work(works, 0)
+    for n in range(ions.position.shape[0]):
+        force_in_crystal(coupling, medium, one_ion(ions, n), work, crystal, dt)
 
 
 @scalar
-def move_ion(coupling, medium, implicit, ion, crystal, dt, fastest, atoms, work):
+def move_ion(coupling, medium, ion, crystal, dt, fastest, work):
     """One velocity Verlet step of one ion to the step where the crystal stands; False if it has run away.
 
     That is, if it gets faster than ``fastest`` (Å/ps), or its state is not finite.
@@ -65,7 +65,7 @@ def move_ion(coupling, medium, implicit, ion, crystal, dt, fastest, atoms, work)
     ion.position[1] += dt * vy
     ion.position[2] += dt * vz
     ion.velocity[0], ion.velocity[1], ion.velocity[2] = vx + kx, vy + ky, vz + kz
-    force_in_crystal(coupling, medium, ion, atoms, work, implicit, crystal, dt)
+    force_in_crystal(coupling, medium, ion, work, crystal, dt)
     ion.velocity[0] = vx + half * ion.force[0] * ion.inverse_mass[0]
     ion.velocity[1] = vy + half * ion.force[1] * ion.inverse_mass[1]
     ion.velocity[2] = vz + half * ion.force[2] * ion.inverse_mass[2]
@@ -73,18 +73,23 @@ def move_ion(coupling, medium, implicit, ion, crystal, dt, fastest, atoms, work)
     return speed2 < fastest * fastest and math.isfinite(ion.energy[0])
 
 
+@scalar
+def move_block(coupling, medium, ions, begin, end, crystal, dt, step, work):
+    """`move_ion` for ions begin to end - 1; for one that runs away, ions.stopped becomes ``step``, and it keeps its last state."""
+    for n in range(begin, end):
+        if ions.stopped[n] < 0:
+            sound = move_ion(coupling, medium, one_ion(ions, n), crystal, dt, ions.fastest, work)
+            if not sound:
+                ions.stopped[n] = step
+
+
 @parallel
-def move_ions(coupling, medium, implicit, ions, crystal, dt, step, fastest, atoms, works):
-    """`move_ion` for all ions that have not run away; for one that does, ions.stopped becomes ``step``, and it keeps its last state."""
-    blocks, count = atoms.shape[0], ions.position.shape[0]
-    stopped = ions.stopped  # numba loses an element written through the tuple inside a parallel loop
+def move_ions(coupling, medium, ions, crystal, dt, step, works):
+    """`move_block` for all ions, in as many blocks as there is scratch space for."""
+    blocks, count = works.home.shape[0], ions.position.shape[0]
     for b in prange(blocks):
-        work = one_work(works, b)
-        for n in range(b * count // blocks, (b + 1) * count // blocks):
-            if stopped[n] < 0:
-                sound = move_ion(coupling, medium, implicit, one_ion(ions, n), crystal, dt, fastest, atoms[b], work)
-                if not sound:
-                    stopped[n] = step
+        begin, end = b * count // blocks, (b + 1) * count // blocks
+        move_block(coupling, medium, ions, begin, end, crystal, dt, step, one_work(works, b))
 
 
 @scalar
@@ -104,15 +109,16 @@ def turn(crystal):
 
 
 @scalar
-def advance(coupling, medium, implicit, ions, crystal, springs, dt, steps, fastest, scratch, frames):
+def advance(coupling, medium, ions, crystal, springs, dt, steps, block, works, frames):
     """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
 
-    crystal stands around the first step; ions.force is that of the first step (`evaluate_ions`). scratch = (atoms, works).
-    Returns the rows written to frames. Contract: ions and the crystal's arrays are updated in place; the three displacement
-    buffers take turns, so after n steps the caller renames them n times with `turn`.
+    crystal stands around the first step; ions.force is that of the first step (`evaluate_ions`). works: a MediumWork with a leading
+    axis, room for so many blocks of ions at a time. block: None to share every step between all threads, or the one to use and stay on one thread.
+    Contract: ions and the crystal's arrays are updated in place; the three displacement buffers take turns, so after n steps the
+    caller renames them n times with `turn`.
     """
     first, count, sampling = steps
-    atoms, works = scratch
+    n_ions = ions.position.shape[0]
     now = crystal
     rows = 0
     for step in range(first, first + count):
@@ -120,6 +126,35 @@ def advance(coupling, medium, implicit, ions, crystal, springs, dt, steps, faste
             record(frames, rows, ions)
             rows += 1
         now = turn(now)
-        kick_drift(now.u, now.v, now.after, springs, dt, dt)
-        move_ions(coupling, medium, implicit, ions, now, dt, step + 1, fastest, atoms, works)
-    return rows
+        if block is None:
+            kick_drift(now.u, now.v, now.after, springs, dt, dt)
+            if n_ions > FEW:
+                move_ions(coupling, medium, ions, now, dt, step + 1, works)
+            else:
+                move_block(coupling, medium, ions, 0, n_ions, now, dt, step + 1, one_work(works, 0))
+        else:
+            kick_drift_serial(now.u, now.v, now.after, springs, dt, dt)
+            move_block(coupling, medium, ions, 0, n_ions, now, dt, step + 1, one_work(works, block))
+
+
+@parallel
+def advance_all(coupling, medium, ions, crystals, springs, dt, steps, works, frames):
+    """`advance` for several crystals, each with its ions, side by side on the threads.
+
+    The arrays of ions and crystals have a leading axis for the crystal (but ions.inverse_mass and .fastest), those of frames are (rows, crystals,
+    ions of each, ...), and there is one block of scratch space for every crystal.
+    """
+    for c in prange(crystals.u.shape[0]):
+        crystal = Crystal(crystals.before[c], crystals.u[c], crystals.after[c], crystals.v[c])
+        own = Ensemble(
+            ions.position[c],
+            ions.velocity[c],
+            ions.inverse_mass,
+            ions.force[c],
+            ions.effective[c],
+            ions.energy[c],
+            ions.stopped[c],
+            ions.fastest,
+        )
+        rows = EnsembleFrames(frames.position[:, c], frames.velocity[:, c], frames.interaction[:, c])
+        advance(coupling, medium, own, crystal, springs, dt, steps, c, works, rows)

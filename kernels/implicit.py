@@ -229,11 +229,11 @@ def find_shift(coupling, medium, ion, work):
 
 
 @scalar
-def implicit_force(coupling, medium, ion, atoms, work):
+def implicit_force(coupling, medium, ion, work):
     """Force on the ion by [16], given r_H and ṙ_H in ``work``: returns U(r, R) (meV), or NaN where no solution is found.
 
-    atoms (n, 3) receives r_H + ξ and ion.effective R + x, so that r = atoms - x; work is MediumWork.
-    Contract: only ion.force, ion.effective, atoms and work are written.
+    work.atoms receives r_H + ξ and ion.effective R + x, so that r = atoms - x.
+    Contract: only ion.force, ion.effective and work are written.
     """
     n = coupling.offsets.shape[0]
     for j in range(n):
@@ -242,6 +242,6 @@ def implicit_force(coupling, medium, ion, atoms, work):
     found = find_shift(coupling, medium, ion, work)
     for j in range(n):
         for c in range(3):
-            atoms[j, c] = work.home[j, c] + work.displacement[j, c]
-    energy = force_at(coupling, ion, atoms)
+            work.atoms[j, c] = work.home[j, c] + work.displacement[j, c]
+    energy = force_at(coupling, ion, work.atoms)
     return energy if found else math.nan

@@ -19,6 +19,7 @@ import os
 from pathlib import Path
 
 from numba import config, get_num_threads, njit
+from numba.core.compiler import Compiler
 
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 get_num_threads()
@@ -59,6 +60,18 @@ def _decorator(**flags):
 
 scalar = _decorator(fastmath={"contract"})
 """A serial kernel, or a function that a kernel calls."""
+
+
+class _Distinct(Compiler):
+    """Numba's compiler, told that array arguments do not overlap (it says so itself of the loops that it makes parallel)."""
+
+    def define_pipelines(self):
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+distinct = _decorator(fastmath={"contract"}, pipeline_class=_Distinct)
+"""A serial kernel whose array arguments never overlap: without that knowledge a lattice pass does not vectorise, and takes twice as long."""
 
 inlined = _decorator(fastmath={"contract"}, inline="always")
 """A function pasted into the loops that call it, so that they vectorise (a call left to the compiler costs a factor of four)."""

@@ -30,13 +30,13 @@ def pair_terms(coupling, dx, dy, dz):
 
 
 @scalar
-def respond(coupling, medium, atoms, displacement):
-    """displacement (n, 3) of the candidates: -Σ_k W_{j-k}(0) g_k, with the gradients g (meV/Å) in ``atoms`` (n, 3) [19]."""
+def respond(coupling, medium, gradient, displacement):
+    """displacement (n, 3) of the candidates: -Σ_k W_{j-k}(0) g_k, from the gradients g (n, 3) in meV/Å [19]."""
     n = coupling.offsets.shape[0]
     for j in range(n):
         displacement[j, 0] = displacement[j, 1] = displacement[j, 2] = 0.0
     for k in range(n):
-        gx, gy, gz = atoms[k, 0], atoms[k, 1], atoms[k, 2]
+        gx, gy, gz = gradient[k, 0], gradient[k, 1], gradient[k, 2]
         if gx == 0.0 and gy == 0.0 and gz == 0.0:
             continue
         for j in range(n):
@@ -69,10 +69,10 @@ def in_crystal(coupling, ion, crystal, dt, work):
 
 
 @scalar
-def effective_force(coupling, medium, ion, atoms, work):
+def effective_force(coupling, medium, ion, work):
     """Force on the ion by [18-20], given r_H and ṙ_H in ``work``: returns U(r_eff, R_eff) (meV).
 
-    ion.force and ion.effective receive F (meV/Å) and R_eff (Å), atoms (n, 3) r_eff (Å).
+    ion.force and ion.effective receive F (meV/Å) and R_eff (Å), work.atoms r_eff (Å).
     Contract: these and work.gradient and work.displacement are written.
     """
     gradient, displacement = work.gradient, work.displacement
@@ -95,8 +95,8 @@ def effective_force(coupling, medium, ion, atoms, work):
     for c in range(3):
         ion.effective[c] = ion.position[c] + medium.loss[c, 0] * px + medium.loss[c, 1] * py + medium.loss[c, 2] * pz
         for n in range(n_atoms):
-            atoms[n, c] = work.home[n, c] + displacement[n, c]
-    return force_at(coupling, ion, atoms)
+            work.atoms[n, c] = work.home[n, c] + displacement[n, c]
+    return force_at(coupling, ion, work.atoms)
 
 
 @scalar

@@ -14,7 +14,7 @@ import math
 
 from numba import prange
 
-from mdlite.kernels.jit import inlined, parallel, reduction, scalar
+from mdlite.kernels.jit import distinct, inlined, parallel, reduction, scalar
 
 
 @scalar
@@ -56,6 +56,29 @@ def spring_force(u, i, im, ip, j, jm, jp, k, c1, c2):
     return fx, fy, fz
 
 
+@inlined
+def kick_drift_plane(u, v, u_next, i, c1, c2, drift):
+    """`kick_drift` for the atoms of plane i, with (c1, c2) the `constants` of its kick."""
+    ny, nz = u.shape[2], u.shape[3] - 2
+    im, ip = neighbours(i, u.shape[1])
+    for j in range(ny):
+        jm, jp = neighbours(j, ny)
+        for k in range(1, nz + 1):
+            dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+            vx = v[0, i, j, k] + dvx
+            vy = v[1, i, j, k] + dvy
+            vz = v[2, i, j, k] + dvz
+            v[0, i, j, k] = vx
+            v[1, i, j, k] = vy
+            v[2, i, j, k] = vz
+            u_next[0, i, j, k] = u[0, i, j, k] + drift * vx
+            u_next[1, i, j, k] = u[1, i, j, k] + drift * vy
+            u_next[2, i, j, k] = u[2, i, j, k] + drift * vz
+        for c in range(3):
+            u_next[c, i, j, 0] = u_next[c, i, j, nz]
+            u_next[c, i, j, nz + 1] = u_next[c, i, j, 1]
+
+
 @parallel
 def kick_drift(u, v, u_next, springs, kick, drift):
     """One pass over the lattice: v += kick F(u)/m, then u_next = u + drift v, with the halo of u_next filled.
@@ -64,26 +87,17 @@ def kick_drift(u, v, u_next, springs, kick, drift):
     Contract: u is read and must not alias u_next; v is updated in place; no sum crosses threads, so the bits are the same for any
     number of them.
     """
-    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
     c1, c2 = constants(springs, kick / springs.mass)
-    for i in prange(nx):
-        im, ip = neighbours(i, nx)
-        for j in range(ny):
-            jm, jp = neighbours(j, ny)
-            for k in range(1, nz + 1):
-                dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
-                vx = v[0, i, j, k] + dvx
-                vy = v[1, i, j, k] + dvy
-                vz = v[2, i, j, k] + dvz
-                v[0, i, j, k] = vx
-                v[1, i, j, k] = vy
-                v[2, i, j, k] = vz
-                u_next[0, i, j, k] = u[0, i, j, k] + drift * vx
-                u_next[1, i, j, k] = u[1, i, j, k] + drift * vy
-                u_next[2, i, j, k] = u[2, i, j, k] + drift * vz
-            for c in range(3):
-                u_next[c, i, j, 0] = u_next[c, i, j, nz]
-                u_next[c, i, j, nz + 1] = u_next[c, i, j, 1]
+    for i in prange(u.shape[1]):
+        kick_drift_plane(u, v, u_next, i, c1, c2, drift)
+
+
+@distinct
+def kick_drift_serial(u, v, u_next, springs, kick, drift):
+    """`kick_drift` on one thread, bit for bit: for loops that are parallel over lattices."""
+    c1, c2 = constants(springs, kick / springs.mass)
+    for i in range(u.shape[1]):
+        kick_drift_plane(u, v, u_next, i, c1, c2, drift)
 
 
 @parallel

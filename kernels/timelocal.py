@@ -10,29 +10,31 @@ from mdlite.kernels.medium import at_rest, effective_force, in_crystal
 
 
 @scalar
-def force(coupling, medium, ion, atoms, work, implicit):
-    """Evaluate one rung's force with r_H and ṙ_H in ``work``; U (meV) goes to ion.energy.
-
-    implicit: None for [18-20], True for [16]: by its type numba compiles the one force that is wanted, and only that.
-    """
+def _evaluate(coupling, medium, ion, work, implicit):
     if implicit is None:
-        ion.energy[0] = effective_force(coupling, medium, ion, atoms, work)
+        return effective_force(coupling, medium, ion, work)
     else:
-        ion.energy[0] = implicit_force(coupling, medium, ion, atoms, work)
+        return implicit_force(coupling, medium, ion, work)
 
 
 @scalar
-def force_at_rest(coupling, medium, ion, atoms, work, implicit):
+def force(coupling, medium, ion, work):
+    """Evaluate the rung's force with r_H and ṙ_H in ``work``; U (meV) goes to ion.energy."""
+    ion.energy[0] = _evaluate(coupling, medium, ion, work, medium.implicit)
+
+
+@scalar
+def force_at_rest(coupling, medium, ion, work):
     """`force` at T = 0."""
     at_rest(coupling, ion, work)
-    force(coupling, medium, ion, atoms, work, implicit)
+    force(coupling, medium, ion, work)
 
 
 @scalar
-def force_in_crystal(coupling, medium, ion, atoms, work, implicit, crystal, dt):
+def force_in_crystal(coupling, medium, ion, work, crystal, dt):
     """`force` in a thermal crystal."""
     in_crystal(coupling, ion, crystal, dt, work)
-    force(coupling, medium, ion, atoms, work, implicit)
+    force(coupling, medium, ion, work)
 
 
 @scalar
@@ -50,12 +52,12 @@ def record(frames, row, ion, atoms):
 
 
 @scalar
-def advance(coupling, medium, implicit, ion, atoms, work, dt, steps, frames):
+def advance(coupling, medium, ion, work, dt, steps, frames):
     """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
 
     ion.force is that of the present step, as `force` left it. A step whose number is a multiple of the sampling is recorded
     before it is taken; returns the number of rows written to frames.
-    Contract: ion and atoms (n, 3) are updated in place, and ion.force and atoms carry over from call to call; work is scratch.
+    Contract: ion and work are updated in place; ion.force and work.atoms carry over from call to call.
     """
     first, count, sampling = steps
     half = 0.5 * dt
@@ -63,14 +65,14 @@ def advance(coupling, medium, implicit, ion, atoms, work, dt, steps, frames):
     rows = 0
     for step in range(first, first + count):
         if step % sampling == 0:
-            record(frames, rows, ion, atoms)
+            record(frames, rows, ion, work.atoms)
             rows += 1
         for c in range(3):
             kick = half * ion.force[c] * ion.inverse_mass[c]
             old[c] = ion.velocity[c] + kick
             ion.position[c] += dt * old[c]
             ion.velocity[c] = old[c] + kick  # the prediction that the force is evaluated with
-        force_at_rest(coupling, medium, ion, atoms, work, implicit)
+        force_at_rest(coupling, medium, ion, work)
         for c in range(3):
             ion.velocity[c] = old[c] + half * ion.force[c] * ion.inverse_mass[c]
     return rows

@@ -64,11 +64,16 @@ class Medium(NamedTuple):
     recoil: np.ndarray  # float64 (n_unique, 3, 3), W_d(0), Å²/meV
     pair: np.ndarray  # int64 (n, n), the row of ``recoil`` for the pair (j, k): d = offset j - offset k
     loss: np.ndarray  # float64 (3, 3), L, Å² ps/meV
+    implicit: object  # None: first order [18-20]; True: self-consistent [16]. By its type numba compiles the one that is wanted
 
 
 class MediumWork(NamedTuple):
-    """Scratch space of the time-local kernels for n candidate atoms; nothing in it carries over from step to step."""
+    """Scratch space of the time-local kernels for n candidate atoms; nothing in it carries over from step to step.
 
+    ``atoms`` is a result: what the last force was evaluated with (for the implicit rung without the common shift, see there).
+    """
+
+    atoms: np.ndarray  # (n, 3), r_eff, Å
     home: np.ndarray  # (n, 3), r_H, Å
     home_velocity: np.ndarray  # (n, 3), ṙ_H, Å/ps
     gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
@@ -100,6 +105,7 @@ class Ensemble(NamedTuple):
     effective: np.ndarray  # (I, 3), Å
     energy: np.ndarray  # (I,), meV
     stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
+    fastest: float  # Å/ps; an ion that gets faster has run away
 
 
 class EnsembleFrames(NamedTuple):

@@ -5,10 +5,12 @@ Kept in leap-frog form: positions at step n, velocities at step n - 1/2. A sampl
 pieces. The ion's pull on the atoms is added to their velocities before the lattice pass, which then needs no special cases.
 """
 
+from numba import prange
+
 from mdlite.kernels.coupling import atom_positions, cell_of, coupled_forces, wrapped
-from mdlite.kernels.jit import scalar
-from mdlite.kernels.springs import constants, kick_drift, lattice_sums, neighbours, spring_force
-from mdlite.kernels.types import LatticeState
+from mdlite.kernels.jit import parallel, scalar
+from mdlite.kernels.springs import constants, kick_drift, kick_drift_serial, lattice_sums, neighbours, spring_force
+from mdlite.kernels.types import Frames, IonState, LatticeState
 
 
 @scalar
@@ -72,14 +74,16 @@ def record(frames, row, energy, lattice, springs, coupling, ion, dt):
 
 
 @scalar
-def advance(lattice, springs, coupling, ion, dt, first, count, sampling, frames):
-    """Take ``count`` steps of dt (ps) from step number ``first``, and sample.
+def advance(lattice, springs, coupling, ion, dt, steps, serial, frames):
+    """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
 
-    A step whose number is a multiple of ``sampling`` is recorded before it is taken; returns the number of rows written to frames.
+    serial: None to share every lattice pass between all threads, True to stay on one (the same bits).
+    A step whose number is a multiple of the sampling is recorded before it is taken; returns the number of rows written to frames.
     Contract: lattice and ion are updated in place; lattice.u and lattice.u_next take turns, so that after an odd number of
     steps the displacements stand in lattice.u_next, and the caller swaps the two.
     """
     here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
+    first, count, sampling = steps
     rows = 0
     for step in range(first, first + count):
         energy = coupled_forces(coupling, here.u, ion)
@@ -87,12 +91,36 @@ def advance(lattice, springs, coupling, ion, dt, first, count, sampling, frames)
             record(frames, rows, energy, here, springs, coupling, ion, dt)
             rows += 1
         pull_atoms(coupling, here, ion, dt / springs.mass)
-        kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
+        if serial is None:
+            kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
+        else:
+            kick_drift_serial(here.u, here.v, here.u_next, springs, dt, dt)
         for c in range(3):
             ion.velocity[c] += dt * ion.force[c] * ion.inverse_mass[c]
             ion.position[c] += dt * ion.velocity[c]
         here, there = there, here
     return rows
+
+
+@parallel
+def advance_replicas(lattices, springs, coupling, ions, dt, steps, frames):
+    """`advance` for R independent lattices, each with its ion, side by side on the threads.
+
+    The arrays of lattices, ions and frames have a leading axis of length R (but ions.inverse_mass, which all share).
+    """
+    for r in prange(lattices.u.shape[0]):
+        lattice = LatticeState(lattices.u[r], lattices.v[r], lattices.u_next[r])
+        ion = IonState(ions.position[r], ions.velocity[r], ions.inverse_mass, ions.force[r], ions.atom_force[r])
+        own = Frames(
+            frames.position[r],
+            frames.velocity[r],
+            frames.force[r],
+            frames.interaction[r],
+            frames.effective_position[r],
+            frames.atom_position[r],
+            frames.atom_velocity[r],
+        )
+        advance(lattice, springs, coupling, ion, dt, steps, True, own)
 
 
 @scalar

@@ -57,11 +57,18 @@ def _thermal(config: Config):
     if config.lattice.k2 == 0.0:
         yield "lattice.k2 = 0: modes without restoring force have no thermal state; give k2 > 0"
     if thermal.ions > 1 and config.method == "reference":
-        yield f'thermal.ions = {thermal.ions}: method = "reference" has one ion in its lattice; run it once for every seed'
+        yield f'thermal.ions = {thermal.ions}: method = "reference" has one ion in a lattice; use thermal.lattices for replicas'
     if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
         yield f"thermal.ions = {thermal.ions}: with fixed sites all ions would start in one place; use a shell or a cutoff"
-    if config.run.record_atoms and config.method != "reference":
-        yield "run.record_atoms = true: the atoms of thermal time-local ions are not recorded; set it to false"
+    if thermal.ions > config.to_model().lattice.n_atoms:
+        yield (
+            f"thermal.ions = {thermal.ions}: lattice.size = {list(config.lattice.size)} has {config.to_model().lattice.n_atoms} cells, and ions "
+            "that start in the same cell would move alike; give fewer ions, or more thermal.lattices"
+        )
+    if config.run.record_atoms and (config.method != "reference" or thermal.lattices > 1):
+        yield "run.record_atoms = true: atoms are recorded for a single thermal reference lattice only; set it to false"
+    if thermal.motion == "modes" and config.method == "reference":
+        yield 'thermal.motion = "modes": is for time-local ions; the lattice of method = "reference" feels its ion and has no free modes'
 
 
 def _validation(config: Config):

@@ -119,7 +119,13 @@ class ThermalSection(Section):
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = Field(
         150, description="of the random state, for the same run again"
     )
-    ions: Count = Field(1, description="independent ions in the one lattice (time-local rungs only)")
+    lattices: Annotated[int, Field(strict=True, ge=1, le=100_000)] = Field(
+        1, description="independent thermal lattices, side by side on the threads"
+    )
+    ions: Count = Field(1, description="independent ions in each lattice (time-local rungs; the reference has one)")
+    motion: Literal["verlet", "modes"] = Field(
+        "verlet", description="how the lattice of time-local ions moves: by the reference's kernel, or exactly by its modes (slower)"
+    )
 
     @property
     def scale(self) -> float:
@@ -188,8 +194,8 @@ class Config(Section):
 
     @property
     def n_ions(self) -> int:
-        """Number of ions in the run."""
-        return self.thermal.ions if self.thermal is not None else 1
+        """Number of ions in the run, of all its lattices together."""
+        return self.thermal.ions * self.thermal.lattices if self.thermal is not None else 1
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, defaults included, as nested plain values; keys without a value are left out."""

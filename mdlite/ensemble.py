@@ -1,17 +1,20 @@
-"""Engine of time-local ions in a thermal crystal (`mdlite.kernels.ensemble`): one lattice drives any number of them."""
+"""Engine of time-local ions in thermal crystals (`mdlite.kernels.ensemble`): one lattice drives any number of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mdlite import timelocal
 from mdlite.engine import Engine
+from mdlite.errors import InputError
 from mdlite.kernels import ensemble as kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Springs
 from mdlite.model import Lattice, Model
+from mdlite.modes import ModeMotion
 
 MOST_BLOCKS = 64
 RUNAWAY_CROSSING = 0.1
@@ -31,71 +34,91 @@ def moving_crystal(lattice: Lattice, displacement: np.ndarray, velocity: np.ndar
 
 
 def starting_positions(model: Model, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, 3), Å: the model's own position, and the same place in cells drawn at random."""
-    cells = rng.integers(0, model.lattice.size, (count, 3))
-    cells[0] = 0
-    return np.array(model.ion.position) + cells * model.lattice.spacing
+    """(count, 3), Å: the model's own position, and the same place in other cells drawn at random, no cell twice.
+
+    Raises InputError for more ions than cells: ions that start alike in one cell would move alike.
+    """
+    cells = model.lattice.n_atoms
+    if count > cells:
+        raise InputError(f"thermal.ions = {count}: a lattice of {list(model.lattice.size)} has only {cells} cells to start from")
+    drawn = 1 + rng.choice(cells - 1, count - 1, replace=False)  # 0 is the model's own
+    index = np.stack(np.unravel_index(np.concatenate([[0], drawn]), model.lattice.size), axis=1)
+    return np.array(model.ion.position) + index * model.lattice.spacing
 
 
 class EnsembleEngine(Engine):
-    """``count`` independent ions of one rung in one crystal that moves freely and never feels them.
+    """Independent ions of one rung in crystals that move freely and never feel them.
 
-    displacement, velocity: state of the crystal at t = 0, (3, Nx, Ny, Nz) in Å and Å/ps. positions: of the ions, (count, 3) in Å; all
-    start with the model's ion velocity. dt (ps), sample_every (steps), finite as for `mdlite.timelocal.TimeLocalEngine`.
+    states: (displacement, velocity) of each of L crystals at t = 0, (3, Nx, Ny, Nz) in Å and Å/ps. positions: of the ions, (L, I, 3) in Å,
+    or (I, 3) for one crystal; all start with the model's ion velocity. dt (ps), sample_every (steps), finite as for
+    `mdlite.timelocal.TimeLocalEngine`. Frames list the first crystal's ions, then the next one's.
     An ion that runs away (faster than a tenth of a cell a step, or not finite) is stopped, and listed by `facts`.
     """
 
     def __init__(
-        self, model: Model, method: str, dt: float, displacement, velocity, positions, sample_every: int = 1, finite=False
+        self,
+        model: Model,
+        method: str,
+        dt: float,
+        states: Sequence[tuple[np.ndarray, np.ndarray]],
+        positions: np.ndarray,
+        sample_every: int = 1,
+        finite: bool = False,
     ):
         super().__init__(model, method, dt, sample_every)
         lattice = model.lattice
         self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
-        self.crystal = moving_crystal(lattice, displacement, velocity, dt)
-        self.coupling = model.coupling()
-        self.medium = timelocal.medium(model, method, finite)
-        self.fastest = RUNAWAY_CROSSING * lattice.spacing / dt
-        self.implicit = True if method == "implicit" else None
-        positions = np.array(positions, float).reshape(-1, 3)
-        count = len(positions)
+        self.coupling, self.medium = model.coupling(), timelocal.medium(model, method, finite)
+        positions = np.array(positions, float).reshape(len(states), -1, 3)
+        crystals, count = positions.shape[:2]
         self.ions = Ensemble(
             position=positions,
-            velocity=np.tile(np.array(model.ion.velocity), (count, 1)),
+            velocity=np.tile(np.array(model.ion.velocity), (crystals, count, 1)),
             inverse_mass=model.ion.inverse_mass,
-            force=np.zeros((count, 3)),
+            force=np.zeros(positions.shape),
             effective=positions.copy(),
-            energy=np.zeros(count),
-            stopped=np.full(count, -1, np.int64),
+            energy=np.zeros((crystals, count)),
+            stopped=np.full((crystals, count), -1, np.int64),
+            fastest=RUNAWAY_CROSSING * lattice.spacing / dt,
         )
-        blocks = min(count, MOST_BLOCKS)
+        blocks = crystals if crystals > 1 else min(count, MOST_BLOCKS)
         one = timelocal.work_arrays(len(model.offsets), method == "implicit")
-        works = MediumWork(*(np.zeros((blocks, *array.shape), array.dtype) for array in one))
-        self._scratch = (np.zeros((blocks, len(model.offsets), 3)), works)
-        kernels.evaluate_ions(self.coupling, self.medium, self.implicit, self.ions, self.crystal, dt, *self._scratch)
+        self._works = MediumWork(*(np.zeros((blocks, *a.shape), a.dtype) for a in one))
+        self.crystals = self._start(states)
+        for c in range(crystals):
+            kernels.evaluate_ions(self.coupling, self.medium, self._ions_of(c), self._crystal(c), dt, self._works)
+
+    def _start(self, states) -> Crystal:
+        """The crystals around t = 0, with a leading axis."""
+        parts = [moving_crystal(self.model.lattice, *state, self.dt) for state in states]
+        return Crystal(*(np.stack(arrays) for arrays in zip(*parts)))
+
+    def _crystal(self, c: int) -> Crystal:
+        return Crystal(*(array[c] for array in self.crystals))
+
+    def _ions_of(self, c: int) -> Ensemble:
+        """The ions of crystal c, as views."""
+        shared = ("inverse_mass", "fastest")
+        return Ensemble(**{name: a if name in shared else a[c] for name, a in self.ions._asdict().items()})
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
-        kernels.advance(
-            self.coupling,
-            self.medium,
-            self.implicit,
-            self.ions,
-            self.crystal,
-            self.springs,
-            self.dt,
-            (self.step, n_steps, self.sample_every),
-            self.fastest,
-            self._scratch,
-            out,
-        )
+        clock = (self.dt, (self.step, n_steps, self.sample_every))
+        feels = (self.coupling, self.medium)
+        if len(self.ions.position) == 1:
+            rows = EnsembleFrames(*(array[:, 0] for array in out))
+            kernels.advance(*feels, self._ions_of(0), self._crystal(0), self.springs, *clock, None, self._works, rows)
+        else:
+            kernels.advance_all(*feels, self.ions, self.crystals, self.springs, *clock, self._works, out)
         for _ in range(n_steps % 3):
-            self.crystal = kernels.turn(self.crystal)
+            self.crystals = Crystal(self.crystals.u, self.crystals.after, self.crystals.before, self.crystals.v)
 
-    def _record(self, out: EnsembleFrames) -> None:
-        kernels.record(out, 0, self.ions)
+    def _record(self, out: EnsembleFrames, row: int = 0) -> None:
+        for c in range(len(self.ions.position)):
+            kernels.record(EnsembleFrames(*(array[:, c] for array in out)), row, self._ions_of(c))
 
     def _allocate(self, rows: int) -> EnsembleFrames:
-        count = len(self.ions.position)
-        return EnsembleFrames(np.empty((rows, count, 3)), np.empty((rows, count, 3)), np.empty((rows, count)))
+        shape = (rows, *self.ions.position.shape)
+        return EnsembleFrames(np.empty(shape), np.empty(shape), np.empty(shape[:-1]))
 
     def fault(self) -> str | None:
         """Why the run can not go on, or None: every single ion has run away."""
@@ -103,16 +126,35 @@ class EnsembleEngine(Engine):
 
     def facts(self) -> dict[str, Any]:
         """The ions that ran away: which, when (ps), where (Å) and how fast (Å/ps); their later frames repeat that state."""
-        gone = np.nonzero(self.ions.stopped >= 0)[0]
+        stopped = self.ions.stopped.reshape(-1)
+        position, velocity = self.ions.position.reshape(-1, 3), self.ions.velocity.reshape(-1, 3)
         return {
-            "ions": len(self.ions.position),
+            "ions": len(stopped),
             "run_aways": [
                 {
                     "ion": int(n),
-                    "time_ps": float(self.ions.stopped[n] * self.dt),
-                    "position_A": self.ions.position[n].tolist(),
-                    "velocity_A_per_ps": self.ions.velocity[n].tolist(),
+                    "time_ps": float(stopped[n] * self.dt),
+                    "position_A": position[n].tolist(),
+                    "velocity_A_per_ps": velocity[n].tolist(),
                 }
-                for n in gone
+                for n in np.nonzero(stopped >= 0)[0]
             ],
         }
+
+
+class ModesEngine(EnsembleEngine):
+    """The same with crystals that move exactly, by their normal modes (`mdlite.modes`)."""
+
+    def _start(self, states) -> Crystal:
+        self._motions = [ModeMotion(self.model.lattice, *state, self.dt) for state in states]
+        return Crystal(*(list(arrays) for arrays in zip(*(motion.crystal for motion in self._motions))))
+
+    def _take(self, n_steps: int, out: EnsembleFrames) -> None:
+        row = 0
+        for step in range(self.step, self.step + n_steps):
+            if step % self.sample_every == 0:
+                self._record(out, row)
+                row += 1
+            for c, motion in enumerate(self._motions):
+                ions = self._ions_of(c)
+                kernels.move_ions(self.coupling, self.medium, ions, motion.step(), self.dt, step + 1, self._works)

@@ -64,8 +64,10 @@ class MemoryRecorder:
 
 def frame_arrays(raw, model: Model, record_atoms: bool) -> dict[str, np.ndarray]:
     """The arrays of kernel frames as they are stored: vectors of the ion get an axis for it, (F, 1, 3); atoms stay (F, n, 3)."""
-    if raw.position.ndim == 3:  # an ensemble has its axis for the ions already
-        return raw._asdict() | {"ion_kinetic": model.ion.kinetic_energy(raw.velocity)}
+    if raw.position.ndim == 4:  # an ensemble: (F, lattices, ions of each, 3)
+        rows, lattices, each, _ = raw.position.shape
+        out = {name: array.reshape(rows, lattices * each, *array.shape[3:]) for name, array in raw._asdict().items()}
+        return out | {"ion_kinetic": model.ion.kinetic_energy(out["velocity"])}
     out = {name: getattr(raw, name)[:, None] for name in ("position", "velocity", "force", "effective_position")}
     out["interaction"] = raw.interaction[:, None]
     out["ion_kinetic"] = model.ion.kinetic_energy(raw.velocity)[:, None]
@@ -83,20 +85,25 @@ def budget_interval(config: Config) -> int:
 
 
 class DriftMonitor:
-    """Relative energy drift: the change of the total since the first budget over the largest sum of absolute parts so far."""
+    """Relative energy drift: the change of the total since the first budget over the largest sum of absolute parts so far.
+
+    Of several lattices, the one that drifts most.
+    """
 
     def __init__(self, tolerance: float):
         self.tolerance = tolerance
         self.relative = 0.0
-        self._first: float | None = None
+        self._first: np.ndarray | None = None
         self._scale = 0.0
 
     def update(self, values: dict[str, Any]) -> bool:
         """Take in a budget; False once the drift is beyond the tolerance, or not a number."""
-        parts = [float(values[name]) for name in BUDGET_SCALARS]
-        total = sum(parts)
+        parts = np.array([np.atleast_1d(values[name]) for name in BUDGET_SCALARS])  # (parts, lattices)
+        total = parts.sum(axis=0)
         if self._first is None:
             self._first = total
-        self._scale = max(self._scale, sum(abs(p) for p in parts))
-        self.relative = (total - self._first) / self._scale if self._scale > 0.0 else 0.0
+        self._scale = np.maximum(self._scale, np.abs(parts).sum(axis=0))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            drift = np.where(self._scale == 0.0, 0.0, (total - self._first) / self._scale)
+        self.relative = float(drift[np.argmax(np.abs(drift))])  # NaN counts as the largest
         return abs(self.relative) <= self.tolerance

@@ -1,16 +1,17 @@
-"""Reference engine: the explicit periodic lattice and the ion, velocity Verlet (`mdlite.kernels.verlet`), T = 0."""
+"""Reference engine: the explicit periodic lattice and the ion, velocity Verlet (`mdlite.kernels.verlet`); one, or several replicas."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
-from mdlite.engine import Engine
+from mdlite.engine import Engine, allocate
 from mdlite.errors import InputError
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels import verlet
-from mdlite.kernels.types import Frames, IonState, LatticeState, Springs
+from mdlite.kernels.types import EnsembleFrames, Frames, IonState, LatticeState, Springs
 from mdlite.model import Model
 
 BYTES_PER_ATOM = 72
@@ -50,7 +51,12 @@ class ReferenceEngine(Engine):
         verlet.half_step_back(self.lattice, self.springs, self.coupling, self.ion, dt)
 
     def _take(self, n_steps: int, out: Frames) -> None:
-        verlet.advance(self.lattice, self.springs, self.coupling, self.ion, self.dt, self.step, n_steps, self.sample_every, out)
+        plan = (self.step, n_steps, self.sample_every)
+        verlet.advance(self.lattice, self.springs, self.coupling, self.ion, self.dt, plan, None, out)
+        self._turn(n_steps)
+
+    def _turn(self, n_steps: int) -> None:
+        """The two displacement buffers have taken turns for n_steps steps."""
         if n_steps % 2:
             self.lattice = self.lattice._replace(u=self.lattice.u_next, u_next=self.lattice.u)
 
@@ -94,15 +100,73 @@ class ReferenceEngine(Engine):
         return fault
 
 
-def require_memory(lattice) -> None:
-    """Raise InputError if the lattice does not fit into this machine's memory."""
-    needed = BYTES_PER_ATOM * lattice.n_atoms
+class ReplicaEngine(Engine):
+    """Several lattices, each with an ion of its own and a ReferenceEngine to look after it, side by side on the threads.
+
+    model, dt, sample_every as for `ReferenceEngine`. states: (displacement, velocity) of each of R lattices at t = 0, (3, Nx, Ny, Nz)
+    in Å and Å/ps. Every replica has the bits of the ReferenceEngine alone. Frames are (rows, R, 1, ...); budgets hold arrays (R,).
+    Raises InputError if the machine has not the memory.
+    """
+
+    def __init__(self, model: Model, dt: float, states: Sequence[tuple[np.ndarray, np.ndarray]], sample_every: int = 1):
+        super().__init__(model, "reference", dt, sample_every)
+        require_memory(model.lattice, len(states))
+        self.replicas = [ReferenceEngine(model, dt, sample_every, displacement=u, velocity=v) for u, v in states]
+        self._lattices = LatticeState(*(np.stack(arrays) for arrays in zip(*(r.lattice for r in self.replicas))))
+        ions = [np.stack(arrays) for arrays in zip(*(r.ion for r in self.replicas))]
+        self._ions = IonState(*ions)._replace(inverse_mass=model.ion.inverse_mass)
+        for n, replica in enumerate(self.replicas):
+            replica.lattice = LatticeState(*(array[n] for array in self._lattices))
+            replica.ion = IonState(**{k: a if k == "inverse_mass" else a[n] for k, a in self._ions._asdict().items()})
+
+    def _take(self, n_steps: int, out: EnsembleFrames) -> None:
+        first = self.replicas[0]
+        count = len(self.replicas)
+        rows = Frames(*(np.empty((count, *array.shape)) for array in allocate(len(out.position), 0)))
+        plan = (self.step, n_steps, self.sample_every)
+        verlet.advance_replicas(self._lattices, first.springs, first.coupling, self._ions, self.dt, plan, rows)
+        self._hand_on(rows, out)
+        for replica in self.replicas:
+            replica._turn(n_steps)
+        if n_steps % 2:
+            self._lattices = self._lattices._replace(u=self._lattices.u_next, u_next=self._lattices.u)
+
+    def _record(self, out: EnsembleFrames) -> None:
+        rows = [allocate(1, 0) for _ in self.replicas]
+        for replica, row in zip(self.replicas, rows):
+            replica._record(row)
+        self._hand_on(Frames(*(np.stack(arrays) for arrays in zip(*rows))), out)
+
+    @staticmethod
+    def _hand_on(rows: Frames, out: EnsembleFrames) -> None:
+        """Frames by replica (R, rows, ...) as one of an ensemble (rows, R, 1, ...)."""
+        for name, array in out._asdict().items():
+            array[:, :, 0] = np.swapaxes(getattr(rows, name), 0, 1)
+
+    def _allocate(self, rows: int) -> EnsembleFrames:
+        shape = (rows, len(self.replicas), 1)
+        return EnsembleFrames(np.empty((*shape, 3)), np.empty((*shape, 3)), np.empty(shape))
+
+    def budget(self) -> dict[str, np.ndarray]:
+        """As `ReferenceEngine.budget`, every value with a leading axis for the replica."""
+        budgets = [replica.budget() for replica in self.replicas]
+        return {name: np.stack([budget[name] for budget in budgets]) for name in budgets[0]}
+
+    def fault(self) -> str | None:
+        """What makes the present state of a replica unusable, or None."""
+        faults = ((n, replica.fault()) for n, replica in enumerate(self.replicas))
+        return next((f"lattice {n}: {fault}" for n, fault in faults if fault is not None), None)
+
+
+def require_memory(lattice, copies: int = 1) -> None:
+    """Raise InputError if ``copies`` of the lattice do not fit into this machine's memory."""
+    needed = BYTES_PER_ATOM * lattice.n_atoms * copies
     try:
         present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return
     if needed > present:
         raise InputError(
-            f"lattice.size = {list(lattice.size)}: needs {needed / 1e9:.3g} GB, this machine has {present / 1e9:.3g} GB; "
-            f"at most {int((present / BYTES_PER_ATOM) ** (1 / 3))} atoms a side fit"
+            f"lattice.size = {list(lattice.size)}{f', {copies} lattices' if copies > 1 else ''}: needs {needed / 1e9:.3g} GB, this machine "
+            f"has {present / 1e9:.3g} GB; at most {int((present / BYTES_PER_ATOM / copies) ** (1 / 3))} atoms a side fit"
         )

@@ -15,13 +15,13 @@ import numpy as np
 
 import mdlite
 from mdlite import storage
-from mdlite.config import Config, parse
-from mdlite.ensemble import EnsembleEngine, starting_positions
+from mdlite.config import Config, RunSection, ThermalSection, parse
+from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
 from mdlite.errors import RunError
 from mdlite.kernels.jit import compiled
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
-from mdlite.reference import ReferenceEngine, require_memory
+from mdlite.reference import ReferenceEngine, ReplicaEngine, require_memory
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 
@@ -78,43 +78,52 @@ class Run:
 
 def make_engine(config: Config):
     """The engine that a configuration asks for. Raises InputError (memory, divergent response)."""
-    model, run = config.to_model(), config.run
-    finite = config.response == "finite"
-    if config.thermal is not None:
-        rng = np.random.default_rng(config.thermal.seed)
-        require_memory(model.lattice)
-        state = thermal_state(model.lattice, config.thermal.scale, config.thermal.statistics, rng)
-        if config.method == "reference":
-            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *state)
-        positions = starting_positions(model, config.thermal.ions, rng)
-        return EnsembleEngine(model, config.method, run.dt, *state, positions, run.sample_every, finite)
-    if config.method == "reference":
-        return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
-    return TimeLocalEngine(model, config.method, run.dt, run.sample_every, run.record_atoms, finite)
+    return _engine(config.to_model(), config.method, config.run, config.thermal, config.response == "finite")
 
 
-def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: bool = False) -> float:
+def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection | None, finite: bool = False):
+    if thermal is None:
+        if method == "reference":
+            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
+        return TimeLocalEngine(model, method, run.dt, run.sample_every, run.record_atoms, finite)
+    require_memory(model.lattice, thermal.lattices)
+    generators = [np.random.default_rng(seed) for seed in lattice_seeds(thermal.seed, thermal.lattices)]
+    states = [thermal_state(model.lattice, thermal.scale, thermal.statistics, rng) for rng in generators]
+    if method == "reference":
+        if len(states) == 1:
+            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0])
+        return ReplicaEngine(model, run.dt, states, run.sample_every)
+    positions = np.stack([starting_positions(model, thermal.ions, rng) for rng in generators])
+    engine = ModesEngine if thermal.motion == "modes" else EnsembleEngine
+    return engine(model, method, run.dt, states, positions, run.sample_every, finite)
+
+
+def lattice_seeds(seed: int, count: int) -> list[list[int]]:
+    """What `numpy.random.default_rng` gets for each of ``count`` lattices: [seed], [seed, 1], [seed, 2] ..."""
+    return [[seed]] + [[seed, n] for n in range(1, count)]
+
+
+def prepare(
+    methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: ThermalSection | None = None
+) -> float:
     """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
 
     notice gets a line if it takes longer than a second, and another when something was compiled.
     """
     nothing = Potential("gaussian", (0.0, 1.0))
     model = Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(nothing, Shell(1)))
+    sphere = replace(model, interaction=Interaction(nothing, Cutoff(2.0)))  # whose guard is a kernel of its own
+    steps = RunSection(dt=1e-3, duration=1e-3)
+    if thermal is not None:
+        thermal = thermal.model_copy(update={"lattices": min(2, thermal.lattices), "ions": 1})
     begin, before = time.perf_counter(), compiled()
     notice = notice or (lambda line: None)
     timer = threading.Timer(1.0, notice, ["preparing the kernels: they are compiled once for this machine, then cached ..."])
     timer.daemon = True
     timer.start()
     try:
-        if "reference" in methods:
-            sphere = Interaction(nothing, Cutoff(2.0))  # has a guard of its own
-            _touch(ReferenceEngine(replace(model, interaction=sphere), 1e-3))
-        for method in {"implicit" if m == "implicit" else "rigid" for m in methods if m != "reference"}:
-            still = np.zeros((3, *model.lattice.size))
-            if thermal:
-                _touch(EnsembleEngine(model, method, 1e-3, still, still, model.ion.position))
-            else:
-                _touch(TimeLocalEngine(model, method, 1e-3))
+        for method in {m if m in ("reference", "implicit") else "rigid" for m in methods}:
+            _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
     finally:
         timer.cancel()
     seconds = time.perf_counter() - begin
@@ -168,9 +177,11 @@ def run(
     if output is not None:
         storage.check_output(output, force)
     started = time.perf_counter()
-    compile_seconds = prepare([config.method], notice, thermal=config.thermal is not None)
+    compile_seconds = prepare([config.method], notice, config.thermal)
     engine = make_engine(config)
-    facts = environment() | {
+    thermal = config.thermal
+    seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}
+    facts = environment() | seeds | {
         "status": "running",
         "compile_seconds": compile_seconds,
         "setup_seconds": time.perf_counter() - started - compile_seconds,

@@ -31,17 +31,18 @@ def medium(model: Model, method: str, finite: bool = False) -> Medium:
     """W(0) between the candidate atoms, and L, as a rung of ``method`` sees them; finite: W of this N, not the infinite lattice's."""
     n, loss = len(model.offsets), np.zeros((3, 3))
     if method == "rigid":
-        return Medium(np.zeros((1, 3, 3)), np.zeros((n, n), np.int64), loss)
+        return Medium(np.zeros((1, 3, 3)), np.zeros((n, n), np.int64), loss, None)
     if method in ("time-local", "implicit"):
         loss = response.loss_matrix(model.lattice)
-    return Medium(*_recoil(model.lattice, model.interaction.atoms, finite), loss)
+    return Medium(*_recoil(model.lattice, model.interaction.atoms, finite), loss, True if method == "implicit" else None)
 
 
 def work_arrays(n: int, implicit: bool) -> MediumWork:
     """Scratch space for n candidate atoms."""
     k = n if implicit else 0
-    home, home_velocity, gradient, displacement = (np.zeros((n, 3)) for _ in range(4))
+    atoms, home, home_velocity, gradient, displacement = (np.zeros((n, 3)) for _ in range(5))
     return MediumWork(
+        atoms,
         home,
         home_velocity,
         gradient,
@@ -74,7 +75,6 @@ class TimeLocalEngine(Engine):
         loss=None,
     ):
         super().__init__(model, method, dt, sample_every, record_atoms)
-        n = len(model.offsets)
         self.coupling = model.coupling()
         self.medium = medium(model, method, finite)
         if loss is not None:
@@ -87,16 +87,15 @@ class TimeLocalEngine(Engine):
             effective=np.array(model.ion.position),
             energy=np.zeros(1),
         )
-        self._atoms, self._work = np.zeros((n, 3)), work_arrays(n, method == "implicit")
-        self._implicit = True if method == "implicit" else None
-        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._atoms, self._work, self._implicit)
+        self._work = work_arrays(len(model.offsets), method == "implicit")
+        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work)
 
     def _take(self, n_steps: int, out: Frames) -> None:
         plan = (self.step, n_steps, self.sample_every)
-        timelocal.advance(self.coupling, self.medium, self._implicit, self.ion, self._atoms, self._work, self.dt, plan, out)
+        timelocal.advance(self.coupling, self.medium, self.ion, self._work, self.dt, plan, out)
 
     def _record(self, out: Frames) -> None:
-        timelocal.record(out, 0, self.ion, self._atoms)
+        timelocal.record(out, 0, self.ion, self._work.atoms)
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""

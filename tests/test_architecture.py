@@ -17,7 +17,7 @@ LAYERS = [
     {"phonons", "checks", "explain"},
     {"response", "config"},
     {"engine", "analysis"},
-    {"reference", "timelocal", "storage", "observers", "thermal"},
+    {"reference", "timelocal", "storage", "observers", "thermal", "modes"},
     {"relax", "ensemble"},
     {"simulate", "bench"},
     {"plots", "report"},

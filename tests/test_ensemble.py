@@ -9,10 +9,11 @@ from scipy.integrate import solve_ivp
 
 import mdlite
 from independent import spring_matrix, yukawa
-from mdlite.ensemble import EnsembleEngine, starting_positions
+from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
 from mdlite.errors import InputError, RunError
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.reference import ReferenceEngine
+from mdlite.modes import ModeMotion
+from mdlite.reference import ReferenceEngine, ReplicaEngine
 from mdlite.response import loss_matrix, recoil_kernel
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
@@ -39,15 +40,15 @@ def exact_motion(state):
 
 
 def test_the_crystal_is_that_of_the_reference_without_an_ion():
-    engine = EnsembleEngine(MODEL, "rigid", 0.005, *STATE, [ION.position])
+    engine = EnsembleEngine(MODEL, "rigid", 0.005, [STATE], [ION.position])
     nothing = dataclasses.replace(MODEL, interaction=Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1)))
     reference = ReferenceEngine(nothing, 0.005, displacement=STATE[0], velocity=STATE[1])
     for steps in (1, 2, 5, 100):
         engine.advance(steps)
         reference.advance(steps)
         u, v, _, _ = reference.state()
-        rate = (engine.crystal.after - engine.crystal.before)[..., 1:-1] / 0.01
-        assert np.abs(engine.crystal.u[..., 1:-1] - u).max() < 1e-12
+        rate = (engine.crystals.after[0] - engine.crystals.before[0])[..., 1:-1] / 0.01
+        assert np.abs(engine.crystals.u[0, ..., 1:-1] - u).max() < 1e-12
         assert np.abs(rate - v).max() < 1e-11
 
 
@@ -55,21 +56,47 @@ def test_homogeneous_motion_by_two_routes():
     """The lattice kernel against exact modes: the error after 1 ps is second order in the step."""
     exact, errors = exact_motion(STATE)(1.0)[0], []
     for dt in (0.004, 0.002, 0.001):
-        engine = EnsembleEngine(MODEL, "rigid", dt, *STATE, [ION.position])
+        engine = EnsembleEngine(MODEL, "rigid", dt, [STATE], [ION.position])
         engine.advance(round(1.0 / dt))
-        errors.append(np.abs(engine.crystal.u[..., 1:-1] - exact).max())
+        errors.append(np.abs(engine.crystals.u[0, ..., 1:-1] - exact).max())
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
     assert np.log2(errors[1] / errors[2]) == pytest.approx(2.0, abs=0.1)
+
+
+def test_modes_move_the_crystal_exactly():
+    """200 exact steps of 5 fs against the normal modes of the spring matrix, a drifting crystal included."""
+    state = (STATE[0] + 0.02, STATE[1] + 0.3)
+    motion = ModeMotion(LATTICE, *state, 0.005)
+    for _ in range(200):
+        crystal = motion.step()
+    u, v = exact_motion(state)(1.0)
+    assert np.abs(crystal.u[..., 1:-1] - u).max() < 1e-11
+    assert np.abs((crystal.after - crystal.before)[..., 1:-1] / 0.01 - v).max() < 1e-10
+
+
+def test_ions_are_driven_alike_by_both_routes():
+    """Time-local ions in the lattice kernel's crystal and in the exact one: the difference is second order in the step."""
+    differences = []
+    for dt in (0.002, 0.001, 0.0005):
+        ends = []
+        for kind in (EnsembleEngine, ModesEngine):
+            engine = kind(MODEL, "time-local", dt, [STATE], [ION.position])
+            engine.advance(round(0.3 / dt))
+            ends.append(engine.ions.position[0, 0])
+        differences.append(np.abs(ends[1] - ends[0]).max())
+    assert 1e-9 < differences[-1] < 1e-4
+    assert np.log2(differences[0] / differences[1]) == pytest.approx(2.0, abs=0.2)
+    assert np.log2(differences[1] / differences[2]) == pytest.approx(2.0, abs=0.2)
 
 
 @pytest.mark.parametrize("method", ["time-local", "implicit", "static", "rigid"])
 def test_a_crystal_at_rest_gives_the_lone_ion(method):
     alone = TimeLocalEngine(MODEL, method, 0.002)
     alone.advance(200)
-    engine = EnsembleEngine(MODEL, method, 0.002, *STILL, [ION.position])
+    engine = EnsembleEngine(MODEL, method, 0.002, [STILL], [ION.position])
     engine.advance(200)
-    assert np.abs(engine.ions.position[0] - alone.ion.position).max() < 1e-11
-    assert np.abs(engine.ions.velocity[0] - alone.ion.velocity).max() < 1e-10
+    assert np.abs(engine.ions.position[0, 0] - alone.ion.position).max() < 1e-11
+    assert np.abs(engine.ions.velocity[0, 0] - alone.ion.velocity).max() < 1e-10
 
 
 def test_thermal_path_against_an_independent_integration():
@@ -100,10 +127,10 @@ def test_thermal_path_against_an_independent_integration():
     exact = solve_ivp(rates, (0.0, 0.4), start, method="DOP853", rtol=1e-10, atol=1e-11).y[:3, -1]
     errors = []
     for dt in (0.002, 0.001, 0.0005):
-        engine = EnsembleEngine(MODEL, "time-local", dt, *STATE, [ION.position])
+        engine = EnsembleEngine(MODEL, "time-local", dt, [STATE], [ION.position])
         engine.advance(round(0.4 / dt))
-        assert np.all(np.floor(engine.ions.position[0] / 3.0) == 1)
-        errors.append(np.abs(engine.ions.position[0] - exact).max())
+        assert np.all(np.floor(engine.ions.position[0, 0] / 3.0) == 1)
+        errors.append(np.abs(engine.ions.position[0, 0] - exact).max())
     assert errors[-1] < 2e-6
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.15)
 
@@ -115,7 +142,7 @@ def test_ions_do_not_know_of_each_other_threads_or_pieces(method):
     assert np.array_equal(positions[0], ION.position) and len(np.unique(positions, axis=0)) > 30
 
     def end(chosen, pieces):
-        engine = EnsembleEngine(model, method, 0.005, *STATE, positions[chosen])
+        engine = EnsembleEngine(model, method, 0.005, [STATE], positions[chosen])
         for n in pieces:
             engine.advance(n)
         return engine.ions.position.tobytes() + engine.ions.velocity.tobytes()
@@ -129,17 +156,63 @@ def test_ions_do_not_know_of_each_other_threads_or_pieces(method):
     assert end(slice(7, 9), [22]) == all_rows[:, 7:9].tobytes()
 
 
+@pytest.mark.parametrize("engine", [EnsembleEngine, ModesEngine])
+def test_several_crystals_are_so_many_single_ones(engine):
+    """Three crystals side by side, with two ions each, in pieces and on one thread: the bits of three engines alone."""
+    states = [thermal_state(LATTICE, 10.0, "quantum", np.random.default_rng([3, n])) for n in range(3)]
+    positions = np.stack([starting_positions(MODEL, 2, np.random.default_rng(n)) for n in range(3)])
+
+    def together(pieces):
+        together = engine(MODEL, "time-local", 0.005, states, positions, sample_every=4)
+        parts = [together.advance(n) for n in pieces]
+        frames = np.concatenate([out.position for _, out in parts])
+        return together.ions.position.tobytes() + together.ions.velocity.tobytes() + frames.tobytes()
+
+    whole = together([22])
+    assert together([1, 1, 7, 13]) == whole
+    numba.set_num_threads(1)
+    assert together([22]) == whole
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    singles = []
+    for state, start in zip(states, positions):
+        single = engine(MODEL, "time-local", 0.005, [state], start)
+        single.advance(22)
+        singles.append(single.ions.position[0])
+    assert np.stack(singles).tobytes() == whole[: 3 * 2 * 3 * 8]
+
+
+def test_replicas_are_so_many_reference_lattices():
+    """Frames, budgets and end states of three replicas, cut into pieces: the bits of three engines alone."""
+    states = [thermal_state(LATTICE, 10.0, "classical", np.random.default_rng([5, n])) for n in range(3)]
+    replicas = ReplicaEngine(MODEL, 0.005, states, sample_every=3)
+    parts = [replicas.advance(n)[1] for n in (1, 4, 8)]
+    last = replicas.sample()[1]
+    for n, state in enumerate(states):
+        single = ReferenceEngine(MODEL, 0.005, 3, displacement=state[0], velocity=state[1])
+        _, frames = single.advance(13)
+        for name in ("position", "velocity", "interaction"):
+            found = np.concatenate([getattr(part, name)[:, n, 0] for part in parts])
+            assert found.tobytes() == getattr(frames, name).tobytes(), name
+        assert last.position[0, n, 0].tobytes() == single.sample()[1].position[0].tobytes()
+        assert replicas.replicas[n].lattice.u.tobytes() == single.lattice.u.tobytes()
+        budget = single.budget()
+        assert all(np.array_equal(values[n], budget[name]) for name, values in replicas.budget().items())
+    assert replicas.fault() is None
+    replicas.replicas[1].ion.position[0] = np.nan
+    assert replicas.fault().startswith("lattice 1: ")
+
+
 def test_a_run_away_is_stopped_counted_and_told():
     positions = np.array([ION.position, [4.5, 4.5, 5.9999], ION.position])
-    engine = EnsembleEngine(MODEL, "rigid", 0.005, *STILL, positions)
-    engine.ions.velocity[2] = 1e6
+    engine = EnsembleEngine(MODEL, "rigid", 0.005, [STILL], positions)
+    engine.ions.velocity[0, 2] = 1e6
     engine.advance(10)
     gone = engine.facts()["run_aways"]
     assert [entry["ion"] for entry in gone] == [2] and gone[0]["time_ps"] == 0.005
     assert engine.fault() is None and engine.facts()["ions"] == 3
-    last = engine.ions.position[2].copy()
+    last = engine.ions.position[0, 2].copy()
     engine.advance(10)
-    assert np.array_equal(engine.ions.position[2], last)
+    assert np.array_equal(engine.ions.position[0, 2], last)
     engine.ions.stopped[:] = 1
     assert engine.fault() == "every ion has run away"
 
@@ -161,6 +234,7 @@ def test_runs_of_an_ensemble_in_memory_and_in_a_file(tmp_path):
     for name, values in kept.data.items():
         assert np.array_equal(values, written.data[name]), name
     assert written.facts["ions"] == 40 and written.facts["run_aways"] == []
+    assert written.facts["seeds"] == [[150]]
     other = mdlite.run(config.replace(**{"thermal.seed": 151}))
     assert not np.array_equal(kept.position[-1], other.position[-1])
     with pytest.raises(RunError, match="every ion has run away"):
@@ -190,6 +264,8 @@ def test_a_thermal_reference_keeps_its_energy_and_the_ion_s_temperature():
         ("thermal.statistics", "fermi", r"thermal\.statistics = 'fermi': must be 'quantum' or 'classical'"),
         ("thermal.seed", -1, r"thermal\.seed = -1: must be greater than or equal to 0"),
         ("thermal.ions", 0, r"thermal\.ions = 0: must be greater"),
+        ("thermal.ions", 513, r"thermal\.ions = 513: lattice\.size = \[8, 8, 8\] has 512 cells"),
+        ("thermal.lattices", 0, r"thermal\.lattices = 0: must be greater"),
         ("method", "reference", r"thermal\.ions = 40: method = \"reference\" has one ion"),
         ("interaction.atoms", {"kind": "sites", "sites": [[0, 0, 0]]}, r"with fixed sites all ions would start in one place"),
         ("lattice.k2", 0.0, r"lattice\.k2 = 0: modes without restoring force"),
@@ -200,6 +276,11 @@ def test_a_thermal_reference_keeps_its_energy_and_the_ion_s_temperature():
 def test_bad_thermal_input(key, value, message):
     with pytest.raises(InputError, match=message):
         mdlite.config.parse(BASE).replace(**{key: value})
+
+
+def test_modes_are_for_free_crystals():
+    with pytest.raises(InputError, match=r'thermal\.motion = "modes": is for time-local ions'):
+        mdlite.config.parse(BASE).replace(method="reference", **{"thermal.ions": 1, "thermal.motion": "modes"})
 
 
 def test_validation_at_temperature_is_refused(tmp_path):
