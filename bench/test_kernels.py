@@ -45,7 +45,9 @@ def test_thermal_ion_step(benchmark, ions):
     atoms = {"kind": "shell", "extent": 1}
     overrides = {"ion.mass": 0.7, "ion.position": [1.5, 1.5, 1.5], "ion.velocity": [0.0, 0.0, 0.0], "interaction.atoms": atoms}
     potential = {"kind": "yukawa", "strength": 4000.0, "range": 0.5}
-    model = mdlite.load_case("trapped", **overrides, **{"interaction.potential": potential, "lattice.size": 22 if ions > 8000 else 20}).to_model()
+    model = mdlite.load_case(
+        "trapped", **overrides, **{"interaction.potential": potential, "lattice.size": 22 if ions > 8000 else 20}
+    ).to_model()
     rng = np.random.default_rng(1)
     state = thermal_state(model.lattice, 25.0, "classical", rng)
     engine = EnsembleEngine(model, "time-local", 0.005, [state], starting_positions(model, ions, rng), sample_every=2**62)

@@ -1,6 +1,6 @@
 """Exact motion of the free harmonic crystal: every Bloch amplitude turns by its own 6 × 6 propagator, which is known in closed form.
 
-    û(t + τ) = C û + S v̂,    v̂(t + τ) = -D S û + C v̂,    C = cos(√D τ),  S = D^{-1/2} sin(√D τ)
+û(t + τ) = C û + S v̂,    v̂(t + τ) = -D S û + C v̂,    C = cos(√D τ),  S = D^{-1/2} sin(√D τ)
 """
 
 from numba import prange

@@ -72,7 +72,10 @@ def _thermal(config: Config):
 
 
 def _validation(config: Config):
-    for name in ("rungs", "ranges", "speeds"):
+    first, last = config.validate_.fit
+    if not first < last:
+        yield f"validate.fit = {[first, last]}: the first lag must be below the last"
+    for name in ("rungs", "ranges", "speeds", "energies"):
         values = getattr(config.validate_, name)
         if len(set(values)) < len(values):
             yield f"validate.{name} = {list(values)}: lists one of them twice; list each once"

@@ -157,6 +157,44 @@ def plot(
 
 
 @app.command()
+def analyse(
+    file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
+    skip: Annotated[
+        float | None, typer.Option(metavar="PS", help="Left out at the start, ps; default: a tenth of the run.")
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="PS,PS", help="Lags between which D is fitted, ps; default: 1,12 or less in a short run."),
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write all numbers and curves as JSON; - for standard output.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with -motion.png.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """How the ions of a run move: temperature, diffusion, hops, distribution of displacements."""
+    from mdlite import lattice_report, motion, plots_thermal, simulate, validation
+
+    result = simulate.Run.load(file)
+    target = output or file.with_name(f"{file.stem}-motion.png")
+    lattice_report.check_figure(target, force)
+    if json_file not in (None, "-"):
+        lattice_report.check_json(Path(json_file), "diffusion_A2_per_ps", force)
+    left_out = motion.default_skip(result) if skip is None else skip
+    found = motion.describe(result, left_out, motion.parse_fit(fit) if fit else motion.default_fit(result, left_out))
+    lattice_report.save_figure(plots_thermal.run_motion(result, found), target)
+    if json_file == "-":
+        print(json.dumps(validation.plain(found)))
+        return
+    print(motion.text(result, found))
+    print(f"figure: {target}")
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps(validation.plain(found), indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
 def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")]) -> None:
     """What a file holds: settings, versions, how the run ended."""
     from mdlite import simulate

@@ -124,7 +124,8 @@ class ThermalSection(Section):
     )
     ions: Count = Field(1, description="independent ions in each lattice (time-local rungs; the reference has one)")
     motion: Literal["verlet", "modes"] = Field(
-        "verlet", description="how the lattice of time-local ions moves: by the reference's kernel, or exactly by its modes (slower)"
+        "verlet",
+        description="how the lattice of time-local ions moves: by the reference's kernel, or exactly by its modes (slower)",
     )
 
     @property
@@ -144,16 +145,37 @@ class RunSection(Section):
     record_atoms: Annotated[bool, Field(strict=True)] = Field(False, description="record the candidate atoms in every frame")
 
 
+Rung = Literal["implicit", "time-local", "static", "rigid"]
+
+
+class SeriesSection(Section):
+    """Temperatures at one strength of the potential, for one Arrhenius line."""
+
+    strength: Number = Field(description="of the potential (its own parameter of that name)")
+    energies: list[Positive] = Field(description="k_B T, meV", min_length=2)
+
+
 class ValidateSection(Section):
     """What `mdlite validate` does with this configuration."""
 
-    protocol: Literal["rungs", "reflection", "barriers"] = Field("rungs", description="which comparison is made")
-    rungs: list[Literal["implicit", "time-local", "static", "rigid"]] = Field(
+    protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius"] = Field(
+        "rungs", description="which comparison is made"
+    )
+    rungs: list[Rung] = Field(
         ["implicit", "time-local", "static", "rigid"], description="compared with the reference", min_length=1
     )
     centre: Coordinate | None = Field(None, description="rungs: plane whose passages are counted, Angstrom; default: the start")
     ranges: list[Positive] = Field([0.2, 0.5], description="reflection: ranges of the potential, Angstrom", min_length=1)
     speeds: list[Positive] = Field([2.0, 10.0, 20.0, 30.0], description="reflection: speeds, Angstrom/ps", min_length=1)
+    energies: list[Positive] = Field([1e-3, 5.0, 25.0, 50.0], description="framework: k_B T, meV", min_length=1)
+    series: list[SeriesSection] = Field([], description="arrhenius: the lines, each with its temperatures")
+    ensemble_duration: Positive = Field(120.0, description="diffusion: length of the ensembles of time-local ions, ps")
+    ions: dict[Rung, Count] = Field({}, description="diffusion: ions in each lattice for a rung, where not thermal.ions")
+    equilibration: Annotated[Number, Field(ge=0)] = Field(10.0, description="diffusion: left out at the start of every run, ps")
+    fit: tuple[Positive, Positive] = Field((1.0, 12.0), description="diffusion: lags between which D is fitted, ps")
+    warm_up_lattices: Annotated[int, Field(strict=True, ge=0, le=100_000)] = Field(
+        256, description="diffusion: short reference runs for the ion's approach to its temperature; 0: none"
+    )
 
 
 class Config(Section):

@@ -26,7 +26,8 @@ LOSSLESS = ("static", "rigid")
 """Rungs whose ion never loses energy."""
 
 
-def _style(name: str) -> dict[str, Any]:
+def style(name: str) -> dict[str, Any]:
+    """Label, colour and line of a method or rung."""
     return {"label": name, **STYLE.get(name, {})}
 
 
@@ -58,7 +59,7 @@ def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
                 if until == end and len(spans) == 2 and rung in LOSSLESS:
                     continue  # they never decay and would cover everything
                 inside = run.time <= until
-                ax.plot(run.time[inside], run.data[name][inside, 0, c], **_style(rung))
+                ax.plot(run.time[inside], run.data[name][inside, 0, c], **style(rung))
             if until == end:
                 _mark_echo(ax, echo, end)
             ax.set(
@@ -76,11 +77,11 @@ def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
     left, right = figure.subplots(1, 2)
     for rung, entry in entries.items():
         time, energy = entry["crossing_time_ps"], entry["crossing_kinetic_energy_meV"]
-        left.semilogy(time, energy, marker=".", ms=3, **_style(rung))
+        left.semilogy(time, energy, marker=".", ms=3, **style(rung))
         if rung not in LOSSLESS:
             shown = time[2:] <= (echo if rung == "reference" else end)
             rates = entry["decay_against_energy"]
-            right.semilogx(rates["energy_meV"][shown], rates["rate_per_ps"][shown], marker=".", ms=3, **_style(rung))
+            right.semilogx(rates["energy_meV"][shown], rates["rate_per_ps"][shown], marker=".", ms=3, **style(rung))
     _mark_echo(left, echo, end)
     left.set(xlabel="time (ps)", ylabel="kinetic energy at the centre (meV)", xlim=(0, end))
     right.set(xlabel="kinetic energy at the centre (meV)", ylabel="decay rate (1/ps)", ylim=(0, None))
@@ -100,7 +101,7 @@ def rung_differences(runs: dict[str, Run], echo: float, window: float = 0.5) -> 
     for rung, run in runs.items():
         if rung != "reference":
             distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
-            ax.semilogy(run.time, np.maximum(maximum_filter1d(distance, frames, origin=(frames - 1) // 2), 1e-5), **_style(rung))
+            ax.semilogy(run.time, np.maximum(maximum_filter1d(distance, frames, origin=(frames - 1) // 2), 1e-5), **style(rung))
     _mark_echo(ax, echo, truth.time[-1])
     ax.set(
         xlabel="time (ps)",
@@ -138,7 +139,7 @@ def reflection(curves: list, quantity: str) -> Figure:
     for width, speed, data in curves:
         ax = axes[widths.index(width), speeds.index(speed)]
         for name, curve in data["rungs"].items():
-            ax.plot(data["time"], curve[quantity], **_style(name))
+            ax.plot(data["time"], curve[quantity], **style(name))
         full = data["rungs"]["full"][quantity]
         low, high = min(full.min(), 0.0), max(full.max(), 0.0)
         span = high - low

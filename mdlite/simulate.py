@@ -103,9 +103,7 @@ def lattice_seeds(seed: int, count: int) -> list[list[int]]:
     return [[seed]] + [[seed, n] for n in range(1, count)]
 
 
-def prepare(
-    methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: ThermalSection | None = None
-) -> float:
+def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: ThermalSection | None = None) -> float:
     """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
 
     notice gets a line if it takes longer than a second, and another when something was compiled.
@@ -181,11 +179,15 @@ def run(
     engine = make_engine(config)
     thermal = config.thermal
     seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}
-    facts = environment() | seeds | {
-        "status": "running",
-        "compile_seconds": compile_seconds,
-        "setup_seconds": time.perf_counter() - started - compile_seconds,
-    }
+    facts = (
+        environment()
+        | seeds
+        | {
+            "status": "running",
+            "compile_seconds": compile_seconds,
+            "setup_seconds": time.perf_counter() - started - compile_seconds,
+        }
+    )
     recorder = MemoryRecorder(config.run.dt) if output is None else storage.FileRecorder(output, config, facts, force)
     loop = _Loop(config, engine, recorder, progress)
     try:

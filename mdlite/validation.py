@@ -100,14 +100,19 @@ def validate(
     progress(label) gives the callback for the run of that name. Returns the content of summary.json. Raises InputError before
     anything is computed, RunError if a run had to stop.
     """
-    if config.thermal is not None:
-        raise InputError("thermal: validate compares at T = 0; take the [thermal] table out, or use mdlite run")
-    protocol = importlib.import_module(f"mdlite.{config.validate_.protocol}")
+    name = config.validate_.protocol
+    protocol = importlib.import_module(f"mdlite.{name}")
+    if config.thermal is not None and not getattr(protocol, "THERMAL", False):
+        raise InputError(
+            f'thermal: validate.protocol = "{name}" compares at T = 0; take the [thermal] table out, or use mdlite run'
+        )
+    if config.thermal is None and getattr(protocol, "THERMAL", False):
+        raise InputError(f'thermal: is missing; validate.protocol = "{name}" compares in a thermal lattice')
     protocol.check(config)
     require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force)
     say = notice or (lambda line: None)
-    compile_seconds = simulate.prepare(["reference", "time-local", "implicit"], notice)
+    compile_seconds = simulate.prepare(["reference", "time-local", "implicit"], notice, config.thermal)
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():

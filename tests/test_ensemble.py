@@ -284,6 +284,6 @@ def test_modes_are_for_free_crystals():
 
 
 def test_validation_at_temperature_is_refused(tmp_path):
-    with pytest.raises(InputError, match="thermal: validate compares at T = 0"):
+    with pytest.raises(InputError, match='protocol = "rungs" compares at T = 0'):
         mdlite.validate(mdlite.config.parse(BASE), tmp_path / "v")
     assert not (tmp_path / "v").exists()

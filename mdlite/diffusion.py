@@ -1,0 +1,257 @@
+"""Protocol ``diffusion``: the ion in a thermal lattice at one temperature, by replicas of the explicit lattice and by ensembles of the rungs.
+
+Every rung runs in crystals with the same seeds as the reference's. Errors are the scatter between lattices, so they know that ions
+share one. Does the rung's ion take the lattice's temperature, how fast, and how fast does it diffuse?
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mdlite import analysis, motion, plots_thermal, report
+from mdlite.config import Config
+from mdlite.errors import InputError
+from mdlite.thermal import variances
+
+if TYPE_CHECKING:
+    from mdlite.validation import Job, Outcome
+
+THERMAL = True
+WARM_UP = 10.0
+"""ps, length of the short reference runs from which the approach to the temperature is taken."""
+WARM_UP_BYTES = 1e9
+
+
+def check(config: Config) -> None:
+    """Raises InputError unless the runs of this protocol make sense."""
+    chosen, thermal = config.validate_, config.thermal
+    if config.interaction.atoms.kind == "sites":
+        raise InputError(
+            'interaction.atoms.kind = "sites": the ion wanders, so its atoms must move with it: use a shell or a cutoff'
+        )
+    if not np.all(np.isfinite(config.ion.mass)):
+        raise InputError(f"ion.mass = {list(config.ion.mass)}: the {chosen.protocol} protocol lets the ion move along every axis")
+    if thermal.lattices < 2:
+        raise InputError(
+            f"thermal.lattices = {thermal.lattices}: errors are the scatter between lattices; give 2 at least, better 8"
+        )
+    for name, duration in (("run.duration", config.run.duration), ("validate.ensemble_duration", chosen.ensemble_duration)):
+        if duration - chosen.equilibration <= chosen.fit[1]:
+            raise InputError(
+                f"{name} = {duration:g}: must be longer than validate.equilibration + the last lag of validate.fit, "
+                f"{chosen.equilibration:g} + {chosen.fit[1]:g} ps"
+            )
+    if config.run.dt * config.run.sample_every > 0.25 * chosen.fit[1]:
+        raise InputError(
+            f"run.sample_every = {config.run.sample_every}: must give four frames at least within the last lag of validate.fit"
+        )
+    for method in ("reference", *chosen.rungs):
+        setting(config, method)
+
+
+def setting(config: Config, method: str) -> Config:
+    """The configuration of one method's run."""
+    if method == "reference":
+        return config.replace(method=method, **{"thermal.ions": 1, "thermal.motion": "verlet"})
+    ions = config.validate_.ions.get(method, config.thermal.ions)
+    return config.replace(method=method, **{"thermal.ions": ions, "run.duration": config.validate_.ensemble_duration})
+
+
+def warm_up(config: Config) -> Config | None:
+    """Many short reference runs, for the mean temperature of ions that start at rest; None if none are wanted."""
+    fit = int(WARM_UP_BYTES / (144 * config.to_model().lattice.n_atoms))
+    count = min(config.validate_.warm_up_lattices, max(2, fit))
+    if count == 0:
+        return None
+    steps = round(WARM_UP / config.run.dt)
+    short = {"thermal.lattices": count, "run.duration": steps * config.run.dt, "run.energy_every": steps}
+    return setting(config, "reference").replace(**short)
+
+
+def compare(config: Config, job: Job) -> Outcome:
+    """Run every method at this temperature."""
+    from mdlite.validation import Outcome
+
+    entry = point(config, job)
+    figures = {
+        "msd.png": lambda: plots_thermal.displacements(entry["methods"]),
+        "temperature.png": lambda: plots_thermal.warming(entry),
+        "van-hove.png": lambda: plots_thermal.van_hove(entry["methods"]),
+    }
+    return Outcome(entry, body(config, entry), figures)
+
+
+def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
+    """Numbers and curves of every method at one temperature; a rung that has to stop is listed under ``failures``."""
+    chosen, scale = config.validate_, config.thermal.scale
+    failures: dict[str, str] = {}
+    methods = {}
+    for method in ("reference", *chosen.rungs):
+        name = f"{method}{label}"
+        wanted = setting(config, method)
+        lost: dict[str, str] = {}
+        run = job.run(wanted, name) if method == "reference" else job.attempt(wanted, name, lost)
+        if lost:
+            failures[method] = lost[name]
+        if run is not None:
+            methods[method] = motion.describe(run, chosen.equilibration, chosen.fit)
+            methods[method]["thermalisation"] = _thermalisation(methods[method]["curves"])
+    entry = {"thermal_energy_meV": scale, "statistics": config.thermal.statistics, "methods": methods, "failures": failures}
+    _, square = variances(config.to_model().lattice, scale, config.thermal.statistics)
+    entry["lattice_temperature_meV"] = config.lattice.mass * square
+    short = warm_up(config)
+    if short is not None:
+        run = job.run(short, f"warm-up{label}")
+        curves = motion.describe(run, 0.0, (0.1 * WARM_UP, 0.5 * WARM_UP))["curves"]
+        methods["reference"]["warm_up"] = {k: curves[k] for k in ("temperature_time_ps", "temperature_meV")}
+        methods["reference"]["thermalisation"] = _thermalisation(curves)
+    return entry
+
+
+def _thermalisation(curves: dict[str, Any]) -> dict[str, float]:
+    early = curves["temperature_time_ps"] <= WARM_UP
+    if early.sum() < 5:
+        return analysis.Thermalisation(*[float("nan")] * 4)._asdict()
+    return analysis.thermalisation(curves["temperature_time_ps"][early], curves["temperature_meV"][early])._asdict()
+
+
+def verdict(entry: dict[str, Any], method: str) -> str:
+    """In plain words: does this method's ion take the lattice's temperature, and what becomes of D?"""
+    truth, found = entry["methods"]["reference"], entry["methods"].get(method)
+    energy = entry["thermal_energy_meV"]
+    if found is None:
+        return f"At {energy:g} meV `{method}` had to stop: {entry['failures'][method]}."
+    ratio, error = quotient(found, truth, "temperature", "meV")
+    d_ratio, d_error = quotient(found, truth, "diffusion", "A2_per_ps")
+    if ratio + 3.0 * error < 1.0:
+        words = f"stays colder than the reference's: it has {ratio:.3f} ± {error:.3f} of its temperature"
+    elif ratio - 3.0 * error > 1.0:
+        words = f"gets hotter than the reference's: it has {ratio:.3f} ± {error:.3f} of its temperature"
+    else:
+        words = f"has the temperature of the reference's within the errors ({ratio:.3f} ± {error:.3f} of it)"
+    away = len(found["run_aways"])
+    lost = f"; {away} of {found['ions'] + away} ions ran away and are not averaged in" if away else ""
+    return f"At {energy:g} meV the `{method}` ion {words}, and {d_ratio:.3g} ± {d_error:.2g} of its diffusion coefficient{lost}."
+
+
+def quotient(found: dict[str, Any], truth: dict[str, Any], name: str, unit: str) -> tuple[float, float]:
+    """A number of one method over that of another, and its standard error."""
+    a, b = (entry[f"{name}_{unit}"] for entry in (found, truth))
+    relative = [entry[f"{name}_error_{unit}"] / entry[f"{name}_{unit}"] for entry in (found, truth)]
+    return a / b, a / b * float(np.hypot(*relative))
+
+
+def pm(value: float, error: float, digits: int = 4) -> str:
+    """value ± error for a table."""
+    return f"{report.number(value, digits)} ± {report.number(error, 2)}"
+
+
+def body(config: Config, entry: dict[str, Any]) -> str:
+    """The report of one temperature."""
+    return "\n\n".join(
+        [
+            settings_text(config),
+            f"k_BT = {entry['thermal_energy_meV']:g} meV; the atoms of the free lattice have a mean kinetic temperature of "
+            f"{entry['lattice_temperature_meV']:.4g} meV{', zero-point motion included' if entry['statistics'] == 'quantum' else ''}.",
+            *(verdict(entry, method) for method in config.validate_.rungs),
+            "## Temperature and diffusion",
+            table([entry]),
+            TABLE_TEXT.format(first=config.validate_.fit[0], last=config.validate_.fit[1]),
+            "## How the ion moves",
+            hop_table([entry]),
+            HOP_TEXT,
+            "## Cost and conservation",
+            cost_table([entry]),
+            COST_TEXT,
+        ]
+    )
+
+
+def settings_text(config: Config) -> str:
+    """What was run, in words."""
+    thermal, lattice, chosen = config.thermal, config.lattice, config.validate_
+    each = {method: chosen.ions.get(method, thermal.ions) for method in chosen.rungs}
+    return (
+        f"Lattice of {' × '.join(map(str, lattice.size))} atoms, {thermal.statistics} start. The reference: {thermal.lattices} lattices with one ion "
+        f"each, {config.run.duration:g} ps. The rungs: as many lattices with the same seeds, each with "
+        f"{', '.join(f'{n} ions ({method})' for method, n in each.items())} that start at rest in different cells, {chosen.ensemble_duration:g} ps. "
+        f"The first {chosen.equilibration:g} ps of every run are left out."
+    )
+
+
+TABLE_TEXT = (
+    "T_ion: kinetic temperature <M v²>/3 after equilibration. D: slope of the mean square displacement over 6 for lags of {first:g} to {last:g} ps. "
+    "Errors: scatter between lattices, one sample each. Thermalisation: time constant of the approach to that temperature from rest."
+)
+HOP_TEXT = (
+    "A hop ends when the ion comes within a quarter of the lattice constant of another cell's centre. Correlation: <h_n·h_n+1>/<h²> of "
+    "successive hops, positive if the ion flies on, negative if it turns back. Hops beyond the touching cells are flights on which no frame "
+    "fell near a centre."
+)
+COST_TEXT = (
+    "Ion-step: one step of one ion, its share of the lattice included. Energy drift: of the total energy of a reference lattice; with a `shell` the "
+    "force jumps as the ion crosses a face, with a `cutoff` it does not."
+)
+
+
+def rows_of(entries: list[dict[str, Any]]):
+    """(entry, method, its numbers) for every temperature and method, for tables."""
+    for entry in entries:
+        for method, found in entry["methods"].items():
+            yield entry, method, found
+
+
+def table(entries: list[dict[str, Any]]) -> str:
+    """T_ion, D and their ratios to the reference."""
+    rows = []
+    for entry, method, found in rows_of(entries):
+        truth = entry["methods"]["reference"]
+        own = method == "reference"
+        settle = found["thermalisation"]
+        rows.append(
+            [
+                f"{entry['thermal_energy_meV']:g}",
+                method,
+                pm(found["temperature_ratio"], found["temperature_ratio_error"]),
+                "" if own else pm(*quotient(found, truth, "temperature", "meV")),
+                pm(found["diffusion_A2_per_ps"], found["diffusion_error_A2_per_ps"]),
+                "" if own else pm(*quotient(found, truth, "diffusion", "A2_per_ps"), digits=3),
+                pm(found["green_kubo_A2_per_ps"], found["green_kubo_error_A2_per_ps"]),
+                pm(settle["time"], settle["time_error"], 3),
+                f"{len(found['run_aways'])} of {found['ions'] + len(found['run_aways'])}",
+            ]
+        )
+    header = ["k_BT (meV)", "method", "T_ion/T", "over reference", "D (Å²/ps)", "over reference", "D, Green-Kubo (Å²/ps)"]
+    return report.table([*header, "thermalisation (ps)", "run-aways"], rows)
+
+
+def hop_table(entries: list[dict[str, Any]]) -> str:
+    """Hop rates and what follows on a hop."""
+    rows = []
+    for entry, method, found in rows_of(entries):
+        hops = found["hops"]
+        shares = [f"{100.0 * hops['shares'][name]:.1f}" for name in ("face", "edge", "corner", "farther")]
+        cells = [pm(hops["rate"], hops["rate_error"]), hops["dwell"], report.number(hops["correlation"], 3), hops["diffusion"]]
+        rows.append([f"{entry['thermal_energy_meV']:g}", method, *cells, " / ".join(shares)])
+    header = ["k_BT (meV)", "method", "hops (1/ps)", "dwell (ps)", "correlation", "D of uncorrelated hops (Å²/ps)"]
+    return report.table([*header, "over face / edge / corner / farther (%)"], rows)
+
+
+def cost_table(entries: list[dict[str, Any]]) -> str:
+    """Seconds, µs per ion-step, and the energy drift."""
+    rows = []
+    for entry, method, found in rows_of(entries):
+        truth = entry["methods"]["reference"]["us_per_ion_step"]
+        drift = found["energy_drift_meV_per_ns"]
+        cells = [
+            found["seconds"],
+            found["us_per_ion_step"],
+            truth / found["us_per_ion_step"],
+            "" if drift is None else f"{drift:+.3g}",
+        ]
+        rows.append([f"{entry['thermal_energy_meV']:g}", method, *cells])
+    return report.table(
+        ["k_BT (meV)", "method", "seconds", "µs per ion-step", "cheaper than reference", "energy drift (meV/ns)"], rows
+    )
