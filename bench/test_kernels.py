@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.ensemble import EnsembleEngine, starting_positions
-from mdlite.reference import ReferenceEngine
+from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
+from mdlite.reference import ReferenceEngine, ReplicaEngine
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 
@@ -40,18 +40,54 @@ def test_ion_step(benchmark, method, atoms):
     benchmark.extra_info["us_per_step"] = 1e6 * benchmark.stats["median"] / steps
 
 
-@pytest.mark.parametrize("ions", [1, 100, 10_000], ids=lambda n: f"ions={n}")
-def test_thermal_ion_step(benchmark, ions):
-    atoms = {"kind": "shell", "extent": 1}
-    overrides = {"ion.mass": 0.7, "ion.position": [1.5, 1.5, 1.5], "ion.velocity": [0.0, 0.0, 0.0], "interaction.atoms": atoms}
-    potential = {"kind": "yukawa", "strength": 4000.0, "range": 0.5}
-    model = mdlite.load_case(
-        "trapped", **overrides, **{"interaction.potential": potential, "lattice.size": 22 if ions > 8000 else 20}
-    ).to_model()
-    rng = np.random.default_rng(1)
-    state = thermal_state(model.lattice, 25.0, "classical", rng)
-    engine = EnsembleEngine(model, "time-local", 0.005, [state], starting_positions(model, ions, rng), sample_every=2**62)
-    steps = max(3, 30_000 // (ions + 30))
+def thermal_model(size: int):
+    overrides = {
+        "ion.mass": 0.7,
+        "ion.position": [1.5, 1.5, 1.5],
+        "ion.velocity": [0.0, 0.0, 0.0],
+        "interaction.atoms": {"kind": "shell", "extent": 1},
+        "interaction.potential": {"kind": "yukawa", "strength": 4000.0, "range": 0.5},
+        "lattice.size": size,
+    }
+    return mdlite.load_case("trapped", **overrides).to_model()
+
+
+def thermal_states(model, count: int):
+    return [thermal_state(model.lattice, 25.0, "classical", np.random.default_rng(n)) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    "method, lattices, ions, kind",
+    [
+        ("time-local", 1, 1, EnsembleEngine),
+        ("time-local", 1, 1, ModesEngine),
+        ("time-local", 1, 100, EnsembleEngine),
+        ("time-local", 2, 5000, EnsembleEngine),
+        ("time-local", 12, 32, EnsembleEngine),
+        ("implicit", 12, 2, EnsembleEngine),
+    ],
+    ids=["lone", "lone-by-modes", "100", "10000-in-2", "384-in-12", "implicit-24-in-12"],
+)
+def test_thermal_ion_step(benchmark, method, lattices, ions, kind):
+    """An ion-step of an ensemble at N = 20, its share of the crystals included."""
+    model = thermal_model(20)
+    positions = np.stack([starting_positions(model, ions, np.random.default_rng(n)) for n in range(lattices)])
+    engine = kind(model, method, 0.005, thermal_states(model, lattices), positions, sample_every=2**62)
+    steps = max(3, 20_000 // (lattices * (ions + 30))) if kind is EnsembleEngine and method == "time-local" else 100
     engine.advance(3)
     benchmark(engine.advance, steps)
-    benchmark.extra_info["us_per_ion_step"] = 1e6 * benchmark.stats["median"] / steps / ions
+    benchmark.extra_info["us_per_ion_step"] = 1e6 * benchmark.stats["median"] / steps / (lattices * ions)
+
+
+@pytest.mark.parametrize("size, lattices", [(20, 1), (20, 12), (60, 1), (60, 4)], ids=lambda n: str(n))
+def test_thermal_reference_step(benchmark, size, lattices):
+    """A step of the explicit lattice with its ion, alone and as replicas: size, lattices."""
+    model = thermal_model(size)
+    states = thermal_states(model, lattices)
+    engine = ReplicaEngine(model, 0.005, states, 2**62)
+    if lattices == 1:
+        engine = ReferenceEngine(model, 0.005, 2**62, False, *states[0])
+    steps = max(3, 20 * 10**6 // (size**3 * lattices))
+    engine.advance(3)
+    benchmark(engine.advance, steps)
+    benchmark.extra_info["us_per_ion_step"] = 1e6 * benchmark.stats["median"] / steps / lattices

@@ -1,6 +1,6 @@
 """Analysis of trajectories: numpy in, numpy out. Units: Å, ps, meV; positions and velocities are (frames, ions, 3), unwrapped."""
 
-from mdlite.hopping import Hops, hops, non_gaussian, van_hove
+from mdlite.hopping import Hops, dwell_cells, hops, non_gaussian, van_hove
 from mdlite.oscillation import Crossings, Decay, crossings, decay_against_energy, fit_decay, mean_period
 from mdlite.statistics import bootstrap, group_means, mean_and_error
 from mdlite.transport import (
@@ -30,6 +30,7 @@ __all__ = [
     "cut",
     "decay_against_energy",
     "diffusion",
+    "dwell_cells",
     "fit_decay",
     "green_kubo",
     "group_means",

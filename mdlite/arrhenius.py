@@ -100,6 +100,7 @@ def _body(config: Config, lines: list[dict[str, Any]]) -> str:
             "### Cost and conservation",
             diffusion.cost_table(entries),
             diffusion.COST_TEXT,
+            diffusion.run_away_section(entries).replace("## ", "### "),
         ]
     return "\n\n".join(parts)
 

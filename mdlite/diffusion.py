@@ -165,6 +165,7 @@ def body(config: Config, entry: dict[str, Any]) -> str:
             "## Cost and conservation",
             cost_table([entry]),
             COST_TEXT,
+            run_away_section([entry]),
         ]
     )
 
@@ -254,4 +255,23 @@ def cost_table(entries: list[dict[str, Any]]) -> str:
         rows.append([f"{entry['thermal_energy_meV']:g}", method, *cells])
     return report.table(
         ["k_BT (meV)", "method", "seconds", "µs per ion-step", "cheaper than reference", "energy drift (meV/ns)"], rows
+    )
+
+
+def run_away_section(entries: list[dict[str, Any]], most: int = 20) -> str:
+    """Every ion that ran away, with its state when it was stopped; empty if none did."""
+    rows = []
+    for entry, method, found in rows_of(entries):
+        for away in found["run_aways"]:
+            place = ", ".join(f"{x:.2f}" for x in away["position_A"])
+            speed = float(np.linalg.norm(away["velocity_A_per_ps"]))
+            rows.append([f"{entry['thermal_energy_meV']:g}", method, str(away["ion"]), f"{away['time_ps']:.3f}", place, speed])
+    if not rows:
+        return ""
+    header = ["k_BT (meV)", "method", "ion", "stopped at (ps)", "position (Å)", "speed (Å/ps)"]
+    more = f"\n\n{len(rows) - most} more are in `summary.json`." if len(rows) > most else ""
+    return (
+        "## Run-aways\n\nIons that met an atom so closely that the expansion about the free lattice exploded: stopped, and left out of every average.\n\n"
+        + report.table(header, rows[:most])
+        + more
     )

@@ -33,13 +33,12 @@ def dwell_cells(position: np.ndarray, spacing: float, core: float = 0.25) -> np.
     """The cell (3,) that each ion dwells in, for every frame, from its core to the core of another: (frames, ions, 3) → the same.
 
     An ion has come to a cell when it is within ``core`` × spacing of its centre along every axis, and keeps it until it comes to
-    another: a ride to the border and back is no hop. Before its first core an ion has the cell it starts in.
+    another: a ride to the border and back is no hop. Until its first core an ion counts as there already.
     """
     cell = np.floor(position / spacing)
     inside = np.all(np.abs(position / spacing - cell - 0.5) < core, axis=2)
-    inside[0] = True
     frame = np.arange(len(position))[:, None]
-    latest = np.maximum.accumulate(np.where(inside, frame, 0), axis=0)
+    latest = np.maximum.accumulate(np.where(inside, frame, np.argmax(inside, axis=0)), axis=0)
     return np.take_along_axis(cell, latest[..., None], axis=0).astype(np.int64)
 
 

@@ -32,9 +32,9 @@ def default_skip(run: Run) -> float:
 
 def default_fit(run: Run, skip: float) -> tuple[float, float]:
     """Lags (ps) for the slope of the mean square displacement: 1 to 12 ps as in the paper, less in a run too short for that."""
-    left = run.config.run.duration - skip
-    samples = 4.0 if run.config.n_ions == 1 else 2.0
-    last = min(12.0, 0.1 * left if run.config.n_ions < 10 and own_lattice(run).max() == 0 else left / samples)
+    ions = run.position.shape[1]
+    parts = 1 if own_lattice(run).max() > 0 else -(-10 // ions)  # few ions are cut into ten blocks in time
+    last = min(12.0, 0.4 * (run.config.run.duration - skip) / parts)
     return min(1.0, 0.2 * last), last
 
 

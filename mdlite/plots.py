@@ -191,8 +191,11 @@ def run_overview(run: Run) -> Figure:
     lower.plot(run.time, run.ion_kinetic[:, 0], label="ion, kinetic")
     lower.plot(run.time, run.interaction[:, 0], label="interaction")
     if "energy_elastic" in run.data:
-        lower.plot(run.energy_time, run.energy_elastic + run.energy_framework_kinetic, label="framework")
-        lower.plot(run.energy_time, run.total_energy, color="black", label="total")
+        framework, total = (
+            e if e.ndim == 1 else e[:, 0] for e in (run.energy_elastic + run.energy_framework_kinetic, run.total_energy)
+        )
+        lower.plot(run.energy_time, framework, label="framework")
+        lower.plot(run.energy_time, total, color="black", label="total")
         for ax in (upper, middle, lower):
             _mark_echo(ax, run.config.to_model().echo_time, run.time[-1])
     lower.set(xlabel="time (ps)", ylabel="energy (meV)", xlim=(run.time[0], run.time[-1]))

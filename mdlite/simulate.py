@@ -15,13 +15,14 @@ import numpy as np
 
 import mdlite
 from mdlite import storage
-from mdlite.config import Config, RunSection, ThermalSection, parse
+from mdlite.config import Config, parse
 from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
 from mdlite.errors import RunError
 from mdlite.kernels.jit import compiled
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
 from mdlite.reference import ReferenceEngine, ReplicaEngine, require_memory
+from mdlite.sections import RunSection, ThermalSection
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 

@@ -14,7 +14,7 @@ LAYERS = [
     {"units", "errors"},
     {"kernels"},
     {"model"},
-    {"phonons", "checks", "explain"},
+    {"phonons", "checks", "explain", "sections"},
     {"response", "config"},
     {"engine", "statistics"},
     {"transport", "hopping", "oscillation"},

@@ -1,0 +1,167 @@
+"""The tables of a configuration, as pydantic models: every key with its unit, its default and its bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from mdlite.kernels.potentials import FORMS
+from mdlite.units import BOLTZMANN
+
+Method = Literal["reference", "time-local", "implicit", "static", "rigid"]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+MassNumber = Annotated[float, Field(strict=True, gt=0)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
+
+
+def _triple(value: Any) -> Any:
+    """One number stands for three equal ones."""
+    return [value] * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Section(BaseModel):
+    """A table of the configuration: unknown keys are errors, values can not be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Size = Annotated[int, Field(strict=True, ge=3, le=100_000)]
+
+
+class LatticeSection(Section):
+    """The framework: a simple cubic lattice of springs, periodic."""
+
+    size: Annotated[tuple[Size, Size, Size], BeforeValidator(_triple)] = Field(
+        (100, 100, 100),
+        description="atoms along x, y, z, or one number for all; 3 at least, so that each has 18 distinct neighbours",
+    )
+    spacing: Positive = Field(3.0, description="lattice constant, Angstrom")
+    mass: Positive = Field(3.5, description="mass of an atom, meV ps^2/Angstrom^2")
+    k1: Positive = Field(520.0, description="nearest-neighbour spring constant, meV/Angstrom^2")
+    k2: Annotated[Number, Field(ge=0)] = Field(170.0, description="next-nearest-neighbour spring constant, meV/Angstrom^2")
+
+
+class IonSection(Section):
+    """The mobile ion at t = 0."""
+
+    mass: Annotated[tuple[MassNumber, MassNumber, MassNumber], BeforeValidator(_triple)] = Field(
+        (0.7, 0.7, 0.7), description="mass, one number or one per axis, meV ps^2/Angstrom^2; inf freezes an axis"
+    )
+    position: tuple[Coordinate, Coordinate, Coordinate] = Field(description="position, Angstrom")
+    velocity: tuple[Coordinate, Coordinate, Coordinate] = Field((0.0, 0.0, 0.0), description="velocity, Angstrom/ps")
+
+
+def _potential_section(name: str, parameters: tuple, formula: str) -> type[Section]:
+    """The table of one potential, from its row in `kernels.potentials.FORMS`."""
+    fields: dict[str, Any] = {"kind": (Literal[name], ...)}
+    for parameter, unit, positive in parameters:
+        fields[parameter] = (Positive if positive else Number, Field(description=unit))
+    section = create_model(f"{name.title().replace('-', '')}Potential", __base__=Section, **fields)
+    section.__doc__ = f"phi = {formula}"
+    return section
+
+
+POTENTIALS = {name: _potential_section(name, parameters, formula) for name, parameters, _, formula in FORMS}
+SiteIndex = Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
+
+
+class SitesSection(Section):
+    """A fixed list of interacting atoms."""
+
+    kind: Literal["sites"]
+    sites: list[tuple[SiteIndex, SiteIndex, SiteIndex]] = Field(description="lattice indices of the atoms", min_length=1)
+
+
+class ShellSection(Section):
+    """The (2 extent)^3 corner atoms around the ion's cell (the paper's choice; the force jumps between cells)."""
+
+    kind: Literal["shell"]
+    extent: Count = Field(1, description="cells on each side")
+
+
+class CutoffSection(Section):
+    """All atoms within a sphere around the ion, the potential switched smoothly (C^2) to zero."""
+
+    kind: Literal["cutoff"]
+    radius: Positive = Field(description="where the potential is zero, Angstrom")
+    switch_width: Positive = Field(1.0, description="over which it is switched off, Angstrom")
+
+
+InteractionSection = create_model(
+    "InteractionSection",
+    __base__=Section,
+    __doc__="The pair potential, and the atoms that take part.",
+    potential=(Annotated[Union[tuple(POTENTIALS.values())], Field(discriminator="kind")], ...),  # noqa: UP007
+    atoms=(Annotated[SitesSection | ShellSection | CutoffSection, Field(discriminator="kind")], ...),
+)
+
+
+class ThermalSection(Section):
+    """The thermal state of the lattice at t = 0; without this table, T = 0."""
+
+    energy: Positive | None = Field(None, description="k_B T in meV; or give temperature")
+    temperature: Positive | None = Field(None, description="temperature in K; or give energy")
+    statistics: Literal["quantum", "classical"] = Field("quantum", description="Bose occupation with zero point, or classical")
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = Field(
+        150, description="of the random state, for the same run again"
+    )
+    lattices: Annotated[int, Field(strict=True, ge=1, le=100_000)] = Field(
+        1, description="independent thermal lattices, side by side on the threads"
+    )
+    ions: Count = Field(1, description="independent ions in each lattice (time-local rungs; the reference has one)")
+    motion: Literal["verlet", "modes"] = Field(
+        "verlet",
+        description="how the lattice of time-local ions moves: by the reference's kernel, or exactly by its modes (slower)",
+    )
+
+    @property
+    def scale(self) -> float:
+        """k_B T, meV."""
+        return self.energy if self.energy is not None else BOLTZMANN * self.temperature
+
+
+class RunSection(Section):
+    """Time stepping and output."""
+
+    dt: Positive = Field(0.005, description="time step, ps")
+    duration: Positive = Field(description="length of the run, ps; a whole number of steps")
+    sample_every: Count = Field(1, description="steps between frames")
+    energy_every: Count | None = Field(None, description="steps between energy budgets; default: about 600 budgets a run")
+    energy_tolerance: Positive = Field(0.02, description="relative energy drift at which a reference run stops")
+    record_atoms: Annotated[bool, Field(strict=True)] = Field(False, description="record the candidate atoms in every frame")
+
+
+Rung = Literal["implicit", "time-local", "static", "rigid"]
+
+
+class SeriesSection(Section):
+    """Temperatures at one strength of the potential, for one Arrhenius line."""
+
+    strength: Number = Field(description="of the potential (its own parameter of that name)")
+    energies: list[Positive] = Field(description="k_B T, meV", min_length=2)
+
+
+class ValidateSection(Section):
+    """What `mdlite validate` does with this configuration."""
+
+    protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius"] = Field(
+        "rungs", description="which comparison is made"
+    )
+    rungs: list[Rung] = Field(
+        ["implicit", "time-local", "static", "rigid"], description="compared with the reference", min_length=1
+    )
+    centre: Coordinate | None = Field(None, description="rungs: plane whose passages are counted, Angstrom; default: the start")
+    ranges: list[Positive] = Field([0.2, 0.5], description="reflection: ranges of the potential, Angstrom", min_length=1)
+    speeds: list[Positive] = Field([2.0, 10.0, 20.0, 30.0], description="reflection: speeds, Angstrom/ps", min_length=1)
+    energies: list[Positive] = Field([1e-3, 5.0, 25.0, 50.0], description="framework: k_B T, meV", min_length=1)
+    series: list[SeriesSection] = Field([], description="arrhenius: the lines, each with its temperatures")
+    ensemble_duration: Positive = Field(120.0, description="diffusion: length of the ensembles of time-local ions, ps")
+    ions: dict[Rung, Count] = Field({}, description="diffusion: ions in each lattice for a rung, where not thermal.ions")
+    equilibration: Annotated[Number, Field(ge=0)] = Field(10.0, description="diffusion: left out at the start of every run, ps")
+    fit: tuple[Positive, Positive] = Field((1.0, 12.0), description="diffusion: lags between which D is fitted, ps")
+    warm_up_lattices: Annotated[int, Field(strict=True, ge=0, le=100_000)] = Field(
+        256, description="diffusion: short reference runs for the ion's approach to its temperature; 0: none"
+    )
