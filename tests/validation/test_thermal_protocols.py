@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import diffusion
+from mdlite import arrhenius, diffusion
 from mdlite.errors import InputError
 
 SMALL = {
@@ -81,10 +81,30 @@ def test_arrhenius(tmp_path):
     barrier = np.log(value[1] / value[0]) / (1.0 / 20.0 - 1.0 / 50.0)  # two points: the line through them
     assert line["fits"]["time-local"]["barrier"] == pytest.approx(barrier)
     assert line["fits"]["time-local"]["chi_square"] is None
+    assert set(line["at_own_temperature"]) <= {"time-local"}
     report = (tmp_path / "v" / "report.md").read_text()
     assert "2.28 ± 0.22" in report and "3.14 ± 0.18" in report and report.count("stays colder") >= 2
     names = {p.name for p in (tmp_path / "v").iterdir()}
     assert {"arrhenius.png", "temperatures.png", "msd-U4000.png", "reference-U8000-50meV.h5"} <= names
+
+
+def test_diffusion_at_the_ion_s_own_temperature():
+    """A rung whose D is the reference's at a lower temperature, by an exact Arrhenius law, has the ratio 1 where it can be told."""
+
+    def method(temperature):
+        return {
+            "temperature_meV": temperature,
+            "diffusion_A2_per_ps": 9.0 * np.exp(-40.0 / temperature),
+            "diffusion_error_A2_per_ps": 0.01,
+        }
+
+    entries = [
+        {"thermal_energy_meV": t, "methods": {"reference": method(t), "time-local": method(0.7 * t)}} for t in (10.0, 20.0, 40.0)
+    ]
+    found = arrhenius.own_temperature(entries)["time-local"]
+    assert [row["thermal_energy_meV"] for row in found] == [20.0, 40.0]  # 7 meV is below every point of the reference
+    assert [row["ratio"] for row in found] == pytest.approx([1.0, 1.0])
+    assert found[0]["error"] == pytest.approx(0.01 / method(14.0)["diffusion_A2_per_ps"])
 
 
 @pytest.mark.parametrize(
