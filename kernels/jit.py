@@ -73,6 +73,9 @@ class _Distinct(Compiler):
 distinct = _decorator(fastmath={"contract"}, pipeline_class=_Distinct)
 """A serial kernel whose array arguments never overlap: without that knowledge a lattice pass does not vectorise, and takes twice as long."""
 
+distinct_sum = _decorator(fastmath={"contract", "reassoc"}, pipeline_class=_Distinct)
+"""The same for one that sums along a row."""
+
 inlined = _decorator(fastmath={"contract"}, inline="always")
 """A function pasted into the loops that call it, so that they vectorise (a call left to the compiler costs a factor of four)."""
 

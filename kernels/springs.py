@@ -57,23 +57,29 @@ def spring_force(u, i, im, ip, j, jm, jp, k, c1, c2):
 
 
 @inlined
+def kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, first, last, c1, c2, drift):
+    """`kick_drift` for the atoms k = first .. last of row (i, j), with (c1, c2) the `constants` of its kick."""
+    for k in range(first, last + 1):
+        dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+        vx = v[0, i, j, k] + dvx
+        vy = v[1, i, j, k] + dvy
+        vz = v[2, i, j, k] + dvz
+        v[0, i, j, k] = vx
+        v[1, i, j, k] = vy
+        v[2, i, j, k] = vz
+        u_next[0, i, j, k] = u[0, i, j, k] + drift * vx
+        u_next[1, i, j, k] = u[1, i, j, k] + drift * vy
+        u_next[2, i, j, k] = u[2, i, j, k] + drift * vz
+
+
+@inlined
 def kick_drift_plane(u, v, u_next, i, c1, c2, drift):
     """`kick_drift` for the atoms of plane i, with (c1, c2) the `constants` of its kick."""
     ny, nz = u.shape[2], u.shape[3] - 2
     im, ip = neighbours(i, u.shape[1])
     for j in range(ny):
         jm, jp = neighbours(j, ny)
-        for k in range(1, nz + 1):
-            dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
-            vx = v[0, i, j, k] + dvx
-            vy = v[1, i, j, k] + dvy
-            vz = v[2, i, j, k] + dvz
-            v[0, i, j, k] = vx
-            v[1, i, j, k] = vy
-            v[2, i, j, k] = vz
-            u_next[0, i, j, k] = u[0, i, j, k] + drift * vx
-            u_next[1, i, j, k] = u[1, i, j, k] + drift * vy
-            u_next[2, i, j, k] = u[2, i, j, k] + drift * vz
+        kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, 1, nz, c1, c2, drift)
         for c in range(3):
             u_next[c, i, j, 0] = u_next[c, i, j, nz]
             u_next[c, i, j, nz + 1] = u_next[c, i, j, 1]

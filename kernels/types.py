@@ -86,6 +86,21 @@ class MediumWork(NamedTuple):
     shift: np.ndarray  # (7, 3): rows of the solver for the loss shift, see implicit.py
 
 
+class Memory(NamedTuple):
+    """What the infinite crystal remembers of the ion, in S slots, one for each atom that it has touched within the window of L steps."""
+
+    table: np.ndarray  # float64 (rows, 6, L + 1), G_d at 0 .. L steps, the latest first, Å²/(meV ps); xx, yy, zz, yz, xz, xy
+    lookup: np.ndarray  # int64 (reach + 1,) * 3, the row of d for d_x >= d_y >= d_z >= 0, or -1
+    site: np.ndarray  # int64 (S, 3), lattice indices, not wrapped
+    force: np.ndarray  # float64 (S, 3, H), ∇_r U of past steps from ``origin`` on (halved at step 0), meV/Å
+    begin: np.ndarray  # int64 (S,), first step with a force
+    end: np.ndarray  # int64 (S,), the step after the last one with a force
+    held: np.ndarray  # bool (S,), a candidate at present
+    slot: np.ndarray  # int64 (n,), the slot of every candidate
+    count: np.ndarray  # int64 (1,), slots in use
+    origin: np.ndarray  # int64 (1,), the step that force[..., 0] belongs to
+
+
 class Crystal(NamedTuple):
     """The homogeneous motion of the framework (no ion in it) around step n, each float64 (3, Nx, Ny, Nz + 2) as in LatticeState."""
 

@@ -16,12 +16,15 @@ HIGHEST_ENERGY = 1e9
 MOST_CANDIDATES = {"time-local": 2000, "static": 2000, "rigid": 2000, "implicit": 500}
 """More atoms than this around one ion make W(0) of all pairs, or the implicit rung's linear system, unreasonably large."""
 
-NEEDS_RESPONSE = ("time-local", "implicit", "static")
+NEEDS_RESPONSE = ("time-local", "implicit", "static", "memory-kernel")
+
+SHORTEST_MEMORY = 0.5
+"""ps; a shorter memory cuts off part of the lattice's own vibrations."""
 
 
 def faults(config: Config) -> list[str]:
     """Every rule between fields that the configuration breaks, one line each; empty if it is sound."""
-    found = [*_stepping(config), *_ion(config), *_atoms(config), *_thermal(config), *_validation(config)]
+    found = [*_stepping(config), *_ion(config), *_atoms(config), *_thermal(config), *_memory(config), *_validation(config)]
     if not found:
         found = [*_candidates(config)]
     if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
@@ -69,6 +72,22 @@ def _thermal(config: Config):
         yield "run.record_atoms = true: atoms are recorded for a single thermal reference lattice only; set it to false"
     if thermal.motion == "modes" and config.method == "reference":
         yield 'thermal.motion = "modes": is for time-local ions; the lattice of method = "reference" feels its ion and has no free modes'
+
+
+def _memory(config: Config):
+    thermal, window = config.thermal, config.memory.window
+    if window is not None and window < SHORTEST_MEMORY:
+        yield f"memory.window = {window:g}: must be at least {SHORTEST_MEMORY:g} ps, which the crystal's response needs to settle"
+    if config.method == "memory-kernel" and thermal is not None and (thermal.lattices > 1 or thermal.ions > 1):
+        yield (
+            f'thermal.lattices = {thermal.lattices}, thermal.ions = {thermal.ions}: method = "memory-kernel" has one ion in one lattice; '
+            "run it once for every seed"
+        )
+    if config.lattice.boundary == "echo-free" and config.method == "reference" and thermal is not None:
+        yield (
+            'lattice.boundary = "echo-free": is for a crystal at rest, where what sound has not reached does not move; at a temperature take '
+            'method = "memory-kernel", or boundary = "periodic"'
+        )
 
 
 def _validation(config: Config):

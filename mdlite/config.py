@@ -22,12 +22,16 @@ from mdlite.sections import (
     InteractionSection,
     IonSection,
     LatticeSection,
+    MemorySection,
     Method,
     RunSection,
     Section,
     ThermalSection,
     ValidateSection,
 )
+
+LONGEST_MEMORY = 30.0
+"""ps, of the memory kernel unless asked for."""
 
 
 class Config(Section):
@@ -40,6 +44,7 @@ class Config(Section):
     ion: IonSection
     interaction: InteractionSection
     thermal: ThermalSection | None = Field(None, description="temperature; absent: T = 0")
+    memory: MemorySection = Field(default_factory=MemorySection)
     run: RunSection
     validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
 
@@ -54,7 +59,7 @@ class Config(Section):
         else:
             chosen = model.Cutoff(atoms.radius, atoms.switch_width)
         return model.Model(
-            lattice=model.Lattice(**self.lattice.model_dump()),
+            lattice=model.Lattice(**self.lattice.model_dump(exclude={"boundary"})),
             ion=model.Ion(**self.ion.model_dump()),
             interaction=model.Interaction(
                 model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
@@ -65,6 +70,12 @@ class Config(Section):
     def n_steps(self) -> int:
         """Number of time steps of the run."""
         return round(self.run.duration / self.run.dt)
+
+    @property
+    def memory_window(self) -> float:
+        """How long the memory kernel remembers, ps: a whole number of steps, no longer than the run."""
+        wanted = LONGEST_MEMORY if self.memory.window is None else self.memory.window
+        return self.run.dt * max(1, min(round(wanted / self.run.dt), self.n_steps))
 
     @property
     def n_ions(self) -> int:

@@ -48,7 +48,11 @@ class ReferenceEngine(Engine):
             atom_force=np.zeros((len(model.offsets), 3)),
         )
         self._partial = np.empty((lattice.size[0], 5))
-        verlet.half_step_back(self.lattice, self.springs, self.coupling, self.ion, dt)
+        self._half_step_back()
+
+    def _half_step_back(self) -> None:
+        """Take the synchronous velocities at t = 0 to leap-frog form."""
+        verlet.half_step_back(self.lattice, self.springs, self.coupling, self.ion, self.dt)
 
     def _take(self, n_steps: int, out: Frames) -> None:
         plan = (self.step, n_steps, self.sample_every)

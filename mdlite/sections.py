@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from mdlite.kernels.potentials import FORMS
 from mdlite.units import BOLTZMANN
 
-Method = Literal["reference", "time-local", "implicit", "static", "rigid"]
+Method = Literal["reference", "memory-kernel", "time-local", "implicit", "static", "rigid"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
@@ -42,6 +42,10 @@ class LatticeSection(Section):
     mass: Positive = Field(3.5, description="mass of an atom, meV ps^2/Angstrom^2")
     k1: Positive = Field(520.0, description="nearest-neighbour spring constant, meV/Angstrom^2")
     k2: Annotated[Number, Field(ge=0)] = Field(170.0, description="next-nearest-neighbour spring constant, meV/Angstrom^2")
+    boundary: Literal["periodic", "echo-free"] = Field(
+        "periodic",
+        description="of the explicit lattice: size is its period; or the infinite crystal, as far as sound can matter, whatever the size (T = 0)",
+    )
 
 
 class IonSection(Section):
@@ -123,6 +127,16 @@ class ThermalSection(Section):
         return self.energy if self.energy is not None else BOLTZMANN * self.temperature
 
 
+class MemorySection(Section):
+    """How method = "memory-kernel" remembers."""
+
+    window: Positive | None = Field(None, description="how long forces are remembered, ps; default: the whole run, 30 ps at most")
+    kernel: Literal["exact", "verlet"] = Field(
+        "exact",
+        description="response of the crystal, or the one that velocity Verlet with run.dt has (an explicit lattice's to rounding)",
+    )
+
+
 class RunSection(Section):
     """Time stepping and output."""
 
@@ -150,6 +164,15 @@ class ValidateSection(Section):
     protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius"] = Field(
         "rungs", description="which comparison is made"
     )
+    reference: Literal["periodic", "echo-free", "memory-kernel"] = Field(
+        "periodic",
+        description="rungs: what the rungs are compared with: the explicit lattice, or the infinite crystal by either method",
+    )
+    ladder: Annotated[bool, Field(strict=True)] = Field(
+        False,
+        description="rungs: also periodic lattices of several sizes, and the frequencies and decay rates of linear response",
+    )
+    sizes: list[Size] = Field([20, 40, 60, 100], description="rungs: sizes of the periodic lattices of a ladder", min_length=1)
     rungs: list[Rung] = Field(
         ["implicit", "time-local", "static", "rigid"], description="compared with the reference", min_length=1
     )

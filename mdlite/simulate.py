@@ -16,9 +16,11 @@ import numpy as np
 import mdlite
 from mdlite import storage
 from mdlite.config import Config, parse
-from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
+from mdlite.echofree import EchoFreeEngine
+from mdlite.ensemble import EnsembleEngine, ModesEngine, moving_crystal, starting_positions
 from mdlite.errors import RunError
 from mdlite.kernels.jit import compiled
+from mdlite.memory import MemoryEngine
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
 from mdlite.reference import ReferenceEngine, ReplicaEngine, require_memory
@@ -79,7 +81,21 @@ class Run:
 
 def make_engine(config: Config):
     """The engine that a configuration asks for. Raises InputError (memory, divergent response)."""
+    if config.method == "memory-kernel":
+        return _memory_engine(config)
+    if config.method == "reference" and config.lattice.boundary == "echo-free":
+        run = config.run
+        return EchoFreeEngine(config.to_model(), run.dt, config.n_steps, run.sample_every, run.record_atoms)
     return _engine(config.to_model(), config.method, config.run, config.thermal, config.response == "finite")
+
+
+def _memory_engine(config: Config) -> MemoryEngine:
+    run, thermal, model, crystal = config.run, config.thermal, config.to_model(), None
+    if thermal is not None:
+        require_memory(model.lattice)
+        state = thermal_state(model.lattice, thermal.scale, thermal.statistics, np.random.default_rng(thermal.seed))
+        crystal = moving_crystal(model.lattice, *state, run.dt)
+    return MemoryEngine(model, run.dt, config.memory_window, run.sample_every, run.record_atoms, config.memory.kernel, crystal)
 
 
 def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection | None, finite: bool = False):
@@ -121,8 +137,14 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
     timer.daemon = True
     timer.start()
     try:
-        for method in {m if m in ("reference", "implicit") else "rigid" for m in methods}:
-            _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
+        for method in {m if m in ("reference", "implicit", "memory-kernel", "echo-free") else "rigid" for m in methods}:
+            if method == "memory-kernel":
+                crystal = None if thermal is None else moving_crystal(model.lattice, *[np.zeros((3, 3, 3, 3))] * 2, 1e-3)
+                _touch(MemoryEngine(model, 1e-3, 2e-3, crystal=crystal))
+            elif method == "echo-free":
+                _touch(EchoFreeEngine(model, 1e-3, 1))
+            else:
+                _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
     finally:
         timer.cancel()
     seconds = time.perf_counter() - begin
@@ -176,7 +198,8 @@ def run(
     if output is not None:
         storage.check_output(output, force)
     started = time.perf_counter()
-    compile_seconds = prepare([config.method], notice, config.thermal)
+    echo_free = config.method == "reference" and config.lattice.boundary == "echo-free"
+    compile_seconds = prepare(["echo-free" if echo_free else config.method], notice, config.thermal)
     engine = make_engine(config)
     thermal = config.thermal
     seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}

@@ -34,7 +34,7 @@ def main() -> None:
     }
     print("variant            method       T_ion/T            D (Å²/ps)          drift (meV/ns)")
     for label, changes in VARIANTS.items():
-        config = mdlite.load_case("diffusion", **base, **changes)
+        config = mdlite.load_case("diffusion", **base | changes)
         for method in ("reference", "time-local"):
             run = mdlite.run(diffusion.setting(config, method))
             found = motion.describe(run, config.validate_.equilibration, config.validate_.fit)

@@ -1,0 +1,112 @@
+"""The lattice without its echo: only atoms that the ion's sound has reached, and from which it can still return before the end, are moved.
+
+They fill a polyhedron around the box of all atoms that the ion has touched. With x, y, z the distances beyond that box in sites, in descending
+order, an atom belongs to it where x <= r_1, x + y <= r_2 and x + y + z <= r_3: no wave front is outside of its tangent planes across
+<100>, <110> and <111>, which move with the longitudinal phase velocities there.
+"""
+
+from numba import prange
+
+from mdlite.kernels.coupling import cell_of, coupled_forces
+from mdlite.kernels.jit import parallel, scalar
+from mdlite.kernels.springs import constants, kick_drift_row
+from mdlite.kernels.types import LatticeState
+from mdlite.kernels.verlet import pull_atoms, record
+
+
+@scalar
+def beyond(n, low, high):
+    """Distance of index n from the interval low .. high."""
+    return max(low - n, n - high, 0)
+
+
+@parallel
+def kick_drift_region(u, v, u_next, springs, dt, core, radii, mirror):
+    """`springs.kick_drift` for the atoms of the polyhedron with ``radii`` (r_1, r_2, r_3) around ``core``, int64 (2, 3): its two corners.
+
+    mirror: bool (2,), whether the planes x and y through the core are mirrors; the atoms below one are not moved, see `reflect`.
+    Contract: the polyhedron, and one site more, must lie within the arrays; what is outside is left as it is.
+    """
+    c1, c2 = constants(springs, dt / springs.mass)
+    r1, r2, r3 = radii[0], radii[1], radii[2]
+    reach = int(r1)
+    low, high = core[0], core[1]
+    start = low[0] - (0 if mirror[0] else reach)
+    planes = high[0] + reach + 1 - start
+    for p in prange(planes):
+        i = start + (2 * p if 2 * p < planes else 2 * (p - (planes + 1) // 2) + 1)  # large and small planes for every thread
+        x = beyond(i, low[0], high[0])
+        for j in range(low[1] - (0 if mirror[1] else reach), high[1] + reach + 1):
+            y = beyond(j, low[1], high[1])
+            depth = min(r1, r2 - max(x, y), r3 - x - y)
+            if x + y > r2 or depth < 0.0:
+                continue
+            first, last = low[2] - int(depth) + 1, high[2] + int(depth) + 1
+            kick_drift_row(u, v, u_next, i, i - 1, i + 1, j, j - 1, j + 1, first, last, c1, c2, dt)
+
+
+@scalar
+def reflect(u, core, radii, mirror):
+    """Fill the plane before a mirror with the image of the one behind it, over the polyhedron and one site more."""
+    reach = int(radii[0]) + 1
+    first, last = core[0, 2] - reach + 1, core[1, 2] + reach + 2
+    if mirror[1]:
+        j = core[0, 1]
+        for i in range(core[0, 0] - (0 if mirror[0] else reach), core[1, 0] + reach + 1):
+            for c in range(3):
+                sign = -1.0 if c == 1 else 1.0
+                for k in range(first, last):
+                    u[c, i, j - 1, k] = sign * u[c, i, j + 1, k]
+    if mirror[0]:
+        i = core[0, 0]
+        for j in range(core[0, 1] - (1 if mirror[1] else reach), core[1, 1] + reach + 1):
+            for c in range(3):
+                sign = -1.0 if c == 0 else 1.0
+                for k in range(first, last):
+                    u[c, i - 1, j, k] = sign * u[c, i + 1, j, k]
+
+
+@scalar
+def widen(coupling, position, core):
+    """Make the core hold all candidates of an ion at ``position``."""
+    cell = cell_of(coupling, position)
+    for n in range(coupling.offsets.shape[0]):
+        for c in range(3):
+            index = cell[c] + coupling.offsets[n, c]
+            core[0, c] = min(core[0, c], index)
+            core[1, c] = max(core[1, c], index)
+
+
+@scalar
+def half_step_back(lattice, springs, coupling, ion, dt):
+    """`verlet.half_step_back` for a framework on its sites, which exerts no force but on the ion: the box is left untouched."""
+    coupled_forces(coupling, lattice.u, ion)
+    pull_atoms(coupling, lattice, ion, -0.5 * dt / springs.mass)
+    for c in range(3):
+        ion.velocity[c] -= 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
+
+
+@scalar
+def advance(lattice, springs, coupling, ion, dt, steps, region, frames):
+    """As `verlet.advance`, with the lattice moved inside a polyhedron only; its core follows the ion.
+
+    region = (core, radii of every step of the run (all steps, 3), mirror), see `kick_drift_region`.
+    """
+    core, radii, mirror = region
+    here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
+    first, count, sampling = steps
+    rows = 0
+    for step in range(first, first + count):
+        energy = coupled_forces(coupling, here.u, ion)
+        if step % sampling == 0:
+            record(frames, rows, energy, here, springs, coupling, ion, dt)
+            rows += 1
+        pull_atoms(coupling, here, ion, dt / springs.mass)
+        widen(coupling, ion.position, core)
+        kick_drift_region(here.u, here.v, here.u_next, springs, dt, core, radii[step], mirror)
+        reflect(here.u_next, core, radii[step], mirror)
+        for c in range(3):
+            ion.velocity[c] += dt * ion.force[c] * ion.inverse_mass[c]
+            ion.position[c] += dt * ion.velocity[c]
+        here, there = there, here
+    return rows

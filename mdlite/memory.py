@@ -1,0 +1,150 @@
+"""Engine of the exact non-local equation (`mdlite.kernels.memory`): the ion in the infinite crystal, with its memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mdlite import propagator
+from mdlite.engine import Engine
+from mdlite.errors import RunError
+from mdlite.kernels import memory as kernels
+from mdlite.kernels.types import Crystal, Frames, MediumIon, Memory, Springs
+from mdlite.model import Model
+from mdlite.response import static_recoil
+from mdlite.timelocal import work_arrays
+
+FIRST_REACH, MORE_REACH = 2, 1.5
+FARTHEST = 40
+"""Sites; beyond, the table of the response would take minutes and gigabytes."""
+SPARE_STEPS = 2000
+
+
+class MemoryEngine(Engine):
+    """The ion in the infinite crystal, bare at t = 0: at rest on its sites, or moving freely from a thermal state.
+
+    model, dt (ps), sample_every (steps), record_atoms as for `mdlite.reference.ReferenceEngine`. window: how long forces are remembered, ps.
+    kind: ``exact``, the response of the crystal, or ``verlet``, the response that velocity Verlet with this step has, with which an explicit
+    lattice agrees to rounding. crystal: the free crystal around t = 0 (`mdlite.ensemble.moving_crystal`), or None.
+    Raises InputError for a window that is too long for the machine's memory.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dt: float,
+        window: float,
+        sample_every: int = 1,
+        record_atoms: bool = False,
+        kind: str = "exact",
+        crystal: Crystal | None = None,
+    ):
+        super().__init__(model, "memory-kernel", dt, sample_every, record_atoms)
+        lattice = model.lattice
+        lattice.require_rigidity("the memory kernel")
+        self.kind, self.length = kind, round(window / dt)
+        self.coupling, self.crystal = model.coupling(), crystal
+        self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
+        n = len(model.offsets)
+        self.ion = MediumIon(
+            position=np.array(model.ion.position),
+            velocity=np.array(model.ion.velocity),
+            inverse_mass=model.ion.inverse_mass,
+            force=np.zeros(3),
+            effective=np.array(model.ion.position),
+            energy=np.zeros(1),
+        )
+        self._work = work_arrays(n, False)
+        slots = n if not self.coupling.moving else 4 * n
+        self.memory = Memory(
+            **self._table(0 if not self.coupling.moving else int(np.ptp(model.offsets, axis=0).max()) + FIRST_REACH),
+            site=np.zeros((slots, 3), np.int64),
+            force=np.zeros((slots, 3, self.length + SPARE_STEPS)),
+            begin=np.zeros(slots, np.int64),
+            end=np.zeros(slots, np.int64),
+            held=np.zeros(slots, bool),
+            slot=np.zeros(n, np.int64),
+            count=np.zeros(1, np.int64),
+            origin=np.zeros(1, np.int64),
+        )
+        kernels.take_slots(self.coupling, self.memory, self._cell(), 0)
+        kernels.evaluate(self.coupling, self.memory, self.ion, self._work, crystal, 0, dt)
+
+    def _cell(self) -> tuple[int, int, int]:
+        if not self.coupling.moving:
+            return 0, 0, 0
+        return tuple(int(n) for n in np.floor(self.ion.position / self.coupling.spacing))
+
+    def _table(self, reach: int) -> dict[str, np.ndarray]:
+        """The response table, latest first, for all vectors within ``reach`` sites, or 0: for those between the fixed atoms."""
+        if reach > FARTHEST:
+            raise RunError(
+                f"the ion has touched atoms more than {FARTHEST} sites apart within memory.window = {self.length * self.dt:g} ps; a shorter window "
+                "forgets the first of them"
+            )
+        if reach == 0:
+            offsets = self.model.offsets
+            found = np.unique(propagator.canonical((offsets[:, None] - offsets[None]).reshape(-1, 3)), axis=0)
+        else:
+            found = np.array([(x, y, z) for x in range(reach + 1) for y in range(x + 1) for z in range(y + 1)])
+        table = propagator.response_table(self.model.lattice, found, self.dt, self.length, self.kind)
+        lookup = np.full((int(found.max()) + 1,) * 3, -1, np.int64)
+        lookup[tuple(found.T)] = np.arange(len(found))
+        return {"table": np.ascontiguousarray(table[..., ::-1]), "lookup": lookup}
+
+    def _take(self, n_steps: int, out: Frames) -> None:
+        taken = rows = 0
+        while taken < n_steps:
+            room = self.memory.origin[0] + self.memory.force.shape[2] - (self.step + taken) - 1
+            if room == 0:
+                self._forget(self.step + taken + 1)
+                continue
+            plan = (self.step + taken, min(n_steps - taken, int(room)), self.sample_every)
+            rest = Frames(*(array[rows:] for array in out))
+            done, wrote, missing = kernels.advance(
+                self.coupling, self.memory, self.ion, self._work, self.crystal, self.springs, self.dt, plan, rest
+            )
+            taken, rows = taken + done, rows + wrote
+            if self.crystal is not None:
+                for _ in range(done % 3):
+                    self.crystal = Crystal(self.crystal.u, self.crystal.after, self.crystal.before, self.crystal.v)
+            if missing == kernels.MORE_SLOTS:
+                self._more_slots()
+            elif missing == kernels.MORE_REACH:
+                self.memory = self.memory._replace(**self._table(int(MORE_REACH * self.memory.lookup.shape[0])))
+
+    def _forget(self, step: int) -> None:
+        """Make room for the forces of ``step`` and later ones, by dropping those that no window reaches any more."""
+        first = step - self.length
+        kept = step - first
+        shift = first - self.memory.origin[0]
+        self.memory.force[..., :kept] = self.memory.force[..., shift : shift + kept].copy()
+        self.memory.force[..., kept:] = 0.0
+        self.memory.origin[0] = first
+
+    def _more_slots(self) -> None:
+        grown = {}
+        for name in ("site", "force", "begin", "end", "held"):
+            old = getattr(self.memory, name)
+            grown[name] = np.zeros((2 * len(old), *old.shape[1:]), old.dtype)
+            grown[name][: len(old)] = old
+        self.memory = self.memory._replace(**grown)
+
+    def _record(self, out: Frames) -> None:
+        kernels.record(out, 0, self.ion, self._work.atoms)
+
+    def fault(self) -> str | None:
+        """What makes the present state unusable, or None."""
+        return self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
+
+    def facts(self) -> dict[str, Any]:
+        """The window, and what it cuts off: the largest |W_xx| at its end over W(0) of an atom on itself."""
+        table = self.memory.table
+        left = static_recoil(self.model.lattice, [[0, 0, 0]])[0, 0, 0] - self.dt * (table[0, 0].sum() - 0.5 * table[0, 0, 0])
+        return {
+            "memory_window_ps": self.length * self.dt,
+            "memory_truncation": float(abs(left) / static_recoil(self.model.lattice, [[0, 0, 0]])[0, 0, 0]),
+            "memory_reach": self.memory.lookup.shape[0] - 1,
+            "memory_slots": int(self.memory.count[0]),
+        }

@@ -1,0 +1,136 @@
+"""Response G_d(t) = -dW_d/dt of the infinite crystal on a grid of times, exact to rounding, and its cache on disk.
+
+A function f of the dynamical matrix D is a sum over the Chebyshev moments of D (`mdlite.kernels.moments`), with the cosine coefficients of
+f(Ω cos ϑ/2): f(D) = Σ c_n T_n(2D/Ω² - 1). For the motion up to a time t these vanish (faster than any power) beyond n = Ω t/2, so the moments
+below that number are all there is to know, and they are finite sums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy import fft
+
+import mdlite
+from mdlite.errors import InputError
+from mdlite.kernels import moments as kernels
+from mdlite.model import Lattice
+
+COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+"""xx, yy, zz, yz, xz, xy"""
+KINDS = ("exact", "verlet", "verlet-cosine")
+MOST_BYTES = 4e9
+
+
+def canonical(displacements: np.ndarray) -> np.ndarray:
+    """Lattice vectors (n, 3) by the one of their 48 images with x >= y >= z >= 0."""
+    return -np.sort(-np.abs(np.asarray(displacements, np.int64).reshape(-1, 3)), axis=1)
+
+
+def highest_order(lattice: Lattice, time: float) -> int:
+    """Number of moments beyond which the motion up to ``time`` (ps) has coefficients below 1e-17."""
+    half = 0.5 * lattice.omega_max * time
+    return int(half + 7.0 * max(half, 1.0) ** (1.0 / 3.0)) + 24
+
+
+def moments(lattice: Lattice, displacements: np.ndarray, count: int) -> np.ndarray:
+    """Moments 0 .. count - 1 at canonical lattice vectors (n, 3): (count, n, 6), the components in the order of COMPONENTS."""
+    channels = np.array([[*d, a, b] for d in displacements for a, b in COMPONENTS if _exists(d, a, b)], np.int64)
+    size = 2 * ((count + int(np.max(displacements)) + 2) // 2 + 1)
+    scale = 4.0 / (lattice.mass * lattice.omega_max**2)
+    partial = np.empty((kernels.GROUPS, count, len(channels)))
+    kernels.chebyshev_moments(size, scale * lattice.k1, scale * lattice.k2, channels, count, partial)
+    out = np.zeros((count, len(displacements), 6))
+    where = [(n, c) for n, d in enumerate(displacements) for c, (a, b) in enumerate(COMPONENTS) if _exists(d, a, b)]
+    rows, columns = np.array(where).T
+    out[:, rows, columns] = partial.sum(axis=0)
+    return out
+
+
+def _exists(d, a: int, b: int) -> bool:
+    """By reflection, component ab vanishes at d unless d has both of these coordinates."""
+    return a == b or (d[a] != 0 and d[b] != 0)
+
+
+def _function(lattice: Lattice, kind: str, dt: float, steps: np.ndarray, omega: np.ndarray) -> np.ndarray:
+    """The function of Ω that a kind stands for, (steps, nodes)."""
+    if kind == "exact":  # sin(Ωt)/(mΩ)
+        t = dt * steps[:, None]
+        return t * np.sinc(omega * t / np.pi) / lattice.mass
+    phi = 2.0 * np.arcsin(0.5 * omega * dt)  # what velocity Verlet makes of Ω dt
+    if kind == "verlet-cosine":
+        return np.cos(steps[:, None] * phi)
+    return dt * np.sin(steps[:, None] * phi) / np.sin(phi) / lattice.mass
+
+
+def response_table(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str = "exact") -> np.ndarray:
+    """G_d(n dt) for n = 0 .. n_steps at canonical lattice vectors (m, 3): (m, 6, n_steps + 1), Å²/(meV ps), components as COMPONENTS.
+
+    ``verlet`` gives the response that velocity Verlet with that step has instead, which an explicit lattice would follow bit for bit but for
+    rounding; ``verlet-cosine`` the motion cos(√D t) from a displacement (dimensionless). Read from the cache where it is there.
+    Raises InputError if the table would take more than 4 GB.
+    """
+    displacements = np.asarray(displacements, np.int64).reshape(-1, 3)
+    needed = 8 * (n_steps + 1) * (6 * len(displacements) + 4 * highest_order(lattice, dt * n_steps))
+    if needed > MOST_BYTES:
+        raise InputError(
+            f"memory.window = {dt * n_steps:g} ps: the table of the response for {len(displacements)} pairs of atoms would take "
+            f"{needed / 1e9:.3g} GB; give a shorter window, a longer run.dt, or fewer atoms"
+        )
+    path = _cache_path(lattice, displacements, dt, n_steps, kind)
+    found = _read(path, (len(displacements), 6, n_steps + 1))
+    if found is None:
+        found = _compute(lattice, displacements, dt, n_steps, kind)
+        _write(path, found)
+    return found
+
+
+def _compute(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str) -> np.ndarray:
+    count = highest_order(lattice, dt * n_steps)
+    nodes = fft.next_fast_len(2 * count)
+    angle = np.pi * (np.arange(nodes) + 0.5) / nodes
+    omega = lattice.omega_max * np.cos(0.5 * angle)
+    sums = moments(lattice, displacements, count)
+    out = np.empty((len(displacements), 6, n_steps + 1))
+    for steps in np.array_split(np.arange(n_steps + 1), -(-(n_steps + 1) // 500)):
+        coefficients = fft.dct(_function(lattice, kind, dt, steps, omega), type=2, axis=1)[:, :count] / nodes
+        coefficients[:, 0] *= 0.5
+        out[..., steps] = np.tensordot(sums, coefficients, axes=(0, 1))
+    return out
+
+
+def cache_folder() -> Path:
+    """Where tables are kept: $MDLITE_CACHE_DIR, or mdlite in the user's cache folder."""
+    own = os.environ.get("MDLITE_CACHE_DIR")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mdlite"
+
+
+def _cache_path(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str) -> Path:
+    key = repr((mdlite.__version__, lattice.mass, lattice.k1, lattice.k2, dt, n_steps, kind, displacements.tolist()))
+    return cache_folder() / f"response-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The table in a cache file, or None unless it is there, whole, and of that shape."""
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape and found.dtype == np.float64 and np.isfinite(found).all() else None
+
+
+def _write(path: Path, table: np.ndarray) -> None:
+    """Write beside and rename, so that no reader ever sees half a table; a cache that can not be written is done without."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            np.save(file, table)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(path)
+    except OSError:
+        pass
