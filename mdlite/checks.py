@@ -91,6 +91,11 @@ def _memory(config: Config):
 
 
 def _validation(config: Config):
+    if config.validate_.reference != "periodic" or config.validate_.ladder:
+        if config.validate_.protocol != "rungs":
+            yield f'validate.reference and validate.ladder: are for validate.protocol = "rungs", not "{config.validate_.protocol}"'
+        if config.validate_.ladder and config.validate_.reference == "periodic":
+            yield 'validate.ladder = true: compares with the infinite crystal; set validate.reference to "memory-kernel" or "echo-free"'
     first, last = config.validate_.fit
     if not first < last:
         yield f"validate.fit = {[first, last]}: the first lag must be below the last"

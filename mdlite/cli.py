@@ -81,6 +81,20 @@ def validate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for runs and report; default: validation-CONFIG.")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to compare with: periodic, echo-free or memory-kernel (the same as --set validate.reference).",
+        ),
+    ] = None,
+    ladder: Annotated[
+        bool,
+        typer.Option(
+            "--ladder",
+            help="Every rung, and periodic lattices of several sizes, against the infinite crystal, with linear response.",
+        ),
+    ] = False,
     overrides: Overrides = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -89,7 +103,12 @@ def validate(
     from mdlite import config, validation
     from mdlite.progress import Reporter
 
-    settings = config.load(source, overrides or ())
+    chosen = list(overrides or ())
+    if ladder:
+        chosen.append("validate.ladder=true")
+    if ladder or reference is not None:
+        chosen.append(f"validate.reference={reference or 'memory-kernel'}")
+    settings = config.load(source, chosen)
     folder = output or Path(f"validation-{Path(source).stem}")
     reporter = Reporter(quiet)
     with _interruptible(f"interrupted; {folder} has the runs that were finished, and no report"):

@@ -112,6 +112,19 @@ def rung_differences(runs: dict[str, Run], echo: float, window: float = 0.5) -> 
     return figure
 
 
+def finite_size(runs: dict[str, Run], truth: Run) -> Figure:
+    """Distance of the ion in periodic lattices of several sizes from that of the infinite crystal; dashed: their echoes."""
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    ax = figure.subplots()
+    for n, (name, run) in enumerate(runs.items()):
+        distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
+        ax.semilogy(run.time, np.maximum(distance, 1e-15), lw=0.9, color=f"C{n}", label=name)
+        ax.axvline(run.config.to_model().echo_time, color=f"C{n}", ls="--", lw=0.9)
+    ax.set(xlabel="time (ps)", ylabel="distance from the infinite crystal's ion (Å)", xlim=(0, truth.time[-1]))
+    ax.legend(fontsize=8)
+    return figure
+
+
 def energy_budget(run: Run, echo: float) -> Figure:
     """Where the energy of a reference run is, against time, and how well the total is kept."""
     figure = Figure(figsize=(9, 6), layout="constrained")

@@ -6,26 +6,28 @@ decay rate of that energy, the period. For any other motion, the differences of 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, plots, report
+from mdlite import analysis, linear, plots, rungs_report
 from mdlite.config import Config
 
 if TYPE_CHECKING:
+    from mdlite.model import Model
     from mdlite.simulate import Run
     from mdlite.validation import Job, Outcome
 
 
-APART = 0.1
-"""Å; a rung's ion is apart from the reference's once it is this far from it."""
+LINEAR = ("time-local", "implicit", "static")
+"""Rungs whose small oscillations a ladder lists."""
 
 
 def check(config: Config) -> None:
     """Raises InputError for a configuration that this protocol can not use."""
-    for method in ("reference", *config.validate_.rungs):
-        config.replace(method=method)
+    true_setting(config)
+    rungs_of(config)
 
 
 def windows(duration: float, echo: float) -> dict[str, tuple[float, float]]:
@@ -69,10 +71,6 @@ def describe(run: Run, axis: int, level: float, spans: dict[str, tuple[float, fl
     }
 
 
-def _percent(value: float, reference: float) -> float:
-    return 100.0 * (value / reference - 1.0) if reference else float("nan")
-
-
 def differences(entry: dict[str, Any], reference: dict[str, Any], run: Run, truth: Run, spans) -> dict[str, Any]:
     """What a rung gets wrong against the reference: rates, periods and passage energies in %, positions in Å."""
     shared = min(len(entry["crossing_time_ps"]), len(reference["crossing_time_ps"]))
@@ -84,10 +82,10 @@ def differences(entry: dict[str, Any], reference: dict[str, Any], run: Run, trut
     }
     for key in ("decay_rate_per_ps", "period_ps"):
         found[key.replace("_per_ps", "").replace("_ps", "") + "_percent"] = {
-            name: _percent(entry[key][name], reference[key][name]) for name in spans
+            name: rungs_report.percent(entry[key][name], reference[key][name]) for name in spans
         }
     distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
-    apart = np.nonzero(distance > APART)[0]
+    apart = np.nonzero(distance > rungs_report.APART)[0]
     found["apart_at_ps"] = float(run.time[apart[0]]) if len(apart) else None
     for name, end in {"until_echo": spans["before_echo"][1], "whole": run.config.run.duration}.items():
         inside = distance[run.time <= end * (1.0 + 1e-12)]
@@ -125,18 +123,53 @@ def budget(run: Run) -> dict[str, np.ndarray]:
     return {name: run.data[f"energy_{name}"] for name in names} | {"total": run.total_energy}
 
 
+def true_setting(config: Config) -> Config:
+    """The run that all others are compared with."""
+    if config.validate_.reference == "memory-kernel":
+        return config.replace(method="memory-kernel", **{"memory.kernel": "verlet"})  # the step's error is that of the lattices
+    return config.replace(method="reference", **{"lattice.boundary": config.validate_.reference})
+
+
+def echo_of(config: Config) -> float:
+    """When the reference's echo comes, ps: never in the infinite crystal."""
+    return config.to_model().echo_time if config.validate_.reference == "periodic" else math.inf
+
+
+def rungs_of(config: Config) -> dict[str, Config]:
+    """What is compared with the reference, by name: the rungs, and for a ladder periodic lattices of several sizes."""
+    found = {}
+    if config.validate_.ladder:
+        for size in config.validate_.sizes:
+            found[f"periodic-{size}"] = config.replace(
+                method="reference", **{"lattice.size": size, "lattice.boundary": "periodic"}
+            )
+    return found | {method: config.replace(method=method) for method in config.validate_.rungs}
+
+
+def echo_onset(run: Run, truth: Run) -> dict[str, float | None]:
+    """When a periodic lattice's ion leaves that of the infinite crystal by more than 1e-9 Å, and when its echo is due, ps."""
+    apart = np.nonzero(np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1) > 1e-9)[0]
+    return {"echo_time_ps": run.config.to_model().echo_time, "leaves_at_ps": float(run.time[apart[0]]) if len(apart) else None}
+
+
+def _centred(config: Config, axis: int, level: float) -> Model:
+    """The model with the ion at rest in the middle of its oscillation."""
+    position = [level if c == axis else x for c, x in enumerate(config.ion.position)]
+    return config.replace(**{"ion.position": position, "ion.velocity": [0.0, 0.0, 0.0]}).to_model()
+
+
 def compare(config: Config, job: Job) -> Outcome:
     """Run the reference and the rungs side by side and compare them. Raises RunError if the reference itself has to stop."""
     from mdlite.validation import Outcome
 
     config = fine_sampling(config)
-    truth = job.run(config.replace(method="reference"), "reference")
+    truth = job.run(true_setting(config), "reference")
     runs, failures = {"reference": truth}, {}
-    for method in config.validate_.rungs:
-        run = job.attempt(config.replace(method=method), method, failures)
+    for name, setting in rungs_of(config).items():
+        run = job.attempt(setting, name, failures)
         if run is not None:
-            runs[method] = run
-    echo = config.to_model().echo_time
+            runs[name] = run
+    echo = echo_of(config)
     spans = windows(config.run.duration, echo)
     axis = oscillation_axis(config, truth)
     level = config.ion.position[axis] if config.validate_.centre is None else config.validate_.centre
@@ -152,7 +185,10 @@ def compare(config: Config, job: Job) -> Outcome:
         "rungs": entries,
         "stopped": failures,
         "rates_at_equal_energy": rates_at_equal_energy(entries, echo),
-        "energy_budget": budget(truth),
+        "energy_budget": budget(truth) if "energy_elastic" in truth.data else None,
+        "truth": config.validate_.reference,
+        "echoes": {name: echo_onset(run, truth) for name, run in runs.items() if name.startswith("periodic")},
+        "linear_response": linear.modes(_centred(config, axis, level), axis, list(LINEAR)) if config.validate_.ladder else {},
     }
     figures = {
         "trajectory.png": lambda: plots.rung_trajectories(runs, axis, echo),
@@ -162,133 +198,9 @@ def compare(config: Config, job: Job) -> Outcome:
     }
     if not summary["rates_at_equal_energy"]:
         del figures["decay.png"]
-    return Outcome(summary, _body(config, summary), figures)
-
-
-def _body(config: Config, summary: dict[str, Any]) -> str:
-    entries, echo = summary["rungs"], summary["echo_time_ps"]
-    size = " × ".join(str(n) for n in config.lattice.size)
-    reached = echo < config.run.duration
-    parts = [
-        f"The explicit lattice of {size} atoms (`reference`, velocity Verlet) against the ion alone in an effective medium, from the "
-        f"same start, with the same step of {config.run.dt:g} ps, for {config.run.duration:g} ps. The lattice starts at rest and "
-        "undisplaced, so it rings while it adapts to the ion; the rungs have the adapted framework from the start.",
-        f"**Echo.** The lattice is periodic: the ion's own sound comes back after (N - extent) a/c = {echo:.3f} ps. "
-        + (
-            "From then on the reference is no longer the infinite crystal's, which the rungs describe; the figures shade that time."
-            if reached
-            else "The run ends before that."
-        ),
-    ]
-    parts += [f"**{name} stopped.** {reason}" for name, reason in summary["stopped"].items()]
-    if summary["rates_at_equal_energy"]:
-        parts += _decay_section(summary)
-    else:
-        parts.append(
-            f"The reference ion does not swing to and fro through {summary['axis']} = {summary['centre_A']:g} Å often enough before the "
-            "echo for a decay rate or a period."
-        )
-    parts += ["## Trajectories against the reference", _error_table(entries)]
-    parts.append(f"Apart: when the ion is first more than {APART} Å from the reference's.")
-    if len(entries["reference"]["crossing_time_ps"]):
-        plane = f"{summary['axis']} = {summary['centre_A']:g} Å"
-        parts += [f"## Kinetic energy at each passage of {plane} (meV)", _crossing_table(summary)]
-    parts += ["## Energy budget of the reference (meV)", _budget_table(summary["energy_budget"])]
-    return "\n\n".join(parts)
-
-
-def _decay_section(summary: dict[str, Any]) -> list[str]:
-    parts = ["## Decay rate at equal energy (1/ps)", _rate_table(summary["rates_at_equal_energy"])]
-    parts.append(
-        "From the kinetic energy at passages one period apart. The rate depends on the amplitude, so this is the fair comparison; the "
-        "energies are those that the reference has before the echo."
-    )
-    for span, (start, end) in summary["windows_ps"].items():
-        spoilt = ", where the echo spoils the reference" if span == "after_echo" else ""
-        parts += [f"## Decay and period from {start:.2f} to {end:.2f} ps{spoilt}", _decay_table(summary["rungs"], span)]
-    parts.append(
-        "Decay rate: of the kinetic energy at the passages, from a line through ln E against t, ± its standard error. At equal times a "
-        "rung that decays too slowly has more energy left, where the rate is higher: this flatters it. Rungs without loss "
-        "(`static`, `rigid`) do not decay; their passage energies scatter by the error of the time step."
-    )
-    return parts
-
-
-def _rate_table(rates: dict[str, Any]) -> str:
-    rows = []
-    for name, values in rates["rate_per_ps"].items():
-        if name in plots.LOSSLESS:
-            continue
-        off = rates["difference_percent"].get(name)
-        cells = [
-            report.number(v) if off is None else f"{report.number(v)} ({report.percent(off[n])} %)" for n, v in enumerate(values)
-        ]
-        rows.append([name, *cells])
-    return report.table(["rung", *(f"at {e:.3g} meV" for e in rates["energy_meV"])], rows)
-
-
-def _decay_table(entries: dict[str, Any], span: str) -> str:
-    rows = []
-    for name, entry in entries.items():
-        rate, error = entry["decay_rate_per_ps"][span], entry["decay_rate_error_per_ps"][span]
-        off = entry.get("difference")
-        shown = "–" if np.isnan(rate) else f"{rate:.4g} ± {error:.1g}"
-        rate_off = report.percent(off["decay_rate_percent"][span]) if off and name not in plots.LOSSLESS else ""
-        period_off = report.percent(off["period_percent"][span]) if off else ""
-        rows.append([name, shown, rate_off, report.number(entry["period_ps"][span], 5), period_off])
-    return report.table(["rung", "rate (1/ps)", "error (%)", "period (ps)", "error (%)"], rows)
-
-
-def _error_table(entries: dict[str, Any]) -> str:
-    header = [
-        "rung",
-        "RMS until echo (Å)",
-        "largest until echo (Å)",
-        "RMS, whole run (Å)",
-        "apart at (ps)",
-        "energy drift",
-        "cost (s per ps)",
-    ]
-    rows = []
-    for name, entry in entries.items():
-        off = entry.get("difference")
-        distances = [""] * 4
-        if off:
-            distances = [off["rms_position_A"]["until_echo"], off["max_position_A"]["until_echo"], off["rms_position_A"]["whole"]]
-            distances.append(off["apart_at_ps"])
-        rows.append([name, *distances, entry["energy_drift"], entry["seconds_per_ps"]])
-    return report.table(header, rows)
-
-
-def _crossing_table(summary: dict[str, Any], most: int = 20) -> str:
-    entries = summary["rungs"]
-    truth = entries["reference"]
-    count = len(truth["crossing_time_ps"])
-    rows = []
-    for n in range(min(count, most)):
-        row = [str(n + 1), f"{truth['crossing_time_ps'][n]:.4f}", f"{truth['crossing_kinetic_energy_meV'][n]:.5g}"]
-        for name, entry in list(entries.items())[1:]:
-            energies = entry["crossing_kinetic_energy_meV"]
-            if n >= min(len(energies), count):
-                row.append("–")
-            elif name in plots.LOSSLESS:
-                row.append(f"{energies[n]:.4g}")
-            else:
-                row.append(f"{energies[n]:.5g} ({report.percent(entry['difference']['crossing_kinetic_energy_percent'][n])} %)")
-        rows.append(row)
-    header = ["passage", "t of reference (ps)", "reference", *list(entries)[1:]]
-    more = f"\n\n{count - most} more passages are in `summary.json`." if count > most else ""
-    return report.table(header, rows) + more
-
-
-def _budget_table(energies: dict[str, np.ndarray]) -> str:
-    chosen = np.unique(np.linspace(0, len(energies["time"]) - 1, 11).astype(int))
-    names = {
-        "time": "t (ps)",
-        "ion_kinetic": "ion kinetic",
-        "interaction": "interaction",
-        "framework_kinetic": "framework kinetic",
-    }
-    names |= {"elastic": "elastic", "total": "total"}
-    rows = [[f"{energies[key][n]:.6g}" for key in names] for n in chosen]
-    return report.table(list(names.values()), rows)
+    if summary["energy_budget"] is None:
+        del figures["energy-budget.png"]
+    if config.validate_.ladder:
+        sizes = {name: run for name, run in runs.items() if name.startswith("periodic")}
+        figures["finite-size.png"] = lambda: plots.finite_size(sizes, truth)
+    return Outcome(summary, rungs_report.body(config, summary), figures)

@@ -1,6 +1,11 @@
+import os
+import tempfile
+
 import pytest
 
 import mdlite
+
+os.environ.setdefault("MDLITE_CACHE_DIR", tempfile.mkdtemp(prefix="mdlite-test-"))  # not the user's own
 
 
 def pytest_addoption(parser):

@@ -154,3 +154,26 @@ def test_barriers_on_a_small_lattice(tmp_path):
             assert place["relaxed_by_recoil_kernel_meV"] == pytest.approx(place["relaxed_meV"], abs=1e-8)
     assert own["barrier"]["relaxed_meV"] < own["barrier"]["unrelaxed_meV"]
     assert {"barriers.png", "report.md", "summary.json"} <= files(tmp_path / "v")
+
+
+def test_a_ladder(tmp_path):
+    """Every rung and two periodic lattices against the infinite crystal, by both of its methods."""
+    base = mdlite.load_case("trapped", **{"run.duration": 4.0, "validate.sizes": [20, 30]})
+    for reference in ("memory-kernel", "echo-free"):
+        config = base.replace(**{"validate.reference": reference, "validate.ladder": True})
+        mdlite.validate(config, tmp_path / reference)
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("memory-kernel", "echo-free")]
+    one, other = (s["rungs"]["reference"]["crossing_kinetic_energy_meV"] for s in summaries)
+    assert np.allclose(one, other, rtol=1e-9)
+    for summary in summaries:
+        for size in (20, 30):
+            echo = summary["echoes"][f"periodic-{size}"]
+            assert echo["leaves_at_ps"] == pytest.approx(echo["echo_time_ps"], rel=0.1)
+        modes = summary["linear_response"]
+        assert (
+            modes["exact"]["rate_per_ps"] == pytest.approx(0.2952, rel=1e-3)
+            and modes["time-local"]["rate_per_ps"] < modes["exact"]["rate_per_ps"]
+        )
+        assert summary["energy_budget"] is None
+    report = (tmp_path / "memory-kernel" / "report.md").read_text()
+    assert "**Here the friction taken at ω → 0 is the greater error.**" in report and "finite-size.png" in report
