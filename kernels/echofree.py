@@ -11,7 +11,7 @@ from mdlite.kernels.coupling import cell_of, coupled_forces
 from mdlite.kernels.jit import parallel, scalar
 from mdlite.kernels.springs import constants, kick_drift_row
 from mdlite.kernels.types import LatticeState
-from mdlite.kernels.verlet import pull_atoms, record
+from mdlite.kernels.verlet import pull_atoms, push_ion, record
 
 
 @scalar
@@ -105,8 +105,6 @@ def advance(lattice, springs, coupling, ion, dt, steps, region, frames):
         widen(coupling, ion.position, core)
         kick_drift_region(here.u, here.v, here.u_next, springs, dt, core, radii[step], mirror)
         reflect(here.u_next, core, radii[step], mirror)
-        for c in range(3):
-            ion.velocity[c] += dt * ion.force[c] * ion.inverse_mass[c]
-            ion.position[c] += dt * ion.velocity[c]
+        push_ion(ion, dt)
         here, there = there, here
     return rows

@@ -24,6 +24,14 @@ def pull_atoms(coupling, lattice, ion, factor):
 
 
 @scalar
+def push_ion(ion, dt):
+    """Kick and drift of the ion in leap-frog form."""
+    for c in range(3):
+        ion.velocity[c] += dt * ion.force[c] * ion.inverse_mass[c]
+        ion.position[c] += dt * ion.velocity[c]
+
+
+@scalar
 def half_step_back(lattice, springs, coupling, ion, dt):
     """Turn synchronous velocities into leap-frog ones, v_{n-1/2} = v_n - dt/2 a_n, for the framework and the ion.
 
@@ -95,9 +103,7 @@ def advance(lattice, springs, coupling, ion, dt, steps, serial, frames):
             kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
         else:
             kick_drift_serial(here.u, here.v, here.u_next, springs, dt, dt)
-        for c in range(3):
-            ion.velocity[c] += dt * ion.force[c] * ion.inverse_mass[c]
-            ion.position[c] += dt * ion.velocity[c]
+        push_ion(ion, dt)
         here, there = there, here
     return rows
 

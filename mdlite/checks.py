@@ -83,11 +83,19 @@ def _memory(config: Config):
             f'thermal.lattices = {thermal.lattices}, thermal.ions = {thermal.ions}: method = "memory-kernel" has one ion in one lattice; '
             "run it once for every seed"
         )
-    if config.lattice.boundary == "echo-free" and config.method == "reference" and thermal is not None:
+    boundary = config.lattice.boundary
+    if boundary != "periodic" and config.method == "reference" and thermal is not None:
         yield (
-            'lattice.boundary = "echo-free": is for a crystal at rest, where what sound has not reached does not move; at a temperature take '
-            'method = "memory-kernel", or boundary = "periodic"'
+            f'lattice.boundary = "{boundary}": is for a crystal at rest, T = 0; at a temperature take method = "memory-kernel", or '
+            'boundary = "periodic"'
         )
+    if boundary == "absorbing":
+        room = min(config.lattice.size) - int(np.ptp(config.to_model().offsets, axis=0).max()) - 3
+        if 2 * config.lattice.absorber_width > room:
+            yield (
+                f"lattice.absorber_width = {config.lattice.absorber_width}: the layer takes twice that of a box whose smallest edge is "
+                f"{min(config.lattice.size)}, and must leave room for the ion's atoms; give {max(1, room // 2)} or less, or a larger box"
+            )
 
 
 def _validation(config: Config):

@@ -85,7 +85,7 @@ def validate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What to compare with: periodic, echo-free or memory-kernel (the same as --set validate.reference).",
+            help="What to compare with: periodic, echo-free, absorbing or memory-kernel (the same as --set validate.reference).",
         ),
     ] = None,
     ladder: Annotated[

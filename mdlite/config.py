@@ -59,7 +59,7 @@ class Config(Section):
         else:
             chosen = model.Cutoff(atoms.radius, atoms.switch_width)
         return model.Model(
-            lattice=model.Lattice(**self.lattice.model_dump(exclude={"boundary"})),
+            lattice=model.Lattice(**self.lattice.model_dump(exclude={"boundary", "absorber_width"})),
             ion=model.Ion(**self.ion.model_dump()),
             interaction=model.Interaction(
                 model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen

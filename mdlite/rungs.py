@@ -131,7 +131,7 @@ def true_setting(config: Config) -> Config:
 
 
 def echo_of(config: Config) -> float:
-    """When the reference's echo comes, ps: never in the infinite crystal."""
+    """When the reference's echo comes, ps: never in the infinite crystal, nor, but for a stated reflection, through an absorbing layer."""
     return config.to_model().echo_time if config.validate_.reference == "periodic" else math.inf
 
 

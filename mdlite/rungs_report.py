@@ -22,6 +22,7 @@ def percent(value: float, reference: float) -> float:
 TRUTH = {
     "periodic": "the explicit periodic lattice of {size} atoms (velocity Verlet)",
     "echo-free": "the explicit lattice without echoes, that is the infinite crystal (velocity Verlet)",
+    "absorbing": "the explicit lattice of {size} atoms with an absorbing layer across its seam (velocity Verlet)",
     "memory-kernel": "the exact non-local equation in the infinite crystal, with the response that velocity Verlet has at this step",
 }
 

@@ -14,12 +14,14 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 MassNumber = Annotated[float, Field(strict=True, gt=0)]
-Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
 
 
 def _triple(value: Any) -> Any:
     """One number stands for three equal ones."""
     return [value] * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
 
 
 class Section(BaseModel):
@@ -42,10 +44,12 @@ class LatticeSection(Section):
     mass: Positive = Field(3.5, description="mass of an atom, meV ps^2/Angstrom^2")
     k1: Positive = Field(520.0, description="nearest-neighbour spring constant, meV/Angstrom^2")
     k2: Annotated[Number, Field(ge=0)] = Field(170.0, description="next-nearest-neighbour spring constant, meV/Angstrom^2")
-    boundary: Literal["periodic", "echo-free"] = Field(
+    boundary: Literal["periodic", "echo-free", "absorbing"] = Field(
         "periodic",
-        description="of the explicit lattice: size is its period; or the infinite crystal, as far as sound can matter, whatever the size (T = 0)",
+        description="of the explicit lattice: size is its period; the infinite crystal, as far as sound can matter, whatever the size (T = 0); "
+        "or a damped layer across the seam (T = 0)",
     )
+    absorber_width: Count = Field(16, description="of the absorbing layer on either side of the seam, atoms")
 
 
 class IonSection(Section):
@@ -164,7 +168,7 @@ class ValidateSection(Section):
     protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius"] = Field(
         "rungs", description="which comparison is made"
     )
-    reference: Literal["periodic", "echo-free", "memory-kernel"] = Field(
+    reference: Literal["periodic", "echo-free", "absorbing", "memory-kernel"] = Field(
         "periodic",
         description="rungs: what the rungs are compared with: the explicit lattice, or the infinite crystal by either method",
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 import mdlite
 from mdlite import storage
+from mdlite.absorbing import AbsorbingEngine
 from mdlite.config import Config, parse
 from mdlite.echofree import EchoFreeEngine
 from mdlite.ensemble import EnsembleEngine, ModesEngine, moving_crystal, starting_positions
@@ -28,6 +29,8 @@ from mdlite.sections import RunSection, ThermalSection
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 
+OWN_KERNELS = ("reference", "echo-free", "absorbing", "memory-kernel", "implicit")
+"""Methods and boundaries with kernels of their own; the other rungs share theirs."""
 CHUNK_SECONDS = 0.1
 MAX_CHUNK_FRAMES = 4096
 SHELL_HINT = ", but a shell's force jumps between cells: use atoms of kind cutoff, or raise the tolerance"
@@ -83,9 +86,11 @@ def make_engine(config: Config):
     """The engine that a configuration asks for. Raises InputError (memory, divergent response)."""
     if config.method == "memory-kernel":
         return _memory_engine(config)
-    if config.method == "reference" and config.lattice.boundary == "echo-free":
-        run = config.run
+    run, lattice = config.run, config.lattice
+    if config.method == "reference" and lattice.boundary == "echo-free":
         return EchoFreeEngine(config.to_model(), run.dt, config.n_steps, run.sample_every, run.record_atoms)
+    if config.method == "reference" and lattice.boundary == "absorbing":
+        return AbsorbingEngine(config.to_model(), run.dt, lattice.absorber_width, run.sample_every, run.record_atoms)
     return _engine(config.to_model(), config.method, config.run, config.thermal, config.response == "finite")
 
 
@@ -137,12 +142,14 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
     timer.daemon = True
     timer.start()
     try:
-        for method in {m if m in ("reference", "implicit", "memory-kernel", "echo-free") else "rigid" for m in methods}:
+        for method in {m if m in OWN_KERNELS else "rigid" for m in methods}:
             if method == "memory-kernel":
                 crystal = None if thermal is None else moving_crystal(model.lattice, *[np.zeros((3, 3, 3, 3))] * 2, 1e-3)
                 _touch(MemoryEngine(model, 1e-3, 2e-3, crystal=crystal))
             elif method == "echo-free":
                 _touch(EchoFreeEngine(model, 1e-3, 1))
+            elif method == "absorbing":
+                _touch(AbsorbingEngine(model, 1e-3, 1))
             else:
                 _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
     finally:
@@ -198,8 +205,8 @@ def run(
     if output is not None:
         storage.check_output(output, force)
     started = time.perf_counter()
-    echo_free = config.method == "reference" and config.lattice.boundary == "echo-free"
-    compile_seconds = prepare(["echo-free" if echo_free else config.method], notice, config.thermal)
+    other = config.method == "reference" and config.lattice.boundary != "periodic"
+    compile_seconds = prepare([config.lattice.boundary if other else config.method], notice, config.thermal)
     engine = make_engine(config)
     thermal = config.thermal
     seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}

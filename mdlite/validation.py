@@ -112,8 +112,8 @@ def validate(
     require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force)
     say = notice or (lambda line: None)
-    exact = {"memory-kernel": ["memory-kernel"], "echo-free": ["echo-free"]}.get(config.validate_.reference, [])
-    compile_seconds = simulate.prepare(["reference", "time-local", "implicit", *exact], notice, config.thermal)
+    other = [config.validate_.reference] if config.validate_.reference != "periodic" else []
+    compile_seconds = simulate.prepare(["reference", "time-local", "implicit", *other], notice, config.thermal)
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():

@@ -20,7 +20,7 @@ LAYERS = [
     {"transport", "hopping", "oscillation"},
     {"analysis"},
     {"reference", "timelocal", "storage", "observers", "thermal", "modes", "propagator"},
-    {"relax", "ensemble", "memory", "echofree", "linear"},
+    {"relax", "ensemble", "memory", "echofree", "absorbing", "linear"},
     {"simulate", "bench"},
     {"plots", "report"},
     {"plots_thermal", "motion", "rungs_report"},

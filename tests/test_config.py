@@ -54,7 +54,7 @@ BAD = [
     ('interaction.atoms={kind="cutoff", radius=3.0, switch_width=3.5}', r"switch_width = 3\.5: must be at most the radius"),
     ('interaction.atoms={kind="shell", extent=51}', r"extent = 51: .* give 50 or less"),
     ('interaction.atoms={kind="shell", extent=0}', r"extent = 0: must be greater than or equal to 1"),
-    ('method="magic"', r"method = 'magic': must be 'reference', 'time-local'"),
+    ('method="magic"', r"method = 'magic': must be 'reference', 'memory-kernel', 'time-local'"),
     ("run.sample_every=0", r"run\.sample_every = 0"),
     ("lattice.size=[10, 10]", r"lattice\.size = \[10, 10\]: must be a list of three"),
     ("ion.position=[1.0, 2.0]", r"ion\.position = \[1\.0, 2\.0\]: must be a list of three"),

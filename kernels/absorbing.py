@@ -1,0 +1,41 @@
+"""The periodic lattice with a damped layer across its seam, in which sound dies instead of coming back."""
+
+from numba import prange
+
+from mdlite.kernels.coupling import coupled_forces
+from mdlite.kernels.jit import parallel, scalar
+from mdlite.kernels.springs import kick_drift
+from mdlite.kernels.types import LatticeState
+from mdlite.kernels.verlet import pull_atoms, push_ion, record
+
+
+@parallel
+def absorb(v, x, y, z):
+    """v of atom (i, j, k) times x[i] y[j] z[k], factors that are 1 outside of the layer. Contract: v is updated in place."""
+    nz = v.shape[3] - 2
+    for i in prange(v.shape[1]):
+        for j in range(v.shape[2]):
+            both = x[i] * y[j]
+            for c in range(3):
+                for k in range(nz):
+                    v[c, i, j, k + 1] *= both * z[k]
+
+
+@scalar
+def advance(lattice, springs, coupling, ion, dt, steps, layer, frames):
+    """As `verlet.advance`; layer = (x, y, z), the factors of one step for `absorb`."""
+    here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
+    first, count, sampling = steps
+    x, y, z = layer
+    rows = 0
+    for step in range(first, first + count):
+        energy = coupled_forces(coupling, here.u, ion)
+        if step % sampling == 0:
+            record(frames, rows, energy, here, springs, coupling, ion, dt)
+            rows += 1
+        pull_atoms(coupling, here, ion, dt / springs.mass)
+        absorb(here.v, x, y, z)
+        kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
+        push_ion(ion, dt)
+        here, there = there, here
+    return rows
