@@ -60,6 +60,10 @@ class Engine(ABC):
         """Energies (meV) and momenta (meV ps/Å) of the present step; None where the medium's energy is not part of the state."""
         return None
 
+    def announcement(self) -> str | None:
+        """What the user should know before a long run starts, or None."""
+        return None
+
     def facts(self) -> dict[str, Any]:
         """What the run's record should say of this engine when it is over."""
         return {}

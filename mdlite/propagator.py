@@ -8,6 +8,7 @@ below that number are all there is to know, and they are finite sums.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -39,21 +40,30 @@ def highest_order(lattice: Lattice, time: float) -> int:
 
 def moments(lattice: Lattice, displacements: np.ndarray, count: int) -> np.ndarray:
     """Moments 0 .. count - 1 at canonical lattice vectors (n, 3): (count, n, 6), the components in the order of COMPONENTS."""
-    channels = np.array([[*d, a, b] for d in displacements for a, b in COMPONENTS if _exists(d, a, b)], np.int64)
+    wanted = {(*d, *_same(d, a, b)): None for d in map(tuple, displacements) for a, b in COMPONENTS if _exists(d, a, b)}
+    channels = np.array(list(wanted), np.int64)
     size = 2 * ((count + int(np.max(displacements)) + 2) // 2 + 1)
     scale = 4.0 / (lattice.mass * lattice.omega_max**2)
     partial = np.empty((kernels.GROUPS, count, len(channels)))
     kernels.chebyshev_moments(size, scale * lattice.k1, scale * lattice.k2, channels, count, partial)
+    sums = dict(zip(wanted, partial.sum(axis=0).T))
     out = np.zeros((count, len(displacements), 6))
-    where = [(n, c) for n, d in enumerate(displacements) for c, (a, b) in enumerate(COMPONENTS) if _exists(d, a, b)]
-    rows, columns = np.array(where).T
-    out[:, rows, columns] = partial.sum(axis=0)
+    for n, d in enumerate(map(tuple, displacements)):
+        for c, (a, b) in enumerate(COMPONENTS):
+            if _exists(d, a, b):
+                out[:, n, c] = sums[(*d, *_same(d, a, b))]
     return out
 
 
 def _exists(d, a: int, b: int) -> bool:
     """By reflection, component ab vanishes at d unless d has both of these coordinates."""
     return a == b or (d[a] != 0 and d[b] != 0)
+
+
+def _same(d, a: int, b: int) -> tuple[int, int]:
+    """The first of the components that permutations of equal coordinates of d make of ab: they are all equal."""
+    swaps = [p for p in itertools.permutations(range(3)) if all(d[n] == d[p[n]] for n in range(3))]
+    return min(tuple(sorted((p[a], p[b]))) for p in swaps)
 
 
 def _function(lattice: Lattice, kind: str, dt: float, steps: np.ndarray, omega: np.ndarray) -> np.ndarray:

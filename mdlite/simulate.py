@@ -207,7 +207,7 @@ def run(
     started = time.perf_counter()
     other = config.method == "reference" and config.lattice.boundary != "periodic"
     compile_seconds = prepare([config.lattice.boundary if other else config.method], notice, config.thermal)
-    engine = make_engine(config)
+    engine = _announced(config, notice)
     thermal = config.thermal
     seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}
     facts = (
@@ -239,6 +239,22 @@ def run(
     if output is not None:
         return Run.load(output)
     return Run(config, facts, recorder.data())
+
+
+def _announced(config: Config, notice: Callable[[str], None] | None):
+    """The engine, with a line for the user if making it takes long, and one if it has something to say."""
+    tell = notice or (lambda line: None)
+    timer = threading.Timer(2.0, tell, ["computing what the run starts from ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        engine = make_engine(config)
+    finally:
+        timer.cancel()
+    line = engine.announcement()
+    if line is not None:
+        tell(line)
+    return engine
 
 
 class _Loop:
