@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
-import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ from mdlite.config import Config, parse
 from mdlite.echofree import EchoFreeEngine
 from mdlite.ensemble import EnsembleEngine, ModesEngine, moving_crystal, starting_positions
 from mdlite.errors import RunError
-from mdlite.kernels.jit import compiled
+from mdlite.kernels.jit import CACHE_FOLDER, compiled
 from mdlite.memory import MemoryEngine
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
@@ -128,7 +128,8 @@ def lattice_seeds(seed: int, count: int) -> list[list[int]]:
 def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: ThermalSection | None = None) -> float:
     """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
 
-    notice gets a line if it takes longer than a second, and another when something was compiled.
+    notice gets a line before the first time, and another when something was compiled. (No timer thread: the garbage collector may run in
+    it, and free what the compiler, at work in this one, is using.)
     """
     nothing = Potential("gaussian", (0.0, 1.0))
     model = Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(nothing, Shell(1)))
@@ -138,28 +139,37 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
         thermal = thermal.model_copy(update={"lattices": min(2, thermal.lattices), "ions": 1})
     begin, before = time.perf_counter(), compiled()
     notice = notice or (lambda line: None)
-    timer = threading.Timer(1.0, notice, ["preparing the kernels: they are compiled once for this machine, then cached ..."])
-    timer.daemon = True
-    timer.start()
-    try:
-        for method in {m if m in OWN_KERNELS else "rigid" for m in methods}:
-            if method == "memory-kernel":
-                crystal = None if thermal is None else moving_crystal(model.lattice, *[np.zeros((3, 3, 3, 3))] * 2, 1e-3)
-                _touch(MemoryEngine(model, 1e-3, 2e-3, crystal=crystal))
-            elif method == "echo-free":
-                _touch(EchoFreeEngine(model, 1e-3, 1))
-            elif method == "absorbing":
-                _touch(AbsorbingEngine(model, 1e-3, 1))
-            else:
-                _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
-    finally:
-        timer.cancel()
+    kinds = {m if m in OWN_KERNELS else "rigid" for m in methods}
+    marker = _marker(kinds, thermal)
+    if not marker.exists():
+        notice("preparing the kernels: they are compiled once for this machine, then cached ...")
+    for method in sorted(kinds):
+        if method == "memory-kernel":
+            crystal = None if thermal is None else moving_crystal(model.lattice, *[np.zeros((3, 3, 3, 3))] * 2, 1e-3)
+            _touch(MemoryEngine(model, 1e-3, 2e-3, crystal=crystal))
+        elif method == "echo-free":
+            _touch(EchoFreeEngine(model, 1e-3, 1))
+        elif method == "absorbing":
+            _touch(AbsorbingEngine(model, 1e-3, 1))
+        else:
+            _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
+    with contextlib.suppress(OSError):
+        marker.touch()
     seconds = time.perf_counter() - begin
     fresh = compiled() - before
     if fresh == 0:
         return 0.0
     notice(f"compiled {fresh} kernels in {seconds:.1f} s")
     return seconds
+
+
+def _marker(kinds: set[str], thermal: ThermalSection | None) -> Path:
+    """A file beside the compiled kernels that says that these have been prepared there before."""
+    import numba
+
+    which = "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
+    versions = f"python{platform.python_version()}-numba{numba.__version__}"
+    return Path(CACHE_FOLDER) / f"ready-{'-'.join(sorted(kinds))}{which}-{versions}"
 
 
 def _touch(engine) -> None:
@@ -242,15 +252,11 @@ def run(
 
 
 def _announced(config: Config, notice: Callable[[str], None] | None):
-    """The engine, with a line for the user if making it takes long, and one if it has something to say."""
+    """The engine, with a line for the user before one that may take long to make, and one if it has something to say."""
     tell = notice or (lambda line: None)
-    timer = threading.Timer(2.0, tell, ["computing what the run starts from ..."])
-    timer.daemon = True
-    timer.start()
-    try:
-        engine = make_engine(config)
-    finally:
-        timer.cancel()
+    if config.method == "memory-kernel":
+        tell("the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept")
+    engine = make_engine(config)
     line = engine.announcement()
     if line is not None:
         tell(line)
