@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite.echofree import EchoFreeEngine
 from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
+from mdlite.memory import MemoryEngine
 from mdlite.reference import ReferenceEngine, ReplicaEngine
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
@@ -91,3 +93,21 @@ def test_thermal_reference_step(benchmark, size, lattices):
     engine.advance(3)
     benchmark(engine.advance, steps)
     benchmark.extra_info["us_per_ion_step"] = 1e6 * benchmark.stats["median"] / steps / lattices
+
+
+@pytest.mark.parametrize("seconds", [10.0, 30.0], ids=lambda t: f"{t:g}ps")
+def test_memory_kernel_trapped(benchmark, seconds):
+    """The trapped ion with its memory, the response table at hand."""
+    model = mdlite.load_case("trapped").to_model()
+    MemoryEngine(model, 0.005, seconds)
+    steps = round(seconds / 0.005)
+    benchmark.pedantic(lambda engine: engine.advance(steps), setup=lambda: ((MemoryEngine(model, 0.005, seconds),), {}), rounds=3)
+    benchmark.extra_info["s_per_ps"] = benchmark.stats["median"] / seconds
+
+
+def test_echo_free_trapped(benchmark):
+    """12 ps of the trapped ion in the lattice without echoes."""
+    model = mdlite.load_case("trapped").to_model()
+    EchoFreeEngine(model, 0.005, 2).advance(2)
+    run = lambda engine: engine.advance(2400)  # noqa: E731
+    benchmark.pedantic(run, setup=lambda: ((EchoFreeEngine(model, 0.005, 2400),), {}), rounds=2)

@@ -78,6 +78,18 @@ def widen(coupling, position, core):
 
 
 @scalar
+def fits(u, core, radii, mirror):
+    """Whether the polyhedron and one site more lie within the arrays."""
+    reach = int(radii[0]) + 1
+    for c in range(3):
+        below = 1 if c < 2 and mirror[c] else reach
+        size = u.shape[c + 1] - (2 if c == 2 else 0)
+        if core[0, c] < below or core[1, c] + reach >= size:
+            return False
+    return True
+
+
+@scalar
 def half_step_back(lattice, springs, coupling, ion, dt):
     """`verlet.half_step_back` for a framework on its sites, which exerts no force but on the ion: the box is left untouched."""
     coupled_forces(coupling, lattice.u, ion)
@@ -90,7 +102,8 @@ def half_step_back(lattice, springs, coupling, ion, dt):
 def advance(lattice, springs, coupling, ion, dt, steps, region, frames):
     """As `verlet.advance`, with the lattice moved inside a polyhedron only; its core follows the ion.
 
-    region = (core, radii of every step of the run (all steps, 3), mirror), see `kick_drift_region`.
+    region = (core, radii of every step of the run (all steps, 3), mirror), see `kick_drift_region`. Returns False, with the rest of the steps
+    not taken, once the polyhedron no longer fits into the arrays.
     """
     core, radii, mirror = region
     here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
@@ -103,8 +116,10 @@ def advance(lattice, springs, coupling, ion, dt, steps, region, frames):
             rows += 1
         pull_atoms(coupling, here, ion, dt / springs.mass)
         widen(coupling, ion.position, core)
+        if not fits(here.u, core, radii[step], mirror):
+            return False
         kick_drift_region(here.u, here.v, here.u_next, springs, dt, core, radii[step], mirror)
         reflect(here.u_next, core, radii[step], mirror)
         push_ion(ion, dt)
         here, there = there, here
-    return rows
+    return True

@@ -121,6 +121,7 @@ class EchoFreeEngine(ReferenceEngine):
         self.boxed, self.model = self.model, model
         self._shift = self.plan.low * model.lattice.spacing
         self._core = np.array([[2**62] * 3, [-(2**62)] * 3])
+        self._fits = True
 
     def _half_step_back(self) -> None:
         kernels.half_step_back(self.lattice, self.springs, self.coupling, self.ion, self.dt)
@@ -129,16 +130,8 @@ class EchoFreeEngine(ReferenceEngine):
         if self.step + n_steps > self.n_steps:
             raise ValueError(f"the box was made for {self.n_steps} steps")
         steps = (self.step, n_steps, self.sample_every)
-        kernels.advance(
-            self.lattice,
-            self.springs,
-            self.coupling,
-            self.ion,
-            self.dt,
-            steps,
-            (self._core, self.plan.radii, self.plan.mirror),
-            out,
-        )
+        region = (self._core, self.plan.radii, self.plan.mirror)
+        self._fits = kernels.advance(self.lattice, self.springs, self.coupling, self.ion, self.dt, steps, region, out)
         self._turn(n_steps)
         self._move_back(out)
 
@@ -166,9 +159,7 @@ class EchoFreeEngine(ReferenceEngine):
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
         fault = self.boxed.ion_fault(self.ion.position, self.ion.velocity, self.dt)
-        room = int(self.plan.radii[:, 0].max()) + 2
-        below = np.where([*self.plan.mirror, False], 2, room)
-        if fault is None and self.step > 0 and (np.any(self._core[0] < below) or np.any(self._core[1] + room >= self.plan.size)):
+        if fault is None and not self._fits:
             fault = "the ion has come farther than its energy at the start should take it, and the box is too small for that"
         return fault
 

@@ -128,8 +128,7 @@ def lattice_seeds(seed: int, count: int) -> list[list[int]]:
 def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: ThermalSection | None = None) -> float:
     """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
 
-    notice gets a line before the first time, and another when something was compiled. (No timer thread: the garbage collector may run in
-    it, and free what the compiler, at work in this one, is using.)
+    notice gets a line before the first time, and another when something was compiled.
     """
     nothing = Potential("gaussian", (0.0, 1.0))
     model = Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(nothing, Shell(1)))

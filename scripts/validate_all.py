@@ -12,6 +12,7 @@ import mdlite
 
 QUICK = {
     "trapped": {"lattice.size": 30, "run.duration": 3.0},
+    "trapped-heavy": {"lattice.size": 30, "run.duration": 6.0},
     "reflection": {"lattice.size": 20, "validate.ranges": [0.5], "validate.speeds": [2.0, 10.0]},
     "barriers": {"lattice.size": 14},
     "framework": {"lattice.size": 20},

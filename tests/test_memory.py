@@ -165,7 +165,7 @@ def test_what_the_machine_has_no_room_for():
         EchoFreeEngine(TRAPPED, 0.005, 100_000)
     engine = EchoFreeEngine(CASES["cutoff"], 0.005, 100)
     engine.ion.position[0] += 150.0
-    engine.advance(1)
+    engine.advance(3)
     assert "has come farther than its energy" in engine.fault()
 
 
