@@ -13,9 +13,9 @@ from scipy.special import erf
 
 from mdlite import analysis, phonons, plots_thermal, report, response
 from mdlite.config import Config
+from mdlite.engines import lattice_seeds
 from mdlite.errors import InputError
 from mdlite.reference import require_memory
-from mdlite.simulate import lattice_seeds
 from mdlite.thermal import thermal_state, variances
 
 if TYPE_CHECKING:

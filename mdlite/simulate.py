@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import time
 import tomllib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,11 @@ import numpy as np
 
 import mdlite
 from mdlite import storage
-from mdlite.absorbing import AbsorbingEngine
 from mdlite.config import Config, parse
-from mdlite.echofree import EchoFreeEngine
-from mdlite.ensemble import EnsembleEngine, ModesEngine, moving_crystal, starting_positions
+from mdlite.engines import lattice_seeds, make_engine, prepare
 from mdlite.errors import RunError
-from mdlite.kernels.jit import CACHE_FOLDER, compiled
-from mdlite.memory import MemoryEngine
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
-from mdlite.reference import ReferenceEngine, ReplicaEngine, require_memory
-from mdlite.sections import RunSection, ThermalSection
-from mdlite.thermal import thermal_state
-from mdlite.timelocal import TimeLocalEngine
 
-OWN_KERNELS = ("reference", "echo-free", "absorbing", "memory-kernel", "implicit")
-"""Methods and boundaries with kernels of their own; the other rungs share theirs."""
 CHUNK_SECONDS = 0.1
 MAX_CHUNK_FRAMES = 4096
 SHELL_HINT = ", but a shell's force jumps between cells: use atoms of kind cutoff, or raise the tolerance"
@@ -80,103 +68,6 @@ class Run:
     def total_energy(self) -> np.ndarray:
         """Total energy at the budgets' times, meV (reference runs)."""
         return self.energy_elastic + self.energy_framework_kinetic + self.energy_interaction + self.energy_ion_kinetic
-
-
-def make_engine(config: Config):
-    """The engine that a configuration asks for. Raises InputError (memory, divergent response)."""
-    if config.method == "memory-kernel":
-        return _memory_engine(config)
-    run, lattice = config.run, config.lattice
-    if config.method == "reference" and lattice.boundary == "echo-free":
-        return EchoFreeEngine(config.to_model(), run.dt, config.n_steps, run.sample_every, run.record_atoms)
-    if config.method == "reference" and lattice.boundary == "absorbing":
-        return AbsorbingEngine(config.to_model(), run.dt, lattice.absorber_width, run.sample_every, run.record_atoms)
-    return _engine(config.to_model(), config.method, config.run, config.thermal, config.response == "finite")
-
-
-def _memory_engine(config: Config) -> MemoryEngine:
-    run, thermal, model, crystal = config.run, config.thermal, config.to_model(), None
-    if thermal is not None:
-        require_memory(model.lattice)
-        state = thermal_state(model.lattice, thermal.scale, thermal.statistics, np.random.default_rng(thermal.seed))
-        crystal = moving_crystal(model.lattice, *state, run.dt)
-    return MemoryEngine(model, run.dt, config.memory_window, run.sample_every, run.record_atoms, config.memory.kernel, crystal)
-
-
-def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection | None, finite: bool = False):
-    if thermal is None:
-        if method == "reference":
-            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
-        return TimeLocalEngine(model, method, run.dt, run.sample_every, run.record_atoms, finite)
-    require_memory(model.lattice, thermal.lattices)
-    generators = [np.random.default_rng(seed) for seed in lattice_seeds(thermal.seed, thermal.lattices)]
-    states = [thermal_state(model.lattice, thermal.scale, thermal.statistics, rng) for rng in generators]
-    if method == "reference":
-        if len(states) == 1:
-            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0])
-        return ReplicaEngine(model, run.dt, states, run.sample_every)
-    positions = np.stack([starting_positions(model, thermal.ions, rng) for rng in generators])
-    engine = ModesEngine if thermal.motion == "modes" else EnsembleEngine
-    return engine(model, method, run.dt, states, positions, run.sample_every, finite)
-
-
-def lattice_seeds(seed: int, count: int) -> list[list[int]]:
-    """What `numpy.random.default_rng` gets for each of ``count`` lattices: [seed], [seed, 1], [seed, 2] ..."""
-    return [[seed]] + [[seed, n] for n in range(1, count)]
-
-
-def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: ThermalSection | None = None) -> float:
-    """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
-
-    notice gets a line before the first time, and another when something was compiled.
-    """
-    nothing = Potential("gaussian", (0.0, 1.0))
-    model = Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(nothing, Shell(1)))
-    sphere = replace(model, interaction=Interaction(nothing, Cutoff(2.0)))  # whose guard is a kernel of its own
-    steps = RunSection(dt=1e-3, duration=1e-3)
-    if thermal is not None:
-        thermal = thermal.model_copy(update={"lattices": min(2, thermal.lattices), "ions": 1})
-    begin, before = time.perf_counter(), compiled()
-    notice = notice or (lambda line: None)
-    kinds = {m if m in OWN_KERNELS else "rigid" for m in methods}
-    marker = _marker(kinds, thermal)
-    if not marker.exists():
-        notice("preparing the kernels: they are compiled once for this machine, then cached ...")
-    for method in sorted(kinds):
-        if method == "memory-kernel":
-            crystal = None if thermal is None else moving_crystal(model.lattice, *[np.zeros((3, 3, 3, 3))] * 2, 1e-3)
-            _touch(MemoryEngine(model, 1e-3, 2e-3, crystal=crystal))
-        elif method == "echo-free":
-            _touch(EchoFreeEngine(model, 1e-3, 1))
-        elif method == "absorbing":
-            _touch(AbsorbingEngine(model, 1e-3, 1))
-        else:
-            _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
-    with contextlib.suppress(OSError):
-        marker.touch()
-    seconds = time.perf_counter() - begin
-    fresh = compiled() - before
-    if fresh == 0:
-        return 0.0
-    notice(f"compiled {fresh} kernels in {seconds:.1f} s")
-    return seconds
-
-
-def _marker(kinds: set[str], thermal: ThermalSection | None) -> Path:
-    """A file beside the compiled kernels that says that these have been prepared there before."""
-    import numba
-
-    which = "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
-    versions = f"python{platform.python_version()}-numba{numba.__version__}"
-    return Path(CACHE_FOLDER) / f"ready-{'-'.join(sorted(kinds))}{which}-{versions}"
-
-
-def _touch(engine) -> None:
-    """Call every kernel of an engine once."""
-    engine.advance(1)
-    engine.sample()
-    engine.budget()
-    engine.fault()
 
 
 def environment() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mdlite import report, simulate
+from mdlite import engines, report, simulate
 from mdlite.config import Config
 from mdlite.errors import InputError, RunError
 from mdlite.reference import require_memory
@@ -113,7 +113,7 @@ def validate(
     folder = prepare_folder(output, force)
     say = notice or (lambda line: None)
     other = [config.validate_.reference] if config.validate_.reference != "periodic" else []
-    compile_seconds = simulate.prepare(["reference", "time-local", "implicit", *other], notice, config.thermal)
+    compile_seconds = engines.prepare(["reference", "time-local", "implicit", *other], notice, config.thermal)
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():

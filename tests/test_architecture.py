@@ -21,6 +21,7 @@ LAYERS = [
     {"analysis"},
     {"reference", "timelocal", "storage", "observers", "thermal", "modes", "propagator"},
     {"relax", "ensemble", "memory", "echofree", "absorbing", "linear"},
+    {"engines"},
     {"simulate", "bench"},
     {"plots", "report"},
     {"plots_thermal", "motion", "rungs_report"},

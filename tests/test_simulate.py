@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import observers, simulate
+from mdlite import observers
 from mdlite.errors import InputError, RunError
 from mdlite.reference import ReferenceEngine
 
@@ -126,5 +126,5 @@ def test_too_large_a_lattice_is_refused(small_case):
 
 def test_compilation_is_reported_once():
     lines = []
-    simulate.prepare(["reference", "time-local", "implicit"], lines.append)
-    assert simulate.prepare(["reference", "time-local", "implicit"], lines.append) == 0.0
+    engines.prepare(["reference", "time-local", "implicit"], lines.append)
+    assert engines.prepare(["reference", "time-local", "implicit"], lines.append) == 0.0
