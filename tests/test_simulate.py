@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import observers
+from mdlite import engines, observers
 from mdlite.errors import InputError, RunError
 from mdlite.reference import ReferenceEngine
 
