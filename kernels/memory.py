@@ -90,6 +90,27 @@ def displace(coupling, memory, cell, step, dt, displacement):
 
 
 @scalar
+def let_go(coupling, memory, cell, step, displacement):
+    """Add what is left at ``step`` of the displacements before t = 0, -Σ_k W_{j-k}(t) ∇_{r_k} U(0), which nothing holds any more."""
+    if step >= memory.start_table.shape[2]:
+        return
+    w = memory.start_table
+    for s in range(memory.start_site.shape[0]):
+        f = memory.start_force[s]
+        for n in range(coupling.offsets.shape[0]):
+            dx = cell[0] + coupling.offsets[n, 0] - memory.start_site[s, 0]
+            dy = cell[1] + coupling.offsets[n, 1] - memory.start_site[s, 1]
+            dz = cell[2] + coupling.offsets[n, 2] - memory.start_site[s, 2]
+            row, px, py, pz = table_row(memory, dx, dy, dz)
+            xy = w[row, component(px, py), step] * (1.0 if dx * dy > 0 else -1.0 if dx * dy < 0 else 0.0)
+            xz = w[row, component(px, pz), step] * (1.0 if dx * dz > 0 else -1.0 if dx * dz < 0 else 0.0)
+            yz = w[row, component(py, pz), step] * (1.0 if dy * dz > 0 else -1.0 if dy * dz < 0 else 0.0)
+            displacement[n, 0] -= w[row, px, step] * f[0] + xy * f[1] + xz * f[2]
+            displacement[n, 1] -= xy * f[0] + w[row, py, step] * f[1] + yz * f[2]
+            displacement[n, 2] -= xz * f[0] + yz * f[1] + w[row, pz, step] * f[2]
+
+
+@scalar
 def slot_of(memory, x, y, z):
     """The slot of the atom at site (x, y, z), or -1."""
     for s in range(memory.count[0]):
@@ -143,6 +164,17 @@ def take_slots(coupling, memory, cell, step):
                 )
                 if row < 0:
                     return MORE_REACH
+    if step < memory.start_table.shape[2]:
+        for s in range(memory.start_site.shape[0]):
+            for n in range(n_atoms):
+                row, _, _, _ = table_row(
+                    memory,
+                    cell[0] + coupling.offsets[n, 0] - memory.start_site[s, 0],
+                    cell[1] + coupling.offsets[n, 1] - memory.start_site[s, 1],
+                    cell[2] + coupling.offsets[n, 2] - memory.start_site[s, 2],
+                )
+                if row < 0:
+                    return MORE_REACH
     return DONE
 
 
@@ -182,7 +214,9 @@ def evaluate(coupling, memory, ion, work, crystal, step, dt):
         at_rest(coupling, ion, work)
     else:
         in_crystal(coupling, ion, crystal, dt, work)
-    displace(coupling, memory, cell_of(coupling, ion.position), step, dt, work.displacement)
+    cell = cell_of(coupling, ion.position)
+    displace(coupling, memory, cell, step, dt, work.displacement)
+    let_go(coupling, memory, cell, step, work.displacement)
     for n in range(coupling.offsets.shape[0]):
         for c in range(3):
             work.atoms[n, c] = work.home[n, c] + work.displacement[n, c]

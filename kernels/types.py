@@ -99,6 +99,9 @@ class Memory(NamedTuple):
     slot: np.ndarray  # int64 (n,), the slot of every candidate
     count: np.ndarray  # int64 (1,), slots in use
     origin: np.ndarray  # int64 (1,), the step that force[..., 0] belongs to
+    start_site: np.ndarray  # int64 (A, 3), atoms that the ion held displaced before t = 0 (A = 0: a bare start)
+    start_force: np.ndarray  # float64 (A, 3), ∇_r U of them then, meV/Å
+    start_table: np.ndarray  # float64 (rows, 6, L + 1), W_d at 0 .. L steps, Å²/meV
 
 
 class Crystal(NamedTuple):

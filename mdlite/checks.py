@@ -83,6 +83,8 @@ def _memory(config: Config):
             f'thermal.lattices = {thermal.lattices}, thermal.ions = {thermal.ions}: method = "memory-kernel" has one ion in one lattice; '
             "run it once for every seed"
         )
+    if config.memory.start == "dressed" and config.method == "memory-kernel" and thermal is not None:
+        yield 'memory.start = "dressed": is an equilibrium at T = 0; a thermal crystal starts "bare"'
     boundary = config.lattice.boundary
     if boundary != "periodic" and config.method == "reference" and thermal is not None:
         yield (

@@ -45,7 +45,9 @@ def _memory_engine(config: Config) -> MemoryEngine:
         require_memory(model.lattice)
         state = thermal_state(model.lattice, thermal.scale, thermal.statistics, np.random.default_rng(thermal.seed))
         crystal = moving_crystal(model.lattice, *state, run.dt)
-    return MemoryEngine(model, run.dt, config.memory_window, run.sample_every, run.record_atoms, config.memory.kernel, crystal)
+    window, memory = config.memory_window, config.memory
+    dressed = memory.start == "dressed"
+    return MemoryEngine(model, run.dt, window, run.sample_every, run.record_atoms, memory.kernel, crystal, dressed)
 
 
 def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection | None, finite: bool = False):

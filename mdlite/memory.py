@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from mdlite.kernels import memory as kernels
 from mdlite.kernels.types import Crystal, Frames, MediumIon, Memory, Springs
 from mdlite.model import Model
 from mdlite.response import static_recoil
-from mdlite.timelocal import work_arrays
+from mdlite.timelocal import TimeLocalEngine, work_arrays
 
 FIRST_REACH, MORE_REACH = 2, 1.5
 FARTHEST = 40
@@ -22,11 +23,12 @@ SPARE_STEPS = 2000
 
 
 class MemoryEngine(Engine):
-    """The ion in the infinite crystal, bare at t = 0: at rest on its sites, or moving freely from a thermal state.
+    """The ion in the infinite crystal, which is bare at t = 0 (at rest on its sites, or moving freely from a thermal state) or dressed.
 
     model, dt (ps), sample_every (steps), record_atoms as for `mdlite.reference.ReferenceEngine`. window: how long forces are remembered, ps.
     kind: ``exact``, the response of the crystal, or ``verlet``, the response that velocity Verlet with this step has, with which an explicit
-    lattice agrees to rounding. crystal: the free crystal around t = 0 (`mdlite.ensemble.moving_crystal`), or None.
+    lattice agrees to rounding. crystal: the free crystal around t = 0 (`mdlite.ensemble.moving_crystal`), or None. dressed: the crystal starts
+    at rest, but relaxed around the ion where it starts.
     Raises InputError for a window that is too long for the machine's memory.
     """
 
@@ -39,6 +41,7 @@ class MemoryEngine(Engine):
         record_atoms: bool = False,
         kind: str = "exact",
         crystal: Crystal | None = None,
+        dressed: bool = False,
     ):
         super().__init__(model, "memory-kernel", dt, sample_every, record_atoms)
         lattice = model.lattice
@@ -57,7 +60,10 @@ class MemoryEngine(Engine):
         )
         self._work = work_arrays(n, False)
         slots = n if not self.coupling.moving else 4 * n
+        self._held = self._relaxed() if dressed else (np.zeros((0, 3), np.int64), np.zeros((0, 3)))
         self.memory = Memory(
+            start_site=self._held[0],
+            start_force=self._held[1],
             **self._table(0 if not self.coupling.moving else int(np.ptp(model.offsets, axis=0).max()) + FIRST_REACH),
             site=np.zeros((slots, 3), np.int64),
             force=np.zeros((slots, 3, self.length + SPARE_STEPS)),
@@ -70,6 +76,15 @@ class MemoryEngine(Engine):
         )
         kernels.take_slots(self.coupling, self.memory, self._cell(), 0)
         kernels.evaluate(self.coupling, self.memory, self.ion, self._work, crystal, 0, dt)
+
+    def _relaxed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sites (A, 3) of the candidates, and ∇_r U of them (A, 3) in meV/Å with the ion at its start and the crystal in equilibrium."""
+        still = dataclasses.replace(self.model, ion=dataclasses.replace(self.model.ion, velocity=(0.0, 0.0, 0.0)))
+        engine = TimeLocalEngine(still, "implicit", 1.0)
+        fault = engine.fault()
+        if fault is not None:
+            raise RunError(fault)
+        return self.model.offsets + np.array(self._cell(), np.int64), engine._work.gradient.copy()
 
     def _cell(self) -> tuple[int, int, int]:
         if not self.coupling.moving:
@@ -91,7 +106,19 @@ class MemoryEngine(Engine):
         table = propagator.response_table(self.model.lattice, found, self.dt, self.length, self.kind)
         lookup = np.full((int(found.max()) + 1,) * 3, -1, np.int64)
         lookup[tuple(found.T)] = np.arange(len(found))
-        return {"table": np.ascontiguousarray(table[..., ::-1]), "lookup": lookup}
+        return {
+            "table": np.ascontiguousarray(table[..., ::-1]),
+            "lookup": lookup,
+            "start_table": self._start_table(found),
+        }
+
+    def _start_table(self, found: np.ndarray) -> np.ndarray:
+        """W_d at 0 .. L steps for a dressed start; of no length for a bare one."""
+        if not len(self._held[0]):
+            return np.zeros((len(found), 6, 0))
+        static = static_recoil(self.model.lattice, found)
+        start = np.stack([static[:, a, b] for a, b in propagator.COMPONENTS], axis=1)[..., None]
+        return start - propagator.response_table(self.model.lattice, found, self.dt, self.length, f"{self.kind}-fall")
 
     def _take(self, n_steps: int, out: Frames) -> None:
         taken = rows = 0

@@ -23,7 +23,6 @@ from mdlite.model import Lattice
 
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """xx, yy, zz, yz, xz, xy"""
-KINDS = ("exact", "verlet", "verlet-cosine")
 MOST_BYTES = 4e9
 
 
@@ -71,9 +70,12 @@ def _function(lattice: Lattice, kind: str, dt: float, steps: np.ndarray, omega: 
     if kind == "exact":  # sin(Ωt)/(mΩ)
         t = dt * steps[:, None]
         return t * np.sinc(omega * t / np.pi) / lattice.mass
+    if kind == "exact-fall":  # (1 - cos Ωt)/(mΩ²)
+        t = dt * steps[:, None]
+        return 0.5 * t**2 * np.sinc(0.5 * omega * t / np.pi) ** 2 / lattice.mass
     phi = 2.0 * np.arcsin(0.5 * omega * dt)  # what velocity Verlet makes of Ω dt
-    if kind == "verlet-cosine":
-        return np.cos(steps[:, None] * phi)
+    if kind == "verlet-fall":
+        return 2.0 * np.sin(0.5 * steps[:, None] * phi) ** 2 / (lattice.mass * omega**2)
     return dt * np.sin(steps[:, None] * phi) / np.sin(phi) / lattice.mass
 
 
@@ -81,7 +83,7 @@ def response_table(lattice: Lattice, displacements: np.ndarray, dt: float, n_ste
     """G_d(n dt) for n = 0 .. n_steps at canonical lattice vectors (m, 3): (m, 6, n_steps + 1), Å²/(meV ps), components as COMPONENTS.
 
     ``verlet`` gives the response that velocity Verlet with that step has instead, which an explicit lattice would follow bit for bit but for
-    rounding; ``verlet-cosine`` the motion cos(√D t) from a displacement (dimensionless). Read from the cache where it is there.
+    rounding; ``exact-fall`` and ``verlet-fall`` give W_d(0) - W_d(t), Å²/meV, likewise. Read from the cache where it is there.
     Raises InputError if the table would take more than 4 GB.
     """
     displacements = np.asarray(displacements, np.int64).reshape(-1, 3)

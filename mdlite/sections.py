@@ -135,6 +135,9 @@ class MemorySection(Section):
     """How method = "memory-kernel" remembers."""
 
     window: Positive | None = Field(None, description="how long forces are remembered, ps; default: the whole run, 30 ps at most")
+    start: Literal["bare", "dressed"] = Field(
+        "bare", description="the crystal at t = 0: undisplaced, or at rest in equilibrium with the ion where it starts (T = 0)"
+    )
     kernel: Literal["exact", "verlet"] = Field(
         "exact",
         description="response of the crystal, or the one that velocity Verlet with run.dt has (an explicit lattice's to rounding)",

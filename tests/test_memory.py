@@ -67,6 +67,36 @@ def test_memory_in_a_thermal_crystal_is_the_thermal_lattice():
     assert distance[: round(0.8 * model.echo_time / 0.005)].max() < 1e-11
 
 
+@pytest.mark.parametrize("name", ["sites", "shell-wandering"])
+def test_a_dressed_start(name):
+    """An explicit lattice that starts displaced by -W(0) ∇U everywhere: the same path, until what the box cuts off comes in."""
+    model, n = dataclasses.replace(CASES[name], lattice=Lattice(size=(20, 20, 20))), 36
+    engine = MemoryEngine(model, 0.005, 0.5, record_atoms=True, kind="verlet", dressed=True)
+    box = np.stack(np.meshgrid(*[np.arange(20)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    recoil = mdlite.response.static_recoil(model.lattice, box - 10).reshape(20, 20, 20, 3, 3)
+    u = np.zeros((8000, 3))
+    for s, f in zip(*engine._held):
+        u -= recoil[tuple(((box - s + 10) % 20).T)] @ f
+    displacement = np.ascontiguousarray(u.T.reshape(3, 20, 20, 20))
+    _, true = ReferenceEngine(
+        model, 0.005, record_atoms=True, displacement=displacement, velocity=np.zeros_like(displacement)
+    ).advance(n)
+    _, found = engine.advance(n)
+    assert np.abs(found.position - true.position).max() < 1e-10
+    assert np.abs(found.atom_position - true.atom_position).max() < 1e-8
+    bare = MemoryEngine(model, 0.005, 0.5, kind="verlet").advance(n)[1]
+    assert np.abs(found.position - bare.position).max() > 1e-4
+
+
+def test_a_dressed_crystal_holds_an_ion_at_rest():
+    """The ion held (infinite mass): nothing moves, and the energy is that of the relaxed framework."""
+    held = dataclasses.replace(CASES["cutoff"], ion=Ion((np.inf,) * 3, (1.4, 1.5, 1.6), (0.0,) * 3))
+    engine = MemoryEngine(held, 0.005, 1.0, record_atoms=True, dressed=True)
+    _, frames = engine.advance(200)
+    assert np.abs(frames.atom_position - frames.atom_position[0]).max() < 2e-5  # second order in the step
+    assert frames.interaction[0] == pytest.approx(mdlite.timelocal.adiabatic_energy(held)[1], rel=1e-9)
+
+
 def test_order_of_convergence():
     """The exact response: second order in the step; and both responses have the same limit."""
     ends = {}
@@ -190,6 +220,7 @@ def test_runs_and_their_files(tmp_path):
     [
         ({"memory.window": 0.1}, r"memory\.window = 0\.1: must be at least 0\.5 ps"),
         ({"memory.window": -1.0}, r"memory\.window = -1\.0: must be greater than 0"),
+        ({"memory.start": "dressed", "thermal": {"energy": 5.0}}, r'memory\.start = "dressed": is an equilibrium at T = 0'),
         ({"memory.kernel": "fast"}, r"memory\.kernel = 'fast': must be 'exact' or 'verlet'"),
         ({"lattice.k2": 0.0}, r'lattice\.k2 = 0: method = "memory-kernel" needs W\(0\) and L'),
         ({"thermal": {"energy": 5.0, "lattices": 2}}, r"thermal\.lattices = 2, thermal\.ions = 1: .* one ion in one lattice"),
