@@ -2,11 +2,10 @@
 
 from numba import prange
 
-from mdlite.kernels.coupling import coupled_forces
 from mdlite.kernels.jit import parallel, scalar
 from mdlite.kernels.springs import kick_drift
 from mdlite.kernels.types import LatticeState
-from mdlite.kernels.verlet import pull_atoms, push_ion, record
+from mdlite.kernels.verlet import interact, push_ion
 
 
 @parallel
@@ -29,11 +28,7 @@ def advance(lattice, springs, coupling, ion, dt, steps, layer, frames):
     x, y, z = layer
     rows = 0
     for step in range(first, first + count):
-        energy = coupled_forces(coupling, here.u, ion)
-        if step % sampling == 0:
-            record(frames, rows, energy, here, springs, coupling, ion, dt)
-            rows += 1
-        pull_atoms(coupling, here, ion, dt / springs.mass)
+        rows = interact(here, springs, coupling, ion, dt, step % sampling == 0, frames, rows)
         absorb(here.v, x, y, z)
         kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
         push_ion(ion, dt)

@@ -7,11 +7,11 @@ order, an atom belongs to it where x <= r_1, x + y <= r_2 and x + y + z <= r_3: 
 
 from numba import prange
 
-from mdlite.kernels.coupling import cell_of, coupled_forces
+from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.jit import parallel, scalar
 from mdlite.kernels.springs import constants, kick_drift_row
 from mdlite.kernels.types import LatticeState
-from mdlite.kernels.verlet import pull_atoms, push_ion, record
+from mdlite.kernels.verlet import interact, push_ion
 
 
 @scalar
@@ -90,15 +90,6 @@ def fits(u, core, radii, mirror):
 
 
 @scalar
-def half_step_back(lattice, springs, coupling, ion, dt):
-    """`verlet.half_step_back` for a framework on its sites, which exerts no force but on the ion: the box is left untouched."""
-    coupled_forces(coupling, lattice.u, ion)
-    pull_atoms(coupling, lattice, ion, -0.5 * dt / springs.mass)
-    for c in range(3):
-        ion.velocity[c] -= 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
-
-
-@scalar
 def advance(lattice, springs, coupling, ion, dt, steps, region, frames):
     """As `verlet.advance`, with the lattice moved inside a polyhedron only; its core follows the ion.
 
@@ -110,11 +101,7 @@ def advance(lattice, springs, coupling, ion, dt, steps, region, frames):
     first, count, sampling = steps
     rows = 0
     for step in range(first, first + count):
-        energy = coupled_forces(coupling, here.u, ion)
-        if step % sampling == 0:
-            record(frames, rows, energy, here, springs, coupling, ion, dt)
-            rows += 1
-        pull_atoms(coupling, here, ion, dt / springs.mass)
+        rows = interact(here, springs, coupling, ion, dt, step % sampling == 0, frames, rows)
         widen(coupling, ion.position, core)
         if not fits(here.u, core, radii[step], mirror):
             return False

@@ -134,6 +134,18 @@ def free_slot(memory, step):
 
 
 @scalar
+def within_reach(coupling, memory, cell, site):
+    """Whether the table has the response of every candidate around ``cell`` to the atom at ``site`` (3,)."""
+    for n in range(coupling.offsets.shape[0]):
+        dx = cell[0] + coupling.offsets[n, 0] - site[0]
+        dy = cell[1] + coupling.offsets[n, 1] - site[1]
+        dz = cell[2] + coupling.offsets[n, 2] - site[2]
+        if table_row(memory, dx, dy, dz)[0] < 0:
+            return False
+    return True
+
+
+@scalar
 def take_slots(coupling, memory, cell, step):
     """Give every candidate around ``cell`` a slot and look whether all that is remembered is within reach: DONE, or what is missing."""
     n_atoms = coupling.offsets.shape[0]
@@ -154,27 +166,12 @@ def take_slots(coupling, memory, cell, step):
                 memory.slot[n] = s
     oldest = step - memory.table.shape[2] + 1
     for s in range(memory.count[0]):
-        if memory.end[s] > oldest or memory.held[s]:
-            for n in range(n_atoms):
-                row, _, _, _ = table_row(
-                    memory,
-                    cell[0] + coupling.offsets[n, 0] - memory.site[s, 0],
-                    cell[1] + coupling.offsets[n, 1] - memory.site[s, 1],
-                    cell[2] + coupling.offsets[n, 2] - memory.site[s, 2],
-                )
-                if row < 0:
-                    return MORE_REACH
+        if (memory.end[s] > oldest or memory.held[s]) and not within_reach(coupling, memory, cell, memory.site[s]):
+            return MORE_REACH
     if step < memory.start_table.shape[2]:
         for s in range(memory.start_site.shape[0]):
-            for n in range(n_atoms):
-                row, _, _, _ = table_row(
-                    memory,
-                    cell[0] + coupling.offsets[n, 0] - memory.start_site[s, 0],
-                    cell[1] + coupling.offsets[n, 1] - memory.start_site[s, 1],
-                    cell[2] + coupling.offsets[n, 2] - memory.start_site[s, 2],
-                )
-                if row < 0:
-                    return MORE_REACH
+            if not within_reach(coupling, memory, cell, memory.start_site[s]):
+                return MORE_REACH
     return DONE
 
 

@@ -32,17 +32,23 @@ def push_ion(ion, dt):
 
 
 @scalar
+def half_kick_back(lattice, springs, coupling, ion, dt):
+    """The ion's share of `half_step_back`: all of it for a framework on its sites, where the springs exert no force."""
+    coupled_forces(coupling, lattice.u, ion)
+    pull_atoms(coupling, lattice, ion, -0.5 * dt / springs.mass)
+    for c in range(3):
+        ion.velocity[c] -= 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
+
+
+@scalar
 def half_step_back(lattice, springs, coupling, ion, dt):
     """Turn synchronous velocities into leap-frog ones, v_{n-1/2} = v_n - dt/2 a_n, for the framework and the ion.
 
     Contract: lattice.v and ion.velocity are updated in place, lattice.u_next and the forces of ion are overwritten; lattice.u has a
     valid halo. With -dt for dt it is the way back, from leap-frog to synchronous velocities.
     """
-    coupled_forces(coupling, lattice.u, ion)
-    pull_atoms(coupling, lattice, ion, -0.5 * dt / springs.mass)
+    half_kick_back(lattice, springs, coupling, ion, dt)
     kick_drift(lattice.u, lattice.v, lattice.u_next, springs, -0.5 * dt, 0.0)
-    for c in range(3):
-        ion.velocity[c] -= 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
 
 
 @scalar
@@ -82,6 +88,17 @@ def record(frames, row, energy, lattice, springs, coupling, ion, dt):
 
 
 @scalar
+def interact(lattice, springs, coupling, ion, dt, recorded, frames, rows):
+    """Begin a step: forces between ion and atoms, a frame if it is to be recorded, the pull on the atoms. Returns the rows written so far."""
+    energy = coupled_forces(coupling, lattice.u, ion)
+    if recorded:
+        record(frames, rows, energy, lattice, springs, coupling, ion, dt)
+        rows += 1
+    pull_atoms(coupling, lattice, ion, dt / springs.mass)
+    return rows
+
+
+@scalar
 def advance(lattice, springs, coupling, ion, dt, steps, serial, frames):
     """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
 
@@ -94,11 +111,7 @@ def advance(lattice, springs, coupling, ion, dt, steps, serial, frames):
     first, count, sampling = steps
     rows = 0
     for step in range(first, first + count):
-        energy = coupled_forces(coupling, here.u, ion)
-        if step % sampling == 0:
-            record(frames, rows, energy, here, springs, coupling, ion, dt)
-            rows += 1
-        pull_atoms(coupling, here, ion, dt / springs.mass)
+        rows = interact(here, springs, coupling, ion, dt, step % sampling == 0, frames, rows)
         if serial is None:
             kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
         else:

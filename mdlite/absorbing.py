@@ -8,7 +8,7 @@ import numpy as np
 
 from mdlite.kernels import absorbing as kernels
 from mdlite.kernels import springs as spring_kernels
-from mdlite.kernels.types import Frames, Springs
+from mdlite.kernels.types import Frames
 from mdlite.model import Lattice, Model
 from mdlite.reference import ReferenceEngine
 
@@ -53,7 +53,7 @@ def reflection(
     c = 1 if transverse else 0
     u[c] = (envelope * np.cos(k * x))[:, None, None]
     v[c] = ((omega * np.sin(k * x) + group * x / spread**2 * np.cos(k * x)) * envelope)[:, None, None]
-    springs, after = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass)), np.zeros_like(u)
+    springs, after = lattice.springs(), np.zeros_like(u)
     factors = layer_factors(strip, 0.5 * np.array(size), width, dt, strength)
     factors = (factors[0], np.ones(3), np.ones(3))
     partial = np.empty((size[0], 5))
@@ -75,9 +75,9 @@ class AbsorbingEngine(ReferenceEngine):
 
     def __init__(self, model: Model, dt: float, width: int, sample_every: int = 1, record_atoms: bool = False):
         super().__init__(model, dt, sample_every, record_atoms)
-        cell = np.floor(np.array(model.ion.position) / model.lattice.spacing) * model.interaction.atoms.moving
+        sites = model.candidate_sites(self.ion.position)
         self.width = width
-        self._centre = model.offsets.min(axis=0) + 0.5 * np.ptp(model.offsets, axis=0) + cell
+        self._centre = sites.min(axis=0) + 0.5 * np.ptp(sites, axis=0)
         self._layer = layer_factors(model.lattice, self._centre, width, dt)
 
     def _take(self, n_steps: int, out: Frames) -> None:
@@ -92,11 +92,12 @@ class AbsorbingEngine(ReferenceEngine):
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
         fault = super().fault()
-        cell = np.floor(self.ion.position / self.model.lattice.spacing) * self.model.interaction.atoms.moving
-        reach = np.abs(self.model.offsets + cell - self._centre).max(axis=0)
-        if fault is None and np.any(reach > 0.5 * np.array(self.model.lattice.size) - self.width):
-            fault = "the ion has come to the absorbing layer; a larger lattice.size gives it more room"
-        return fault
+        if fault is not None:
+            return fault
+        reach = np.abs(self.model.candidate_sites(self.ion.position) - self._centre).max(axis=0)
+        if np.any(reach > 0.5 * np.array(self.model.lattice.size) - self.width):
+            return "the ion has come to the absorbing layer; a larger lattice.size gives it more room"
+        return None
 
     def facts(self) -> dict[str, Any]:
         """The layer's width."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from mdlite.errors import InputError
 from mdlite.kernels import echofree as kernels
+from mdlite.kernels import verlet
 from mdlite.kernels.types import Frames
 from mdlite.model import Interaction, Ion, Model, Sites
 from mdlite.phonons import sound_speeds
@@ -75,13 +76,13 @@ def plan(model: Model, dt: float, n_steps: int, margin: float | None = None) -> 
         grown, shrunk = speed * elapsed, (speed + np.linalg.norm(travel)) * left
         radii[:, n] = length * (np.minimum(grown, shrunk) / lattice.spacing + margin)
     mirror = mirrors(model)
-    offsets, cell = model.offsets, np.floor(np.array(model.ion.position) / lattice.spacing).astype(int) * moving
+    sites = model.candidate_sites(np.array(model.ion.position))
     wander = np.ceil(travel * dt * n_steps / lattice.spacing).astype(int)
     reach = int(radii[:, 0].max()) + 3
     below = np.where([*mirror, False], 2, reach)
-    low = offsets.min(axis=0) + cell - wander - below
-    size = tuple(int(n) for n in offsets.max(axis=0) + cell + wander + reach - low + 1)
-    atom_steps = _volume(radii, np.ptp(offsets, axis=0) + 0.5 * wander).sum() / 2 ** mirror.sum()
+    low = sites.min(axis=0) - wander - below
+    size = tuple(int(n) for n in sites.max(axis=0) + wander + reach - low + 1)
+    atom_steps = _volume(radii, np.ptp(sites, axis=0) + 0.5 * wander).sum() / 2 ** mirror.sum()
     return Plan(radii, mirror, low, size, float(atom_steps))
 
 
@@ -124,7 +125,7 @@ class EchoFreeEngine(ReferenceEngine):
         self._fits = True
 
     def _half_step_back(self) -> None:
-        kernels.half_step_back(self.lattice, self.springs, self.coupling, self.ion, self.dt)
+        verlet.half_kick_back(self.lattice, self.springs, self.coupling, self.ion, self.dt)
 
     def _take(self, n_steps: int, out: Frames) -> None:
         if self.step + n_steps > self.n_steps:

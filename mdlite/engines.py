@@ -42,8 +42,7 @@ def make_engine(config: Config):
 def _memory_engine(config: Config) -> MemoryEngine:
     run, thermal, model, crystal = config.run, config.thermal, config.to_model(), None
     if thermal is not None:
-        require_memory(model.lattice)
-        state = thermal_state(model.lattice, thermal.scale, thermal.statistics, np.random.default_rng(thermal.seed))
+        _, (state,) = _thermal_states(model.lattice, thermal)
         crystal = moving_crystal(model.lattice, *state, run.dt)
     window, memory = config.memory_window, config.memory
     dressed = memory.start == "dressed"
@@ -55,9 +54,7 @@ def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection 
         if method == "reference":
             return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
         return TimeLocalEngine(model, method, run.dt, run.sample_every, run.record_atoms, finite)
-    require_memory(model.lattice, thermal.lattices)
-    generators = [np.random.default_rng(seed) for seed in lattice_seeds(thermal.seed, thermal.lattices)]
-    states = [thermal_state(model.lattice, thermal.scale, thermal.statistics, rng) for rng in generators]
+    generators, states = _thermal_states(model.lattice, thermal)
     if method == "reference":
         if len(states) == 1:
             return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0])
@@ -65,6 +62,13 @@ def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection 
     positions = np.stack([starting_positions(model, thermal.ions, rng) for rng in generators])
     engine = ModesEngine if thermal.motion == "modes" else EnsembleEngine
     return engine(model, method, run.dt, states, positions, run.sample_every, finite)
+
+
+def _thermal_states(lattice: Lattice, thermal: ThermalSection) -> tuple[list[np.random.Generator], list]:
+    """The generator of every lattice, and the (displacement, velocity) drawn from it. Raises InputError if they do not fit into memory."""
+    require_memory(lattice, thermal.lattices)
+    generators = [np.random.default_rng(seed) for seed in lattice_seeds(thermal.seed, thermal.lattices)]
+    return generators, [thermal_state(lattice, thermal.scale, thermal.statistics, rng) for rng in generators]
 
 
 def lattice_seeds(seed: int, count: int) -> list[list[int]]:

@@ -12,7 +12,7 @@ from mdlite.engine import Engine
 from mdlite.errors import InputError
 from mdlite.kernels import ensemble as kernels
 from mdlite.kernels import springs as spring_kernels
-from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Springs
+from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork
 from mdlite.model import Lattice, Model
 from mdlite.modes import ModeMotion
 
@@ -23,7 +23,7 @@ RUNAWAY_CROSSING = 0.1
 
 def moving_crystal(lattice: Lattice, displacement: np.ndarray, velocity: np.ndarray, dt: float) -> Crystal:
     """The three steps of velocity Verlet around a state u, v (3, Nx, Ny, Nz) in Å and Å/ps, for a step of dt (ps)."""
-    springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
+    springs = lattice.springs()
     shape = (3, lattice.size[0], lattice.size[1], lattice.size[2] + 2)
     u, v, before, after = (np.zeros(shape) for _ in range(4))
     u[..., 1:-1], v[..., 1:-1] = displacement, velocity
@@ -67,7 +67,7 @@ class EnsembleEngine(Engine):
     ):
         super().__init__(model, method, dt, sample_every)
         lattice = model.lattice
-        self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
+        self.springs = lattice.springs()
         self.coupling, self.medium = model.coupling(), timelocal.medium(model, method, finite)
         positions = np.array(positions, float).reshape(len(states), -1, 3)
         crystals, count = positions.shape[:2]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mdlite.validation import Job, Outcome
 
 THERMAL = True
+METHODS = ()
+"""Nothing is integrated, so no kernels need to be compiled."""
 BINS = 80
 LARGEST = 4.5
 """Of the histograms, in standard deviations of a component."""

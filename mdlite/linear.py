@@ -10,7 +10,6 @@ numerically: F = -K R - Γ Ṙ gives M ω² + iωΓ - K = 0.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from mdlite import propagator
 from mdlite.errors import RunError
 from mdlite.kernels import timelocal as kernels
 from mdlite.model import Model
-from mdlite.timelocal import TimeLocalEngine
+from mdlite.timelocal import TimeLocalEngine, relaxed
 
 TIME, STEP = 24.0, 0.01
 """ps: length of the response that is transformed, and its step; the later half is faded out."""
@@ -54,8 +53,7 @@ def rung_mode(model: Model, method: str, axis: int) -> Mode:
 
 def _force(model: Model, method: str):
     """F(R, velocity along the moving axes) of a rung at T = 0, in meV/Å."""
-    still = dataclasses.replace(model, ion=dataclasses.replace(model.ion, velocity=(0.0, 0.0, 0.0)))
-    engine = TimeLocalEngine(still, method, 1.0)
+    engine = TimeLocalEngine(model, method, 1.0)
     moving = model.ion.inverse_mass > 0.0
 
     def force(position, speed):
@@ -107,15 +105,11 @@ def exact_mode(model: Model, axis: int) -> Mode:
 
     Raises RunError where the framework has no equilibrium with the ion there, or the search does not converge.
     """
-    still = dataclasses.replace(model, ion=dataclasses.replace(model.ion, velocity=(0.0, 0.0, 0.0)))
-    relaxed = TimeLocalEngine(still, "implicit", 1.0)
-    fault = relaxed.fault()
-    if fault is not None:
-        raise RunError(fault)
+    held = relaxed(model)
     n = len(model.offsets)
     hessian = np.zeros((3 * n, 3 * n))
     for j in range(n):
-        hessian[3 * j : 3 * j + 3, 3 * j : 3 * j + 3] = relaxed._work.hessian[j]
+        hessian[3 * j : 3 * j + 3, 3 * j : 3 * j + 3] = held._work.hessian[j]
     unit = np.zeros(3 * n)
     unit[axis::3] = 1.0
     mass = model.ion.mass[axis]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,11 @@ from mdlite import propagator
 from mdlite.engine import Engine
 from mdlite.errors import RunError
 from mdlite.kernels import memory as kernels
-from mdlite.kernels.types import Crystal, Frames, MediumIon, Memory, Springs
+from mdlite.kernels.coupling import cell_of
+from mdlite.kernels.types import Crystal, Frames, Memory
 from mdlite.model import Model
 from mdlite.response import static_recoil
-from mdlite.timelocal import TimeLocalEngine, work_arrays
+from mdlite.timelocal import medium_ion, relaxed, work_arrays
 
 FIRST_REACH, MORE_REACH = 2, 1.5
 FARTHEST = 40
@@ -48,16 +48,9 @@ class MemoryEngine(Engine):
         lattice.require_rigidity("the memory kernel")
         self.kind, self.length = kind, round(window / dt)
         self.coupling, self.crystal = model.coupling(), crystal
-        self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
+        self.springs = lattice.springs()
         n = len(model.offsets)
-        self.ion = MediumIon(
-            position=np.array(model.ion.position),
-            velocity=np.array(model.ion.velocity),
-            inverse_mass=model.ion.inverse_mass,
-            force=np.zeros(3),
-            effective=np.array(model.ion.position),
-            energy=np.zeros(1),
-        )
+        self.ion = medium_ion(model)
         self._work = work_arrays(n, False)
         slots = n if not self.coupling.moving else 4 * n
         self._held = self._relaxed() if dressed else (np.zeros((0, 3), np.int64), np.zeros((0, 3)))
@@ -74,22 +67,12 @@ class MemoryEngine(Engine):
             count=np.zeros(1, np.int64),
             origin=np.zeros(1, np.int64),
         )
-        kernels.take_slots(self.coupling, self.memory, self._cell(), 0)
+        kernels.take_slots(self.coupling, self.memory, cell_of(self.coupling, self.ion.position), 0)
         kernels.evaluate(self.coupling, self.memory, self.ion, self._work, crystal, 0, dt)
 
     def _relaxed(self) -> tuple[np.ndarray, np.ndarray]:
         """Sites (A, 3) of the candidates, and ∇_r U of them (A, 3) in meV/Å with the ion at its start and the crystal in equilibrium."""
-        still = dataclasses.replace(self.model, ion=dataclasses.replace(self.model.ion, velocity=(0.0, 0.0, 0.0)))
-        engine = TimeLocalEngine(still, "implicit", 1.0)
-        fault = engine.fault()
-        if fault is not None:
-            raise RunError(fault)
-        return self.model.offsets + np.array(self._cell(), np.int64), engine._work.gradient.copy()
-
-    def _cell(self) -> tuple[int, int, int]:
-        if not self.coupling.moving:
-            return 0, 0, 0
-        return tuple(int(n) for n in np.floor(self.ion.position / self.coupling.spacing))
+        return self.model.candidate_sites(self.ion.position), relaxed(self.model)._work.gradient.copy()
 
     def _table(self, reach: int) -> dict[str, np.ndarray]:
         """The response table, latest first, for all vectors within ``reach`` sites, or 0: for those between the fixed atoms."""

@@ -38,6 +38,12 @@ class Lattice:
         """Edge lengths of the periodic box, (3,), Å."""
         return self.spacing * np.array(self.size, float)
 
+    def springs(self):
+        """The constants as `mdlite.kernels.types.Springs`."""
+        from mdlite.kernels.types import Springs
+
+        return Springs(float(self.k1), float(self.k2), float(self.mass))
+
     @property
     def omega_max(self) -> float:
         """Highest angular frequency, rad/ps: Ω_max² = 4 k1/m + 8 k2/m, at X, longitudinal."""

@@ -99,23 +99,28 @@ def van_hove(methods: dict[str, Any]) -> Figure:
     return figure
 
 
+def _columns(line: dict[str, Any], method: str, *keys: str) -> list[np.ndarray]:
+    """k_BT (meV) of the points of a line that ``method`` has, and its numbers there by key."""
+    have = [e for e in line["points"] if method in e["methods"]]
+    energy = np.array([e["thermal_energy_meV"] for e in have])
+    return [energy, *(np.array([e["methods"][method][key] for e in have]) for key in keys)]
+
+
 def arrhenius(lines: list[dict[str, Any]]) -> Figure:
     """D against 1/k_BT with the fitted lines, and each rung's D over the reference's."""
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for line, dash in zip(lines, DASHES * len(lines)):
         for method in line["fits"]:
-            have = [e for e in line["points"] if method in e["methods"]]
-            energy = np.array([e["thermal_energy_meV"] for e in have])
-            value, error = (np.array([e["methods"][method][f"diffusion{k}_A2_per_ps"] for e in have]) for k in ("", "_error"))
+            energy, value, error = _columns(line, method, "diffusion_A2_per_ps", "diffusion_error_A2_per_ps")
             look = style(method) | {"label": f"{method}, strength {line['strength']:g}"}
             colour = look.get("color")
             left.errorbar(1.0 / energy, value, error, fmt="o", ms=4, color=colour, capsize=2, mfc="none" if dash != "-" else None)
             fit, x = line["fits"][method], np.linspace(1.0 / energy.max(), 1.0 / energy.min(), 50)
             left.plot(x, np.exp(fit["log_prefactor"] - fit["barrier"] * x), color=colour, ls=dash, lw=1.0, label=look["label"])
             if method != "reference":
-                truth = np.array([e["methods"]["reference"]["diffusion_A2_per_ps"] for e in have])
-                spread = np.array([e["methods"]["reference"]["diffusion_error_A2_per_ps"] for e in have])
+                every, *both = _columns(line, "reference", "diffusion_A2_per_ps", "diffusion_error_A2_per_ps")
+                truth, spread = (column[np.isin(every, energy)] for column in both)
                 ratio = value / truth
                 right.errorbar(
                     energy,
@@ -142,9 +147,6 @@ def own_temperature(lines: list[dict[str, Any]]) -> Figure:
     left, right = figure.subplots(1, 2)
     for line, dash in zip(lines, DASHES * len(lines)):
         for method in line["fits"]:
-            have = [e for e in line["points"] if method in e["methods"]]
-            energy = np.array([e["thermal_energy_meV"] for e in have])
-            found = [e["methods"][method] for e in have]
             look = {"fmt": "o", "ls": dash, "ms": 4, "capsize": 2, "color": style(method).get("color")}
             label = f"{method}, strength {line['strength']:g}"
             columns = (
@@ -154,7 +156,7 @@ def own_temperature(lines: list[dict[str, Any]]) -> Figure:
                 "diffusion_A2_per_ps",
                 "diffusion_error_A2_per_ps",
             )
-            ratio, ratio_error, own, value, error = (np.array([f[k] for f in found]) for k in columns)
+            energy, ratio, ratio_error, own, value, error = _columns(line, method, *columns)
             left.errorbar(energy, ratio, ratio_error, label=label, **look)
             right.errorbar(1.0 / own, value, error, label=label, **look)
     left.axhline(1.0, color="0.5", lw=0.8)

@@ -11,7 +11,7 @@ from mdlite.engine import Engine, allocate
 from mdlite.errors import InputError
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels import verlet
-from mdlite.kernels.types import EnsembleFrames, Frames, IonState, LatticeState, Springs
+from mdlite.kernels.types import EnsembleFrames, Frames, IonState, LatticeState
 from mdlite.model import Model
 
 BYTES_PER_ATOM = 72
@@ -30,7 +30,7 @@ class ReferenceEngine(Engine):
     ):
         super().__init__(model, "reference", dt, sample_every, record_atoms)
         lattice = model.lattice
-        self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
+        self.springs = lattice.springs()
         self.coupling = model.coupling()
         require_memory(lattice)
         shape = (3, lattice.size[0], lattice.size[1], lattice.size[2] + 2)

@@ -16,7 +16,7 @@ from mdlite.errors import RunError
 from mdlite.kernels import medium as medium_kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels.coupling import coupled_forces
-from mdlite.kernels.types import IonState, Springs
+from mdlite.kernels.types import IonState
 from mdlite.model import Model
 
 MAX_NEWTON = 30
@@ -44,7 +44,7 @@ class _Framework:
         lattice = model.lattice
         self.shape = (3, *lattice.size)
         self.model, self.coupling = model, model.coupling()
-        self.springs = Springs(float(lattice.k1), float(lattice.k2), float(lattice.mass))
+        self.springs = lattice.springs()
         self.u = np.zeros((3, lattice.size[0], lattice.size[1], lattice.size[2] + 2))
         self.out = np.zeros_like(self.u)
         n = len(model.offsets)

@@ -56,6 +56,18 @@ def work_arrays(n: int, implicit: bool) -> MediumWork:
     )
 
 
+def medium_ion(model: Model) -> MediumIon:
+    """The model's ion at its start, with no force yet."""
+    return MediumIon(
+        position=np.array(model.ion.position),
+        velocity=np.array(model.ion.velocity),
+        inverse_mass=model.ion.inverse_mass,
+        force=np.zeros(3),
+        effective=np.array(model.ion.position),
+        energy=np.zeros(1),
+    )
+
+
 class TimeLocalEngine(Engine):
     """The ion in the effective medium, by one of the RUNGS.
 
@@ -79,14 +91,7 @@ class TimeLocalEngine(Engine):
         self.medium = medium(model, method, finite)
         if loss is not None:
             self.medium = self.medium._replace(loss=np.array(loss, float))
-        self.ion = MediumIon(
-            position=np.array(model.ion.position),
-            velocity=np.array(model.ion.velocity),
-            inverse_mass=model.ion.inverse_mass,
-            force=np.zeros(3),
-            effective=np.array(model.ion.position),
-            energy=np.zeros(1),
-        )
+        self.ion = medium_ion(model)
         self._work = work_arrays(len(model.offsets), method == "implicit")
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work)
 
@@ -105,6 +110,20 @@ class TimeLocalEngine(Engine):
         return fault
 
 
+def relaxed(model: Model, position=None, finite: bool = False) -> TimeLocalEngine:
+    """The implicit engine with the ion held at ``position`` (3,) Å (the model's own by default), that is with the framework in equilibrium.
+
+    Raises RunError where the iteration finds no solution.
+    """
+    place = tuple(model.ion.position if position is None else position)
+    ion = dataclasses.replace(model.ion, position=place, velocity=(0.0, 0.0, 0.0))
+    engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1.0, finite=finite)
+    fault = engine.fault()
+    if fault is not None:
+        raise RunError(fault)
+    return engine
+
+
 def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:
     """Energy (meV) of the ion held at ``position`` (3,) Å with the framework statically relaxed, by W(0) alone: (total, interaction).
 
@@ -112,12 +131,6 @@ def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple
     ``finite`` the periodic one of this size. Independent of `mdlite.relax`, which minimises over every atom. Raises RunError where the
     iteration finds no solution.
     """
-    ion = dataclasses.replace(
-        model.ion, position=tuple(model.ion.position if position is None else position), velocity=(0.0, 0.0, 0.0)
-    )
-    engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1.0, finite=finite)
-    fault = engine.fault()
-    if fault is not None:
-        raise RunError(fault)
+    engine = relaxed(model, position, finite)
     interaction = float(engine.ion.energy[0])
     return interaction - 0.5 * float(np.sum(engine._work.gradient * engine._work.displacement)), interaction

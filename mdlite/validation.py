@@ -112,8 +112,9 @@ def validate(
     require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force)
     say = notice or (lambda line: None)
+    methods = getattr(protocol, "METHODS", ("reference", "time-local", "implicit"))
     other = [config.validate_.reference] if config.validate_.reference != "periodic" else []
-    compile_seconds = engines.prepare(["reference", "time-local", "implicit", *other], notice, config.thermal)
+    compile_seconds = engines.prepare([*methods, *other], notice, config.thermal) if methods else 0.0
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():
