@@ -30,11 +30,11 @@ def wrapped(cell, offset, u):
 def coupled_forces(coupling, u, ion):
     """Interaction energy U (meV) of the ion with the displaced atoms u[3, Nx, Ny, Nz + 2] (Å), and the forces on both.
 
-    Contract: only ion.force, -∇_R U, and ion.atom_force, -∇_r U of each candidate (meV/Å), are written. At zero distance a finite
+    Contract: only ion.force, -∇_R U, ion.atom_force, -∇_r U of each candidate (meV/Å), and ion.stiffest are written. At zero distance a finite
     potential has no direction and gives no force; a divergent one gives an infinite energy, which the run loop stops at.
     """
     cell = cell_of(coupling, ion.position)
-    energy = 0.0
+    energy = stiffest = 0.0
     fx = fy = fz = 0.0
     for n in range(coupling.offsets.shape[0]):
         offset = coupling.offsets[n]
@@ -43,8 +43,9 @@ def coupled_forces(coupling, u, ion):
         dy = (cell[1] + offset[1]) * coupling.spacing + u[1, i, j, k] - ion.position[1]
         dz = (cell[2] + offset[2]) * coupling.spacing + u[2, i, j, k] - ion.position[2]
         rho = math.sqrt(dx * dx + dy * dy + dz * dz)
-        phi, slope, _ = switched(coupling, rho)
+        phi, slope, curvature = switched(coupling, rho)
         pull = slope / rho if rho > 0.0 else 0.0
+        stiffest = max(stiffest, abs(curvature))
         energy += phi
         fx += pull * dx
         fy += pull * dy
@@ -53,6 +54,7 @@ def coupled_forces(coupling, u, ion):
         ion.atom_force[n, 1] = -pull * dy
         ion.atom_force[n, 2] = -pull * dz
     ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
+    ion.stiffest[0] = max(ion.stiffest[0], stiffest)
     return energy
 
 

@@ -20,7 +20,13 @@ FEW = 2  # ions; starting the threads for them takes longer than moving them
 def one_ion(ions, n):
     """Ion n of an ensemble as a MediumIon that shares its memory."""
     return MediumIon(
-        ions.position[n], ions.velocity[n], ions.inverse_mass, ions.force[n], ions.effective[n], ions.energy[n : n + 1]
+        ions.position[n],
+        ions.velocity[n],
+        ions.inverse_mass,
+        ions.force[n],
+        ions.effective[n],
+        ions.energy[n : n + 1],
+        ions.stiffest[n : n + 1],
     )
 
 
@@ -153,6 +159,7 @@ def advance_all(coupling, medium, ions, crystals, springs, dt, steps, works, fra
             ions.force[c],
             ions.effective[c],
             ions.energy[c],
+            ions.stiffest[c],
             ions.stopped[c],
             ions.fastest,
         )

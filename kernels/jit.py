@@ -1,8 +1,8 @@
 """Every numba flag of the project, in one place, and where compiled kernels are kept.
 
-``contract`` lets the compiler fuse a multiplication and an addition. ``reassoc``, which reorders sums, is used only for the
-reductions of one lattice row: a row is always summed by one thread in one order, so the bits do not depend on the number of
-threads. ``nnan`` and ``ninf`` are never set, because a kernel must be able to see that a state is no longer finite.
+No fast-math flag is set. With one, even ``contract``, a kernel just compiled and the same one from the cache can differ in the last bit: a
+function is optimised once by itself, and again wherever it is pasted in. Strictly IEEE kernels run at the same speed here (measured: the
+lattice, ions, budgets); the one sum that needs more has its order written out (`sums`).
 
 Numba's own cache looks at a function's own file only, and would run (or crash in) a caller compiled against an older callee.
 So the cache folder carries a hash of all kernel sources: an edit or an upgrade starts a new one.
@@ -58,7 +58,7 @@ def _decorator(**flags):
     return decorate
 
 
-scalar = _decorator(fastmath={"contract"})
+scalar = _decorator()
 """A serial kernel, or a function that a kernel calls."""
 
 
@@ -70,20 +70,14 @@ class _Distinct(Compiler):
         return super().define_pipelines()
 
 
-distinct = _decorator(fastmath={"contract"}, pipeline_class=_Distinct)
+distinct = _decorator(pipeline_class=_Distinct)
 """A serial kernel whose array arguments never overlap: without that knowledge a lattice pass does not vectorise, and takes twice as long."""
 
-distinct_sum = _decorator(fastmath={"contract", "reassoc"}, pipeline_class=_Distinct)
-"""The same for one that sums along a row."""
-
-inlined = _decorator(fastmath={"contract"}, inline="always")
+inlined = _decorator(inline="always")
 """A function pasted into the loops that call it, so that they vectorise (a call left to the compiler costs a factor of four)."""
 
-parallel = _decorator(fastmath={"contract"}, parallel=True)
+parallel = _decorator(parallel=True)
 """A kernel whose outer loop is split over threads; its iterations write to disjoint places."""
-
-reduction = _decorator(fastmath={"contract", "reassoc"}, parallel=True)
-"""A kernel that sums along rows; a parallel loop over planes, each plane summed by one thread."""
 
 
 def compiled() -> int:

@@ -101,16 +101,19 @@ def effective_force(coupling, medium, ion, work):
 
 @scalar
 def force_at(coupling, ion, atoms):
-    """U (meV) of the ion at R_eff = ion.effective with atoms (n, 3) at r_eff, and -∇_R U into ion.force [18]."""
+    """U (meV) of the ion at R_eff = ion.effective with atoms (n, 3) at r_eff, and -∇_R U into ion.force [18]; ion.stiffest is kept up."""
+    stiffest = ion.stiffest[0]
     energy = fx = fy = fz = 0.0
     for n in range(coupling.offsets.shape[0]):
         dx = atoms[n, 0] - ion.effective[0]
         dy = atoms[n, 1] - ion.effective[1]
         dz = atoms[n, 2] - ion.effective[2]
-        phi, pull, _ = pair_terms(coupling, dx, dy, dz)
+        phi, pull, bend = pair_terms(coupling, dx, dy, dz)
+        stiffest = max(stiffest, abs(pull + bend * (dx * dx + dy * dy + dz * dz)))
         energy += phi
         fx += pull * dx
         fy += pull * dy
         fz += pull * dz
     ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
+    ion.stiffest[0] = stiffest
     return energy

@@ -12,21 +12,13 @@ from numba import prange
 
 from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.ensemble import turn
-from mdlite.kernels.jit import distinct_sum, parallel, scalar
+from mdlite.kernels.jit import parallel, scalar
 from mdlite.kernels.medium import at_rest, in_crystal, pair_terms
 from mdlite.kernels.springs import kick_drift
+from mdlite.kernels.sums import dot
 from mdlite.kernels.timelocal import record
 
 DONE, MORE_SLOTS, MORE_REACH = 0, 1, 2
-
-
-@distinct_sum
-def dot(a, b):
-    """Σ a b of two rows."""
-    total = 0.0
-    for n in range(a.shape[0]):
-        total += a[n] * b[n]
-    return total
 
 
 @scalar
@@ -185,7 +177,8 @@ def exert(coupling, memory, ion, work, step):
         dx = work.atoms[n, 0] - ion.position[0]
         dy = work.atoms[n, 1] - ion.position[1]
         dz = work.atoms[n, 2] - ion.position[2]
-        phi, pull, _ = pair_terms(coupling, dx, dy, dz)
+        phi, pull, bend = pair_terms(coupling, dx, dy, dz)
+        ion.stiffest[0] = max(ion.stiffest[0], abs(pull + bend * (dx * dx + dy * dy + dz * dz)))
         energy += phi
         fx += pull * dx
         fy += pull * dy

@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numba import prange
 
-from mdlite.kernels.jit import distinct, distinct_sum, parallel, scalar
+from mdlite.kernels.jit import distinct, parallel, scalar
+from mdlite.kernels.sums import dot
 
 GROUPS = 64
 PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
@@ -30,17 +31,12 @@ def recur(x, now, before):
         before[5, k] = 2.0 * (a * u + f * q + e * s) - before[5, k]
 
 
-@distinct_sum
+@scalar
 def gather(matrix, factor, first, out):
     """out[c] += Σ_k Σ_i factor[c, i, k] matrix[first_c + i, k], i = 0, 1, 2."""
     for c in range(factor.shape[0]):
         row = first[c]
-        total = 0.0
-        for k in range(factor.shape[2]):
-            total += (
-                factor[c, 0, k] * matrix[row, k] + factor[c, 1, k] * matrix[row + 1, k] + factor[c, 2, k] * matrix[row + 2, k]
-            )
-        out[c] += total
+        out[c] += dot(factor[c, 0], matrix[row]) + dot(factor[c, 1], matrix[row + 1]) + dot(factor[c, 2], matrix[row + 2])
 
 
 @scalar

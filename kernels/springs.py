@@ -12,9 +12,10 @@ The four diagonal values of a component serve its own force and the cross term o
 
 import math
 
+import numpy as np
 from numba import prange
 
-from mdlite.kernels.jit import distinct, inlined, parallel, reduction, scalar
+from mdlite.kernels.jit import distinct, inlined, parallel, scalar
 
 
 @scalar
@@ -120,50 +121,51 @@ def spring_forces(u, springs, out):
                 out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = f
 
 
-@reduction
+@parallel
 def lattice_sums(u, v, springs, half_kick, partial):
     """Elastic energy, kinetic energy and momentum of the framework, at the step where u stands.
 
     v is taken to that step on the fly: v + half_kick F(u)/m (half_kick = dt/2 in leap-frog form, 0 for synchronous v; the ion's
     pull is not in it, see `verlet.energies`). partial: float64 (Nx, 5), one row a plane:
     elastic (meV), kinetic (meV), momentum x, y, z (meV ps/Å). Every bond is counted once, at its lower end, as ½ k (n·Δu)².
-    Contract: only ``partial`` is written; one thread sums a plane row by row, so the bits do not depend on the threads.
+    Contract: only ``partial`` is written; one thread sums a plane, so the bits do not depend on the threads.
     """
     nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
     c1, c2 = constants(springs, half_kick / springs.mass)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
-        total_near = total_far = total_v2 = total_x = total_y = total_z = 0.0
+        sums = np.zeros((6, nz))  # one running sum for every k, so that the loop vectorises in one order
         for j in range(ny):
             jm, jp = neighbours(j, ny)
-            near = far = v2 = sx = sy = sz = 0.0
             for k in range(1, nz + 1):
                 x, y, z = u[0, i, j, k], u[1, i, j, k], u[2, i, j, k]
-                near += (u[0, ip, j, k] - x) ** 2 + (u[1, i, jp, k] - y) ** 2 + (u[2, i, j, k + 1] - z) ** 2
-                far += (u[0, ip, jp, k] - x + u[1, ip, jp, k] - y) ** 2 + (u[0, ip, jm, k] - x - u[1, ip, jm, k] + y) ** 2
-                far += (u[0, ip, j, k + 1] - x + u[2, ip, j, k + 1] - z) ** 2 + (
-                    u[0, ip, j, k - 1] - x - u[2, ip, j, k - 1] + z
-                ) ** 2
-                far += (u[1, i, jp, k + 1] - y + u[2, i, jp, k + 1] - z) ** 2 + (
-                    u[1, i, jp, k - 1] - y - u[2, i, jp, k - 1] + z
-                ) ** 2
+                near = (u[0, ip, j, k] - x) ** 2 + (u[1, i, jp, k] - y) ** 2 + (u[2, i, j, k + 1] - z) ** 2
+                far = (u[0, ip, jp, k] - x + u[1, ip, jp, k] - y) ** 2 + (u[0, ip, jm, k] - x - u[1, ip, jm, k] + y) ** 2
+                far += (u[0, ip, j, k + 1] - x + u[2, ip, j, k + 1] - z) ** 2
+                far += (u[0, ip, j, k - 1] - x - u[2, ip, j, k - 1] + z) ** 2
+                far += (u[1, i, jp, k + 1] - y + u[2, i, jp, k + 1] - z) ** 2
+                far += (u[1, i, jp, k - 1] - y - u[2, i, jp, k - 1] + z) ** 2
                 dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
                 vx, vy, vz = v[0, i, j, k] + dvx, v[1, i, j, k] + dvy, v[2, i, j, k] + dvz
-                v2 += vx * vx + vy * vy + vz * vz
-                sx += vx
-                sy += vy
-                sz += vz
-            total_near += near
-            total_far += far
-            total_v2 += v2
-            total_x += sx
-            total_y += sy
-            total_z += sz
-        partial[i, 0] = 0.5 * springs.k1 * total_near + 0.25 * springs.k2 * total_far
-        partial[i, 1] = 0.5 * springs.mass * total_v2
-        partial[i, 2] = springs.mass * total_x
-        partial[i, 3] = springs.mass * total_y
-        partial[i, 4] = springs.mass * total_z
+                sums[0, k - 1] += near
+                sums[1, k - 1] += far
+                sums[2, k - 1] += vx * vx + vy * vy + vz * vz
+                sums[3, k - 1] += vx
+                sums[4, k - 1] += vy
+                sums[5, k - 1] += vz
+        near = far = v2 = sx = sy = sz = 0.0
+        for k in range(nz):
+            near += sums[0, k]
+            far += sums[1, k]
+            v2 += sums[2, k]
+            sx += sums[3, k]
+            sy += sums[4, k]
+            sz += sums[5, k]
+        partial[i, 0] = 0.5 * springs.k1 * near + 0.25 * springs.k2 * far
+        partial[i, 1] = 0.5 * springs.mass * v2
+        partial[i, 2] = springs.mass * sx
+        partial[i, 3] = springs.mass * sy
+        partial[i, 4] = springs.mass * sz
 
 
 @parallel

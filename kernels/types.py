@@ -45,6 +45,7 @@ class IonState(NamedTuple):
     inverse_mass: np.ndarray  # (3,), 0 on a frozen axis
     force: np.ndarray  # (3,), on the ion, meV/Å
     atom_force: np.ndarray  # (n, 3), on the atoms, meV/Å
+    stiffest: np.ndarray  # (1,), the largest |φ''| met so far, meV/Å²
 
 
 class MediumIon(NamedTuple):
@@ -56,6 +57,7 @@ class MediumIon(NamedTuple):
     force: np.ndarray  # (3,), -∇_R U(r_eff, R_eff), meV/Å
     effective: np.ndarray  # (3,), R_eff, Å
     energy: np.ndarray  # (1,), U(r_eff, R_eff), meV
+    stiffest: np.ndarray  # (1,), the largest |φ''| met so far, meV/Å²
 
 
 class Medium(NamedTuple):
@@ -122,6 +124,7 @@ class Ensemble(NamedTuple):
     force: np.ndarray  # (I, 3), meV/Å
     effective: np.ndarray  # (I, 3), Å
     energy: np.ndarray  # (I,), meV
+    stiffest: np.ndarray  # (I,), meV/Å²
     stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
     fastest: float  # Å/ps; an ion that gets faster has run away
 

@@ -129,7 +129,7 @@ def advance_replicas(lattices, springs, coupling, ions, dt, steps, frames):
     """
     for r in prange(lattices.u.shape[0]):
         lattice = LatticeState(lattices.u[r], lattices.v[r], lattices.u_next[r])
-        ion = IonState(ions.position[r], ions.velocity[r], ions.inverse_mass, ions.force[r], ions.atom_force[r])
+        ion = IonState(ions.position[r], ions.velocity[r], ions.inverse_mass, ions.force[r], ions.atom_force[r], ions.stiffest[r])
         own = Frames(
             frames.position[r],
             frames.velocity[r],

@@ -24,7 +24,7 @@ _PUBLIC = {
     "Cutoff": "model",
     "InputError": "errors",
     "RunError": "errors",
-    "Run": "simulate",
+    "Run": "runs",
     "run": "simulate",
     "validate": "validation",
 }

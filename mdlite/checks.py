@@ -24,7 +24,8 @@ SHORTEST_MEMORY = 0.5
 
 def faults(config: Config) -> list[str]:
     """Every rule between fields that the configuration breaks, one line each; empty if it is sound."""
-    found = [*_stepping(config), *_ion(config), *_atoms(config), *_thermal(config), *_memory(config), *_validation(config)]
+    found = [*_stepping(config), *_ion(config), *_atoms(config), *_thermal(config), *_memory(config)]
+    found += [*_snapshots(config), *_validation(config)]
     if not found:
         found = [*_candidates(config)]
     if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
@@ -98,6 +99,23 @@ def _memory(config: Config):
                 f"lattice.absorber_width = {config.lattice.absorber_width}: the layer takes twice that of a box whose smallest edge is "
                 f"{min(config.lattice.size)}, and must leave room for the ion's atoms; give {max(1, room // 2)} or less, or a larger box"
             )
+
+
+def _snapshots(config: Config):
+    wanted = config.snapshots
+    if wanted is None:
+        return
+    one = config.thermal is None or config.thermal.lattices == 1
+    if config.method != "reference" or config.lattice.boundary == "echo-free" or not one:
+        yield (
+            'snapshots: are taken of one explicit lattice, method = "reference" with lattice.boundary = "periodic" or "absorbing" and '
+            "thermal.lattices = 1; take the [snapshots] table out"
+        )
+    elif wanted.extent is not None and 2 * wanted.extent > min(config.lattice.size):
+        yield (
+            f"snapshots.extent = {wanted.extent}: the block is {2 * wanted.extent} atoms wide and must fit into the lattice, whose smallest "
+            f"size is {min(config.lattice.size)}; give {min(config.lattice.size) // 2} or less"
+        )
 
 
 def _validation(config: Config):

@@ -1,11 +1,12 @@
 """The command line. Heavy modules are imported inside the commands, so that ``mdlite --help`` answers at once.
 
-Exit codes: 0; 2 bad input; 1 a run that had to stop; 130 interrupted.
+Exit codes: 0; 2 bad input; 1 a run that had to stop; 130 interrupted (Ctrl-C); 143 terminated.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Annotated
 import typer
 
 from mdlite import __version__
-from mdlite.errors import InputError, RunError
+from mdlite.errors import InputError, Interrupted, RunError
 
 app = typer.Typer(
     name="mdlite",
@@ -36,17 +37,30 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only errors.")]
 
 
-class Interrupted(Exception):
-    """Ctrl-C, with a line that says what is left. Exit code 130."""
+class Ended(Exception):
+    """Ended by a signal, with a line that says what is left. Exit code 128 + ``signal``."""
+
+    def __init__(self, message: str, signal: int):
+        super().__init__(message)
+        self.signal = signal
 
 
 @contextmanager
 def _interruptible(message: str) -> Iterator[None]:
-    """Turn Ctrl-C into an exception of ours, because the command line's library would swallow it."""
+    """Turn Ctrl-C and SIGTERM into an exception of ours, because the command line's library would swallow one and the system the other."""
+
+    def terminate(number, frame):
+        raise Interrupted("terminated", number)
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
+    except Interrupted as error:
+        raise Ended(f"{error}; {message}", error.signal) from None
     except KeyboardInterrupt:
-        raise Interrupted(message) from None
+        raise Ended(f"interrupted; {message}", signal.SIGINT) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @app.callback(invoke_without_command=True)
@@ -61,6 +75,19 @@ def run(
     source: Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="HDF5 (H5MD) file to write.")],
     overrides: Overrides = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on from the last checkpoint, or from the end to a longer --duration; begin if there is nothing."
+        ),
+    ] = False,
+    duration: Annotated[
+        float | None, typer.Option(metavar="PS", help="Length of the run, ps (the same as --set run.duration).")
+    ] = None,
+    max_walltime: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Stop with a checkpoint before this much time has passed: 90s, 5min, 2h, 1:30:00."),
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -68,11 +95,15 @@ def run(
     from mdlite import config, simulate
     from mdlite.progress import Reporter
 
-    settings = config.load(source, overrides or ())
+    chosen = [*(overrides or ()), *([] if duration is None else [f"run.duration={duration!r}"])]
+    settings = config.load(source, chosen)
+    limit = None if max_walltime is None else config.wall_time(max_walltime, "--max-walltime")
     reporter = Reporter(quiet)
-    with _interruptible(f"interrupted; {output} keeps what was recorded"):
-        result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice)
+    with _interruptible(f"{output} keeps what was recorded, --resume goes on from the last checkpoint"):
+        result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice, resume, limit)
     reporter.notice(f"{output}: {len(result.time)} frames, {result.facts['run_seconds']:.2f} s")
+    if result.facts["status"] != "complete":
+        reporter.notice(f"{result.facts['status']}; --resume goes on from there")
 
 
 @app.command()
@@ -111,7 +142,7 @@ def validate(
     settings = config.load(source, chosen)
     folder = output or Path(f"validation-{Path(source).stem}")
     reporter = Reporter(quiet)
-    with _interruptible(f"interrupted; {folder} has the runs that were finished, and no report"):
+    with _interruptible(f"{folder} has the runs that were finished, and no report"):
         validation.validate(settings, folder, force, reporter, reporter.notice)
     reporter.notice(f"report: {folder / 'report.md'}")
 
@@ -227,9 +258,34 @@ def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run
         else "frames: none"
     )
     print("arrays:")
-    for name, values in result.data.items():
-        print(f"  {name:26}{values.shape}")
+    for name, shape in result.shapes().items():
+        print(f"  {name:26}{shape}")
     print("\nsettings:\n" + result.config.to_toml())
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="What to write; default: FILE with .xyz.")
+    ] = None,
+    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help="extxyz, which ASE and OVITO read.")] = "extxyz",
+    every: Annotated[int, typer.Option(min=1, help="Take each n-th frame.")] = 1,
+    species: Annotated[str, typer.Option(metavar="ION,ATOM", help="Labels of the ion and of the framework's atoms.")] = "Li,S",
+    lattice: Annotated[
+        bool, typer.Option("--lattice/--no-lattice", help="Of a run with snapshots take these, or every frame of the ion.")
+    ] = True,
+    force: Force = False,
+) -> None:
+    """Write a run for other programs."""
+    from mdlite import export as exporting
+    from mdlite import runs
+
+    labels = exporting.parse_request(format_name, species)
+    result = runs.Run.load(file)
+    target = output or file.with_suffix(".xyz")
+    frames = exporting.save_extxyz(result, target, force, every, labels, lattice)
+    print(f"{target}: {frames} frames")
 
 
 @app.command()
@@ -296,8 +352,8 @@ def main() -> None:
         _complain(error, 2)
     except RunError as error:
         _complain(error, 1)
-    except Interrupted as error:
-        _complain(error, 130)
+    except Ended as error:
+        _complain(error, 128 + error.signal)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

@@ -26,8 +26,10 @@ from mdlite.sections import (
     Method,
     RunSection,
     Section,
+    SnapshotSection,
     ThermalSection,
     ValidateSection,
+    seconds,
 )
 
 LONGEST_MEMORY = 30.0
@@ -46,6 +48,7 @@ class Config(Section):
     thermal: ThermalSection | None = Field(None, description="temperature; absent: T = 0")
     memory: MemorySection = Field(default_factory=MemorySection)
     run: RunSection
+    snapshots: SnapshotSection | None = Field(None, description="of the framework; absent: none")
     validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
 
     def to_model(self) -> model.Model:
@@ -156,11 +159,22 @@ def parse_override(text: str) -> tuple[str, Any]:
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
-        if re.fullmatch(r"[A-Za-z][\w-]*", value):
+        if re.fullmatch(r"[A-Za-z][\w-]*|\d+(\.\d+)?(s|min|h|d)", value):
             return key, value
         raise InputError(
             f'--set {text!r}: {value!r} is not a TOML value (a number such as 0.1, a [list], or a "string")'
         ) from None
+
+
+def wall_time(text: str, name: str) -> float:
+    """A length of wall-clock time such as 90s, 5min, 2h or 1:30:00, in seconds. Raises InputError that names ``name``."""
+    try:
+        value = seconds(text)
+        if 0.0 < value <= 1e9:
+            return value
+    except ValueError:
+        pass
+    raise InputError(f"{name} = {text!r}: must be a time such as 90s, 5min, 2h or 1:30:00")
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:

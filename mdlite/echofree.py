@@ -100,6 +100,8 @@ class EchoFreeEngine(ReferenceEngine):
     model.lattice.size plays no part. margin: sites kept beyond the wave front. Raises InputError if the machine has not the memory.
     """
 
+    extendable = False
+
     def __init__(
         self,
         model: Model,
@@ -123,6 +125,10 @@ class EchoFreeEngine(ReferenceEngine):
         self._shift = self.plan.low * model.lattice.spacing
         self._core = np.array([[2**62] * 3, [-(2**62)] * 3])
         self._fits = True
+
+    def state(self) -> dict[str, np.ndarray]:
+        """As of a `ReferenceEngine`, and what the region leaves behind: the other buffer of u (Å), and the sites that the ion has been at."""
+        return super().state() | {"u_next": self.lattice.u_next, "core": self._core}
 
     def _half_step_back(self) -> None:
         verlet.half_kick_back(self.lattice, self.springs, self.coupling, self.ion, self.dt)

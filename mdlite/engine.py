@@ -31,6 +31,9 @@ class Engine(ABC):
     model: the physics. method: its name in the configuration. dt: time step, ps. sample_every: steps between frames.
     """
 
+    extendable = True
+    """Whether a finished run can go on to a longer duration from its `state`."""
+
     def __init__(self, model: Model, method: str, dt: float, sample_every: int, record_atoms: bool = False):
         self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
         self.n_recorded = len(model.offsets) if record_atoms else 0
@@ -60,6 +63,22 @@ class Engine(ABC):
         """Energies (meV) and momenta (meV ps/Å) of the present step; None where the medium's energy is not part of the state."""
         return None
 
+    def restore(self, step: int, state: dict[str, np.ndarray]) -> None:
+        """Go on from ``step`` with what `state` gave there (of an engine of the same configuration). Raises ValueError if it does not fit."""
+        own = self.state()
+        if own.keys() != state.keys():
+            raise ValueError(f"the state holds {sorted(state)}, not {sorted(own)}")
+        for name, array in own.items():
+            if array.shape != state[name].shape or array.dtype != state[name].dtype:
+                raise ValueError(f"{name} is {state[name].dtype} {state[name].shape}, not {array.dtype} {array.shape}")
+        for name, array in own.items():
+            array[...] = state[name]
+        self.step = step
+
+    def snapshot(self, extent: int | None, dtype: type, velocities: bool) -> dict[str, np.ndarray]:
+        """The framework's atoms at the present step, (1, atoms, ...), for the engines of one explicit lattice; of others, none."""
+        return {}
+
     def announcement(self) -> str | None:
         """What the user should know before a long run starts, or None."""
         return None
@@ -67,6 +86,10 @@ class Engine(ABC):
     def facts(self) -> dict[str, Any]:
         """What the run's record should say of this engine when it is over."""
         return {}
+
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that, with the step, decides how the run goes on: the engine's own arrays, not copies."""
 
     @abstractmethod
     def fault(self) -> str | None:

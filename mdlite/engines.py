@@ -27,34 +27,39 @@ OWN_KERNELS = ("reference", "echo-free", "absorbing", "memory-kernel", "implicit
 """Methods and boundaries with kernels of their own; the other rungs share theirs."""
 
 
-def make_engine(config: Config):
-    """The engine that a configuration asks for. Raises InputError (memory, divergent response)."""
+def make_engine(config: Config, restored: bool = False):
+    """The engine that a configuration asks for. Raises InputError (memory, divergent response).
+
+    restored: a saved state will be put in, so that no thermal state need be drawn.
+    """
     if config.method == "memory-kernel":
-        return _memory_engine(config)
+        return _memory_engine(config, restored)
     run, lattice = config.run, config.lattice
     if config.method == "reference" and lattice.boundary == "echo-free":
         return EchoFreeEngine(config.to_model(), run.dt, config.n_steps, run.sample_every, run.record_atoms)
     if config.method == "reference" and lattice.boundary == "absorbing":
         return AbsorbingEngine(config.to_model(), run.dt, lattice.absorber_width, run.sample_every, run.record_atoms)
-    return _engine(config.to_model(), config.method, config.run, config.thermal, config.response == "finite")
+    return _engine(config.to_model(), config.method, config.run, config.thermal, config.response == "finite", restored)
 
 
-def _memory_engine(config: Config) -> MemoryEngine:
+def _memory_engine(config: Config, restored: bool) -> MemoryEngine:
     run, thermal, model, crystal = config.run, config.thermal, config.to_model(), None
     if thermal is not None:
-        _, (state,) = _thermal_states(model.lattice, thermal)
+        _, (state,) = _thermal_states(model.lattice, thermal, restored)
         crystal = moving_crystal(model.lattice, *state, run.dt)
     window, memory = config.memory_window, config.memory
     dressed = memory.start == "dressed"
     return MemoryEngine(model, run.dt, window, run.sample_every, run.record_atoms, memory.kernel, crystal, dressed)
 
 
-def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection | None, finite: bool = False):
+def _engine(
+    model: Model, method: str, run: RunSection, thermal: ThermalSection | None, finite: bool = False, restored: bool = False
+):
     if thermal is None:
         if method == "reference":
             return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
         return TimeLocalEngine(model, method, run.dt, run.sample_every, run.record_atoms, finite)
-    generators, states = _thermal_states(model.lattice, thermal)
+    generators, states = _thermal_states(model.lattice, thermal, restored)
     if method == "reference":
         if len(states) == 1:
             return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0])
@@ -64,10 +69,15 @@ def _engine(model: Model, method: str, run: RunSection, thermal: ThermalSection 
     return engine(model, method, run.dt, states, positions, run.sample_every, finite)
 
 
-def _thermal_states(lattice: Lattice, thermal: ThermalSection) -> tuple[list[np.random.Generator], list]:
-    """The generator of every lattice, and the (displacement, velocity) drawn from it. Raises InputError if they do not fit into memory."""
+def _thermal_states(lattice: Lattice, thermal: ThermalSection, restored: bool) -> tuple[list[np.random.Generator], list]:
+    """The generator of every lattice, and the (displacement, velocity) drawn from it, or zeros for a state that will be ``restored``.
+
+    Raises InputError if they do not fit into memory.
+    """
     require_memory(lattice, thermal.lattices)
     generators = [np.random.default_rng(seed) for seed in lattice_seeds(thermal.seed, thermal.lattices)]
+    if restored:
+        return generators, [(np.zeros((3, *lattice.size)),) * 2] * thermal.lattices
     return generators, [thermal_state(lattice, thermal.scale, thermal.statistics, rng) for rng in generators]
 
 

@@ -33,6 +33,11 @@ def moving_crystal(lattice: Lattice, displacement: np.ndarray, velocity: np.ndar
     return Crystal(before, u, after, v)
 
 
+def crystal_state(crystal: Crystal) -> dict[str, np.ndarray]:
+    """What of a crystal decides how it moves on: u at the present step and the next (Å), v between them (Å/ps)."""
+    return {"crystal_u": crystal.u, "crystal_after": crystal.after, "crystal_v": crystal.v}
+
+
 def starting_positions(model: Model, count: int, rng: np.random.Generator) -> np.ndarray:
     """(count, 3), Å: the model's own position, and the same place in other cells drawn at random, no cell twice.
 
@@ -78,6 +83,7 @@ class EnsembleEngine(Engine):
             force=np.zeros(positions.shape),
             effective=positions.copy(),
             energy=np.zeros((crystals, count)),
+            stiffest=np.zeros((crystals, count)),
             stopped=np.full((crystals, count), -1, np.int64),
             fastest=RUNAWAY_CROSSING * lattice.spacing / dt,
         )
@@ -100,6 +106,10 @@ class EnsembleEngine(Engine):
         """The ions of crystal c, as views."""
         shared = ("inverse_mass", "fastest")
         return Ensemble(**{name: a if name in shared else a[c] for name, a in self.ions._asdict().items()})
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The ions, (L, I, ...), and the crystals, (L, 3, Nx, Ny, Nz + 2)."""
+        return timelocal.ion_state(self.ions) | {"stopped": self.ions.stopped} | crystal_state(self.crystals)
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         clock = (self.dt, (self.step, n_steps, self.sample_every))
@@ -148,6 +158,11 @@ class ModesEngine(EnsembleEngine):
     def _start(self, states) -> Crystal:
         self._motions = [ModeMotion(self.model.lattice, *state, self.dt) for state in states]
         return Crystal(*(list(arrays) for arrays in zip(*(motion.crystal for motion in self._motions))))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The ions, (L, I, ...), and the Bloch amplitudes of every crystal."""
+        amplitudes = {f"modes_{n}": motion.amplitudes for n, motion in enumerate(self._motions)}
+        return timelocal.ion_state(self.ions) | {"stopped": self.ions.stopped} | amplitudes
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         row = 0

@@ -5,5 +5,13 @@ class InputError(ValueError):
     """What the user gave can not be used; the message names the field, its value and what would be right. Exit code 2."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A run was asked to stop by a signal, and has saved itself. Exit code 128 + ``signal``."""
+
+    def __init__(self, message: str, signal: int):
+        super().__init__(message)
+        self.signal = signal
+
+
 class RunError(RuntimeError):
     """A run had to stop (state no longer finite, energy drift); what it had recorded is kept. Exit code 1."""

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from mdlite import propagator
+from mdlite import propagator, timelocal
 from mdlite.engine import Engine
+from mdlite.ensemble import crystal_state
 from mdlite.errors import RunError
 from mdlite.kernels import memory as kernels
 from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.types import Crystal, Frames, Memory
 from mdlite.model import Model
 from mdlite.response import static_recoil
-from mdlite.timelocal import medium_ion, relaxed, work_arrays
 
 FIRST_REACH, MORE_REACH = 2, 1.5
 FARTHEST = 40
@@ -50,8 +50,8 @@ class MemoryEngine(Engine):
         self.coupling, self.crystal = model.coupling(), crystal
         self.springs = lattice.springs()
         n = len(model.offsets)
-        self.ion = medium_ion(model)
-        self._work = work_arrays(n, False)
+        self.ion = timelocal.medium_ion(model)
+        self._work = timelocal.work_arrays(n, False)
         slots = n if not self.coupling.moving else 4 * n
         self._held = self._relaxed() if dressed else (np.zeros((0, 3), np.int64), np.zeros((0, 3)))
         self.memory = Memory(
@@ -70,9 +70,33 @@ class MemoryEngine(Engine):
         kernels.take_slots(self.coupling, self.memory, cell_of(self.coupling, self.ion.position), 0)
         kernels.evaluate(self.coupling, self.memory, self.ion, self._work, crystal, 0, dt)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """The ion, its atoms, the slots in use with the forces since ``origin``, and the crystal of a thermal run."""
+        memory = self.memory
+        kept = {name: getattr(memory, name) for name in ("slot", "count", "origin", "start_force")}
+        used = int(memory.count[0])
+        kept |= {name: getattr(memory, name)[:used] for name in ("site", "begin", "end", "held")}
+        kept["forces"] = memory.force[:used, :, : self.step - int(memory.origin[0]) + 1]
+        kept["room"] = np.array([len(memory.site), memory.lookup.shape[0] - 1])  # slots, and sites that the table reaches
+        crystal = {} if self.crystal is None else crystal_state(self.crystal)
+        return timelocal.ion_state(self.ion) | {"atoms": self._work.atoms} | kept | crystal
+
+    def restore(self, step: int, state: dict[str, np.ndarray]) -> None:
+        """See `Engine.restore`."""
+        if state.keys() != self.state().keys():
+            raise ValueError(f"the state holds {sorted(state)}, not {sorted(self.state())}")
+        slots, reach = (int(n) for n in state["room"])
+        while len(self.memory.site) < slots:
+            self._more_slots()
+        if reach != self.memory.lookup.shape[0] - 1:
+            self.memory = self.memory._replace(**self._table(reach))
+        self.memory.count[0], self.memory.origin[0], self.step = state["count"][0], state["origin"][0], step
+        self.memory.force[...] = 0.0
+        super().restore(step, state)
+
     def _relaxed(self) -> tuple[np.ndarray, np.ndarray]:
         """Sites (A, 3) of the candidates, and ∇_r U of them (A, 3) in meV/Å with the ion at its start and the crystal in equilibrium."""
-        return self.model.candidate_sites(self.ion.position), relaxed(self.model)._work.gradient.copy()
+        return self.model.candidate_sites(self.ion.position), timelocal.relaxed(self.model)._work.gradient.copy()
 
     def _table(self, reach: int) -> dict[str, np.ndarray]:
         """The response table, latest first, for all vectors within ``reach`` sites, or 0: for those between the fixed atoms."""
@@ -146,7 +170,8 @@ class MemoryEngine(Engine):
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
-        return self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
+        fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
+        return fault or self.model.contact_fault(float(self.ion.stiffest[0]), self.dt)
 
     def facts(self) -> dict[str, Any]:
         """The window, and what it cuts off: the largest |W_xx| at its end over W(0) of an atom on itself."""

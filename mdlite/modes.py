@@ -17,7 +17,10 @@ from mdlite.phonons import dynamical_matrix
 
 
 class ModeMotion:
-    """A free crystal that steps by dt (ps), exactly, from displacement and velocity (3, Nx, Ny, Nz) in Å and Å/ps."""
+    """A free crystal that steps by dt (ps), exactly, from displacement and velocity (3, Nx, Ny, Nz) in Å and Å/ps.
+
+    amplitudes: of its Bloch waves at the present step, displacement and velocity, complex (2, 3, Nx, Ny, Nz // 2 + 1).
+    """
 
     def __init__(self, lattice: Lattice, displacement: np.ndarray, velocity: np.ndarray, dt: float):
         self.size, self.dt = lattice.size, dt
@@ -33,13 +36,13 @@ class ModeMotion:
         self._cosine = function_of_modes(np.cos(omega * dt))
         self._sine = function_of_modes(dt * np.sinc(omega * dt / np.pi))
         self._force = function_of_modes(-omega * np.sin(omega * dt))
-        self._u, self._v = (fft.rfftn(field, axes=(1, 2, 3)) for field in (displacement, velocity))
+        self.amplitudes = np.stack([fft.rfftn(field, axes=(1, 2, 3)) for field in (displacement, velocity)])
         self._crystal = Crystal(*(np.zeros((3, nx, ny, nz + 2)) for _ in range(4)))
         self._to_sites()
 
     def step(self) -> Crystal:
         """The crystal one step later, in arrays that the next call overwrites."""
-        kernels.propagate(self._u, self._v, self._cosine, self._sine, self._force)
+        kernels.propagate(*self.amplitudes, self._cosine, self._sine, self._force)
         self._to_sites()
         return self._crystal
 
@@ -49,6 +52,6 @@ class ModeMotion:
         return self._crystal
 
     def _to_sites(self) -> None:
-        u, v = (fft.irfftn(field, s=self.size, axes=(1, 2, 3)) for field in (self._u, self._v))
+        u, v = (fft.irfftn(field, s=self.size, axes=(1, 2, 3)) for field in self.amplitudes)
         self._crystal.u[..., 1:-1], self._crystal.v[..., 1:-1] = u, v
         self._crystal.before[..., 1:-1], self._crystal.after[..., 1:-1] = u - self.dt * v, u + self.dt * v

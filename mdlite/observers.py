@@ -1,6 +1,6 @@
 """What a run records, and when. A recorder gets frames and budgets; where it puts them is its own affair.
 
-Three streams: frames of the ion (every ``run.sample_every`` steps), energy budgets (every ``run.energy_every``), and the closing
+Frames of the ion (every ``run.sample_every`` steps), energy budgets (every ``run.energy_every``), snapshots of the lattice, and the closing
 facts. `MemoryRecorder` keeps them as arrays, `mdlite.storage.FileRecorder` writes them to an H5MD file as they come.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,8 +28,11 @@ class Recorder(Protocol):
     def budget(self, step: int, values: dict[str, Any]) -> None:
         """Append one energy budget."""
 
-    def close(self, facts: dict[str, Any]) -> None:
-        """The run is over, in whatever way ``facts['status']`` says."""
+    def snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Append one snapshot of the lattice, arrays (1, atoms, ...)."""
+
+    def close(self, facts: dict[str, Any], state: dict[str, np.ndarray] | None = None) -> None:
+        """The run is over, in whatever way ``facts['status']`` says; state: the engine's, to be kept."""
 
 
 class MemoryRecorder:
@@ -53,7 +57,12 @@ class MemoryRecorder:
         for name, value in values.items():
             self._parts[f"energy_{name}"].append(np.asarray(value)[None])
 
-    def close(self, facts):
+    def snapshot(self, step, arrays):
+        """See Recorder."""
+        for name, value in {"lattice_step": [step], "lattice_time": [step * self._dt], **arrays}.items():
+            self._parts[name].append(value)
+
+    def close(self, facts, state=None):
         """See Recorder."""
         self.facts = dict(facts)
 
@@ -79,9 +88,18 @@ def frame_arrays(raw, model: Model, record_atoms: bool) -> dict[str, np.ndarray]
     return out
 
 
+def snapshot_arrays(engine, config: Config) -> dict[str, np.ndarray]:
+    """A snapshot of the engine's lattice as the configuration asks for it, arrays (1, atoms, ...); empty if it does not."""
+    wanted = config.snapshots
+    return {} if wanted is None else engine.snapshot(wanted.extent, np.dtype(wanted.precision).type, wanted.velocities)
+
+
 def budget_interval(config: Config) -> int:
-    """Steps between energy budgets: run.energy_every, or as many as give about 600 of them."""
-    return config.run.energy_every or max(1, math.ceil(config.n_steps / 600))
+    """Steps between energy budgets: run.energy_every, or the power of two that gives 300 to 600 of them.
+
+    So the steps of a longer run are among those of a shorter one that it continues.
+    """
+    return config.run.energy_every or 1 << max(0, math.ceil(math.log2(config.n_steps / 600)))
 
 
 class DriftMonitor:
@@ -95,6 +113,14 @@ class DriftMonitor:
         self.relative = 0.0
         self._first: np.ndarray | None = None
         self._scale = 0.0
+
+    def recall(self, data: Mapping[str, np.ndarray]) -> None:
+        """Take in the budgets that a run to be continued has taken, arrays ``energy_...`` (budgets, ...)."""
+        parts = np.array([data[f"energy_{name}"] for name in BUDGET_SCALARS])
+        parts = parts.reshape(*parts.shape[:2], -1)
+        if parts.shape[1]:
+            self._first = parts[:, 0].sum(axis=0)
+            self._scale = np.abs(parts).sum(axis=0).max(axis=0)
 
     def update(self, values: dict[str, Any]) -> bool:
         """Take in a budget; False once the drift is beyond the tolerance, or not a number."""

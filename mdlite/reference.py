@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from mdlite.engine import Engine, allocate
 from mdlite.errors import InputError
+from mdlite.kernels import snapshot as kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels import verlet
 from mdlite.kernels.types import EnsembleFrames, Frames, IonState, LatticeState
+from mdlite.machine import available_memory
 from mdlite.model import Model
 
 BYTES_PER_ATOM = 72
@@ -46,9 +47,14 @@ class ReferenceEngine(Engine):
             inverse_mass=model.ion.inverse_mass,
             force=np.zeros(3),
             atom_force=np.zeros((len(model.offsets), 3)),
+            stiffest=np.zeros(1),
         )
         self._partial = np.empty((lattice.size[0], 5))
         self._half_step_back()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Framework u (Å) and v (Å/ps, half a step behind), (3, Nx, Ny, Nz + 2); position (Å) and velocity (Å/ps, half a step behind) of the ion."""
+        return {"u": self.lattice.u, "v": self.lattice.v, "position": self.ion.position, "velocity": self.ion.velocity}
 
     def _half_step_back(self) -> None:
         """Take the synchronous velocities at t = 0 to leap-frog form."""
@@ -82,7 +88,30 @@ class ReferenceEngine(Engine):
             "ion_momentum": np.where(np.isfinite(mass), mass, 0.0) * velocity,
         }
 
-    def state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def snapshot(self, extent: int | None, dtype: type, velocities: bool) -> dict[str, np.ndarray]:
+        """Positions (Å) and velocities (Å/ps) of all atoms (1, Nx Ny Nz, 3), or of those within ``extent`` cells of the ion's (1, (2 extent)³, 3).
+
+        The atoms of such a block change with the ion; ``lattice_id`` (1, (2 extent)³) says which they are.
+        """
+        low, shape = np.zeros(3, np.int64), self.model.lattice.size
+        if extent is not None:
+            low = np.floor(self.ion.position / self.coupling.spacing).astype(np.int64) + 1 - extent
+            shape = (2 * extent,) * 3
+        position = np.empty((*shape, 3), dtype)
+        velocity = np.empty((*shape, 3) if velocities else (0, 0, 0, 3), dtype)
+        half = 0.5 * self.dt
+        kernels.free_atoms(self.lattice.u, self.lattice.v, self.springs, half, self.coupling.spacing, low, position, velocity)
+        out = {"lattice_position": position.reshape(1, -1, 3)}
+        if velocities:
+            kernels.pulled_atoms(self.coupling, self.lattice, self.springs, self.ion, half, low, velocity)
+            out["lattice_velocity"] = velocity.reshape(1, -1, 3)
+        if extent is not None:
+            sites = [(low[c] + np.arange(shape[c])) % self.model.lattice.size[c] for c in range(3)]
+            index = np.meshgrid(*sites, indexing="ij")
+            out["lattice_id"] = np.ravel_multi_index(index, self.model.lattice.size).reshape(1, -1)
+        return out
+
+    def synchronous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Synchronous copies of the present state: u, v (3, Nx, Ny, Nz) of the framework, R, Ṙ (3,) of the ion (Å, Å/ps)."""
         copy = LatticeState(self.lattice.u.copy(), self.lattice.v.copy(), np.empty_like(self.lattice.u))
         ion = IonState(*(a.copy() for a in self.ion))
@@ -92,6 +121,7 @@ class ReferenceEngine(Engine):
     def fault(self) -> str | None:
         """What makes the present state unusable, or None. A cut-off sphere counts on displacements below half the spacing."""
         fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
+        fault = fault or self.model.contact_fault(float(self.ion.stiffest[0]), self.dt)
         if fault is None and np.isfinite(self.coupling.cutoff):
             spring_kernels.largest_squares(self.lattice.u, self._partial)
             largest = float(np.sqrt(np.max(self._partial[:, 0])))
@@ -122,6 +152,11 @@ class ReplicaEngine(Engine):
         for n, replica in enumerate(self.replicas):
             replica.lattice = LatticeState(*(array[n] for array in self._lattices))
             replica.ion = IonState(**{k: a if k == "inverse_mass" else a[n] for k, a in self._ions._asdict().items()})
+
+    def state(self) -> dict[str, np.ndarray]:
+        """As `ReferenceEngine.state`, with a leading axis for the replica."""
+        lattices, ions = self._lattices, self._ions
+        return {"u": lattices.u, "v": lattices.v, "position": ions.position, "velocity": ions.velocity}
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         first = self.replicas[0]
@@ -163,14 +198,10 @@ class ReplicaEngine(Engine):
 
 
 def require_memory(lattice, copies: int = 1) -> None:
-    """Raise InputError if ``copies`` of the lattice do not fit into this machine's memory."""
-    needed = BYTES_PER_ATOM * lattice.n_atoms * copies
-    try:
-        present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
-    if needed > present:
+    """Raise InputError if ``copies`` of the lattice do not fit into the memory that this machine has left."""
+    needed, present = BYTES_PER_ATOM * lattice.n_atoms * copies, available_memory()
+    if present is not None and needed > present:
         raise InputError(
             f"lattice.size = {list(lattice.size)}{f', {copies} lattices' if copies > 1 else ''}: needs {needed / 1e9:.3g} GB, this machine "
-            f"has {present / 1e9:.3g} GB; at most {int((present / BYTES_PER_ATOM / copies) ** (1 / 3))} atoms a side fit"
+            f"has {present / 1e9:.3g} GB left; at most {int((present / BYTES_PER_ATOM / copies) ** (1 / 3))} atoms a side fit"
         )

@@ -49,7 +49,7 @@ class _Framework:
         self.out = np.zeros_like(self.u)
         n = len(model.offsets)
         position = np.array(position, float)
-        self.ion = IonState(position, np.zeros(3), np.zeros(3), np.zeros(3), np.zeros((n, 3)))
+        self.ion = IonState(position, np.zeros(3), np.zeros(3), np.zeros(3), np.zeros((n, 3)), np.zeros(1))
         self.sites = model.candidate_sites(position)
         self.index = tuple((self.sites % np.array(lattice.size)).T)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
@@ -144,6 +145,33 @@ class MemorySection(Section):
     )
 
 
+def seconds(value: Any) -> Any:
+    """A length of wall-clock time such as 90, "90s", "5min", "2h", "1d" or "1:30:00", in seconds."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)?", text):
+        return float(found[1]) * {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}[found[2]]
+    if found := re.fullmatch(r"(\d+):(\d\d):(\d\d)", text):
+        return 3600.0 * int(found[1]) + 60.0 * int(found[2]) + float(found[3])
+    raise ValueError('must be a time such as "90s", "5min", "2h" or "1:30:00"')
+
+
+Seconds = Annotated[float, BeforeValidator(seconds), Field(strict=True, allow_inf_nan=False, gt=0, le=1e9)]
+
+
+class SnapshotSection(Section):
+    """Snapshots of the framework's atoms in the file (reference, one lattice); without this table, none."""
+
+    every: Count = Field(1, description="frames of the ion between snapshots")
+    extent: Count | None = Field(
+        None, description="only atoms within so many cells of the ion on each side; absent: the whole lattice"
+    )
+    precision: Literal["float64", "float32"] = Field("float64", description="of the numbers in the file")
+    velocities: Annotated[bool, Field(strict=True)] = Field(True, description="velocities as well as positions")
+    compress: Annotated[bool, Field(strict=True)] = Field(False, description="by HDF5's shuffle and deflate filters")
+
+
 class RunSection(Section):
     """Time stepping and output."""
 
@@ -153,6 +181,13 @@ class RunSection(Section):
     energy_every: Count | None = Field(None, description="steps between energy budgets; default: about 600 budgets a run")
     energy_tolerance: Positive = Field(0.02, description="relative energy drift at which a reference run stops")
     record_atoms: Annotated[bool, Field(strict=True)] = Field(False, description="record the candidate atoms in every frame")
+    checkpoint_every: Seconds = Field(
+        300.0, description="wall-clock time between checkpoints, seconds, or a text such as 90s, 5min, 2h, 1:30:00"
+    )
+    checkpoint_steps: Count | None = Field(None, description="steps between checkpoints, besides")
+    keep_state: Annotated[bool, Field(strict=True)] = Field(
+        True, description="write the last state into the file, from which a finished run can be extended"
+    )
 
 
 Rung = Literal["implicit", "time-local", "static", "rigid"]

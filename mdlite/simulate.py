@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
-import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import mdlite
-from mdlite import storage
-from mdlite.config import Config, parse
+from mdlite import checkpoint, resuming, storage
+from mdlite.checkpoint import Saved
+from mdlite.config import Config
 from mdlite.engines import lattice_seeds, make_engine, prepare
-from mdlite.errors import RunError
-from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays
+from mdlite.errors import InputError, Interrupted, RunError
+from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
+from mdlite.runs import Run
+from mdlite.stopping import Stopper
 
 CHUNK_SECONDS = 0.1
 MAX_CHUNK_FRAMES = 4096
@@ -32,42 +35,6 @@ class Progress:
     total: int
     seconds: float
     drift: float | None
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run. Arrays have one row per frame; vectors of the ion are (frames, ions, 3). Units: Å, ps, meV.
-
-    config: its settings. facts: versions, threads, timing, status. data: all arrays by name (see ARCHITECTURE.md, Files).
-    """
-
-    config: Config
-    facts: dict[str, Any]
-    data: dict[str, np.ndarray] = field(repr=False)
-
-    def __getattr__(self, name: str) -> np.ndarray:
-        try:
-            return self.__dict__["data"][name]
-        except KeyError:
-            raise AttributeError(f"this run has no {name!r}; it has {', '.join(sorted(self.__dict__.get('data', {})))}") from None
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self.data})
-
-    def __repr__(self) -> str:
-        arrays = ", ".join(f"{name} {values.shape}" for name, values in self.data.items())
-        return f"<Run {self.config.method!r}, {self.facts.get('status')}: {arrays}>"
-
-    @classmethod
-    def load(cls, path: str | Path) -> Run:
-        """Read a run from its file. Raises InputError if it is not one."""
-        toml, facts, data = storage.read(path)
-        return cls(parse(tomllib.loads(toml)), facts, data)
-
-    @property
-    def total_energy(self) -> np.ndarray:
-        """Total energy at the budgets' times, meV (reference runs)."""
-        return self.energy_elastic + self.energy_framework_kinetic + self.energy_interaction + self.energy_ion_kinetic
 
 
 def environment() -> dict[str, Any]:
@@ -95,35 +62,80 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     force: bool = False,
     notice: Callable[[str], None] | None = None,
+    resume: bool = False,
+    max_walltime: float | None = None,
 ) -> Run:
     """Integrate a configuration and return the run; with ``output`` it is also written to that H5MD file while it goes.
 
     progress is called after every compiled chunk (and its ``close()``, if it has one, at the end, however it comes), notice with a
-    line of text where the user should know why nothing moves.
-    Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``).
+    line of text where the user should know why nothing moves. resume: go on from the last checkpoint of ``output``, or from the end of
+    a finished run to a longer ``run.duration``, with the bits that one uninterrupted run would have; begin where there is nothing yet.
+    max_walltime: stop cleanly, with a checkpoint, before so many seconds have passed since the call; ``facts["status"]`` says so.
+    Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``),
+    Interrupted (a KeyboardInterrupt) on SIGINT or SIGTERM, once a checkpoint is written.
     """
-    if output is not None:
-        storage.check_output(output, force)
+    deadline = None if max_walltime is None else time.monotonic() + max_walltime
+    if resume and force:
+        raise InputError("resume and force: one continues a run, the other replaces it; give one of them")
+    if output is None:
+        if resume or max_walltime is not None:
+            raise InputError("output: is missing; only a run with a file can be stopped and resumed")
+        return _run(config, None, None, progress, notice, deadline)
+    path = storage.check_output(output, force or resume)
+    with checkpoint.exclusive(path):
+        saved = _beginning(config, path, force, resume, notice or (lambda line: None))
+        if saved is not None and saved.facts.get("complete") and saved.step == config.n_steps:
+            return Run.load(path)
+        return _run(config, path, saved, progress, notice, deadline)
+
+
+def _beginning(config: Config, path: Path, force: bool, resume: bool, tell: Callable[[str], None]) -> Saved | None:
+    """Where a run to a file goes on, or None: at the beginning."""
+    checkpoints = checkpoint.Checkpoints(path)
+    if resume:
+        saved = resuming.find(path, config)
+        if saved is None:
+            tell("there is no checkpoint: the run begins at the beginning")
+        elif saved.facts.get("complete") and saved.step == config.n_steps:
+            tell(f"{path}: is complete; a longer run.duration would extend it")
+        else:
+            tell(f"going on from t = {saved.step * config.run.dt:g} ps, step {saved.step}")
+        return saved
+    storage.check_output(path, force)  # again, now that nobody else can make it
+    if checkpoints.exist():
+        if not force:
+            raise InputError(
+                f"output = {str(path)!r}: has checkpoints of an earlier run in {checkpoints.folder}; give --force to discard them, or another name"
+            )
+        checkpoints.clear()
+    return None
+
+
+def _run(config: Config, path: Path | None, saved: Saved | None, progress, notice, deadline: float | None) -> Run:
+    """`run`, once it is clear where it begins."""
     started = time.perf_counter()
     other = config.method == "reference" and config.lattice.boundary != "periodic"
     compile_seconds = prepare([config.lattice.boundary if other else config.method], notice, config.thermal)
-    engine = _announced(config, notice)
+    engine = _announced(config, notice, saved)
     thermal = config.thermal
     seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}
-    facts = (
-        environment()
-        | seeds
-        | {
-            "status": "running",
-            "compile_seconds": compile_seconds,
-            "setup_seconds": time.perf_counter() - started - compile_seconds,
-        }
-    )
-    recorder = MemoryRecorder(config.run.dt) if output is None else storage.FileRecorder(output, config, facts, force)
-    loop = _Loop(config, engine, recorder, progress)
+    setup_seconds = time.perf_counter() - started - compile_seconds
+    facts = environment() | seeds | {"status": "running", "compile_seconds": compile_seconds, "setup_seconds": setup_seconds}
+    if saved is not None:
+        before = saved.facts["facts"]
+        again = {"step": saved.step, "started": facts["started"], "version": facts["version"], "numba": facts["numba"]}
+        facts |= {"resumed": [*before.get("resumed", []), again], "started": before["started"], "version": before["version"]}
+    recorder = _recorder(config, path, facts, engine, saved)
+    loop = _Loop(config, engine, recorder, progress, facts)
+    if saved is not None:
+        loop.recall(saved.facts["facts"])
+    state = None
     try:
-        loop.go()
-        facts["status"] = "complete"
+        with Stopper(deadline) if path is not None else contextlib.nullcontext() as stopper:
+            loop.go(stopper)
+        facts["status"] = loop.status
+        if loop.status == "complete" and config.run.keep_state and engine.extendable:
+            state = engine.state()
     except RunError as error:
         facts["status"] = f"stopped: {error}"
         raise
@@ -132,21 +144,43 @@ def run(
         raise
     finally:
         facts |= engine.facts()
-        facts |= {"steps": engine.step, "run_seconds": loop.seconds, "energy_drift": loop.drift_value}
-        recorder.close(facts)
+        facts |= loop.facts()
+        recorder.close(facts, state)
         if hasattr(progress, "close"):
             progress.close()
-    if output is not None:
-        return Run.load(output)
+    if path is not None:
+        return Run.load(path)
     return Run(config, facts, recorder.data())
 
 
-def _announced(config: Config, notice: Callable[[str], None] | None):
+def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, saved: Saved | None):
+    """Where the run's numbers go. Raises InputError if the disk has not room for them."""
+    if path is None:
+        return MemoryRecorder(config.run.dt)
+    if saved is not None:
+        return storage.FileRecorder.reopen(path, config, saved, budget_interval(config))
+    streams = {
+        "frames": frame_arrays(engine.sample()[1], engine.model, config.run.record_atoms),
+        "budget": engine.budget() or {},
+        "snapshot": snapshot_arrays(engine, config),
+    }
+    storage.require_space(path, config, streams["frames"], streams["snapshot"], engine.state())
+    return storage.FileRecorder.create(path, config, facts, streams)
+
+
+def _announced(config: Config, notice: Callable[[str], None] | None, saved: Saved | None):
     """The engine, with a line for the user before one that may take long to make, and one if it has something to say."""
     tell = notice or (lambda line: None)
     if config.method == "memory-kernel":
         tell("the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept")
-    engine = make_engine(config)
+    engine = make_engine(config, restored=saved is not None)
+    if saved is not None:
+        try:
+            engine.restore(saved.step, saved.state)
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f"checkpoint: is damaged, or from another version of mdlite: {error}; give --force to start again"
+            ) from None
     line = engine.announcement()
     if line is not None:
         tell(line)
@@ -154,38 +188,95 @@ def _announced(config: Config, notice: Callable[[str], None] | None):
 
 
 class _Loop:
-    """Steps to the next budget or the next look at the clock, whichever is nearer; hands over what comes; guards the state."""
+    """Steps to the next budget, snapshot, checkpoint or look at the clock, whichever is nearest; hands over what comes; guards the state."""
 
-    def __init__(self, config, engine, recorder, progress):
+    def __init__(self, config: Config, engine, recorder, progress, facts: dict[str, Any]):
         self.config, self.engine, self.recorder, self.progress = config, engine, recorder, progress
-        self.seconds = 0.0
+        self._facts = facts
+        self.status = "running"
+        self.seconds = self.checkpoint_seconds = self._last_cost = 0.0
         self.drift = DriftMonitor(config.run.energy_tolerance)
         self.drift_value: float | None = None
         self.total = config.n_steps
         self.every = budget_interval(config)
+        self.pictures = config.snapshots.every * config.run.sample_every if config.snapshots is not None else None
         self.longest = max(1, MAX_CHUNK_FRAMES // config.n_ions) * config.run.sample_every
 
-    def go(self) -> None:
-        """Run to the end; raises RunError where the state becomes unusable."""
-        chunk = 1
-        self._budget()
+    def go(self, stopper: Stopper | None) -> None:
+        """Run to the end, or until the stopper wants it; raises RunError where the state becomes unusable, Interrupted on a signal."""
+        chunk, self._saved_at = 1, time.monotonic()
+        self._record_here()
         while self.engine.step < self.total:
-            to_budget = self.every - self.engine.step % self.every
-            n = min(chunk, to_budget, self.total - self.engine.step, self.longest)
+            n = min(chunk, self.longest, self.total - self.engine.step, *self._distances())
             begin = time.perf_counter()
-            steps, raw = self.engine.advance(n)
-            self._hand_over(steps, raw)
+            self._hand_over(*self.engine.advance(n))
             spent = time.perf_counter() - begin
             self.seconds += spent
             chunk = max(1, min(4 * chunk, int(n * CHUNK_SECONDS / max(spent, 1e-9))))
-            if self.engine.step % self.every == 0 or self.engine.step == self.total:
-                self._budget()
+            self._record_here()
             self._guard()
             self._tell()
+            if stopper is not None and self.engine.step < self.total and self._stops(stopper, spent):
+                return
         self._hand_over(*self.engine.sample())
+        self.status = "complete"
+
+    def facts(self) -> dict[str, Any]:
+        """What the run's record should say of the loop."""
+        return {
+            "steps": self.engine.step,
+            "run_seconds": self.seconds,
+            "checkpoint_seconds": self.checkpoint_seconds,
+            "energy_drift": self.drift_value,
+        }
+
+    def recall(self, facts: dict[str, Any]) -> None:
+        """Take over what the run had spent, and how its energy had drifted, until it was stopped."""
+        self.seconds, self.checkpoint_seconds = facts["run_seconds"], facts["checkpoint_seconds"]
+        budgets = self.recorder.budgets()
+        if budgets:
+            self.drift.recall(budgets)
+
+    def _distances(self) -> list[int]:
+        """Steps to the next budget, snapshot and checkpoint that are due at a step."""
+        intervals = (self.every, self.pictures, self.config.run.checkpoint_steps)
+        return [every - self.engine.step % every for every in intervals if every is not None]
+
+    def _record_here(self) -> None:
+        """The budget and the snapshot of the present step, if they are due."""
+        step = self.engine.step
+        if step % self.every == 0 or step == self.total:
+            self._budget()
+        if self.pictures is not None and step % self.pictures == 0:
+            begin = time.perf_counter()
+            self.recorder.snapshot(step, snapshot_arrays(self.engine, self.config))
+            self.seconds += time.perf_counter() - begin
 
     def _hand_over(self, steps, raw) -> None:
         self.recorder.frames(steps, frame_arrays(raw, self.engine.model, self.config.run.record_atoms))
+
+    def _stops(self, stopper: Stopper, spent: float) -> bool:
+        """Write a checkpoint if one is due; True if there is no time for more. Raises Interrupted if a signal has come."""
+        step, every = self.engine.step, self.config.run.checkpoint_steps
+        out_of_time = stopper.out_of_time(3.0 * spent + 2.0 * self._checkpoint_cost())
+        due = time.monotonic() - self._saved_at > self.config.run.checkpoint_every or (every is not None and step % every == 0)
+        if due or out_of_time or stopper.signal is not None:
+            self._checkpoint()
+        if stopper.signal is not None:
+            raise Interrupted(f"interrupted at t = {self.engine.time:g} ps, checkpoint written", stopper.signal)
+        if out_of_time:
+            self.status = f"paused at t = {self.engine.time:g} ps: out of wall-clock time"
+        return out_of_time
+
+    def _checkpoint_cost(self) -> float:
+        """Seconds that the next checkpoint will take, about: as the last one, or by what a slow disk writes."""
+        return self._last_cost or 0.1 + sum(array.nbytes for array in self.engine.state().values()) / 2e8
+
+    def _checkpoint(self) -> None:
+        begin = time.perf_counter()
+        self.recorder.checkpoint(self.engine.step, self.engine.state(), self._facts | self.facts())
+        self._saved_at, self._last_cost = time.monotonic(), time.perf_counter() - begin
+        self.checkpoint_seconds += self._last_cost
 
     def _budget(self) -> None:
         begin = time.perf_counter()

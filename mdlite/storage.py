@@ -1,126 +1,230 @@
-"""Runs on disk, H5MD 1.1 (the only module that uses h5py).
+"""Runs on disk, H5MD 1.1 (with `mdlite.reading` the only module that uses h5py).
 
-``particles/ion`` holds position and velocity, (frames, ions, 3), with the box; ``particles/trajectory`` is another name for it.
-``observables`` holds what has one value per frame. All else (energy budgets, effective positions, atoms, the configuration as
-TOML, versions) is under ``mdlite``. Units stand in ``unit`` attributes.
+``particles/ion`` holds position and velocity, (frames, ions, 3), with the box; ``particles/trajectory`` is another name for it;
+``particles/lattice`` holds snapshots of the framework. ``observables`` holds what has one value per frame. All else (energy budgets,
+effective positions, atoms, the configuration as TOML, versions, the last state) is under ``mdlite``. Units stand in ``unit`` attributes.
+
+All datasets are made at the start and only grow, so that every commit of `mdlite.journal` leaves a file that opens.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-import shutil
+import os
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from isal import isal_zlib
 
+from mdlite.checkpoint import Checkpoints, Saved
 from mdlite.config import Config
-from mdlite.errors import InputError
+from mdlite.errors import InputError, RunError
+from mdlite.journal import JournaledFile, sync_folder
+from mdlite.machine import require_disk
+from mdlite.reading import BUDGET_UNITS, ENERGY, FRAME_PATHS, SNAPSHOT_PATHS, STATE, integral, places, refusal, settings_sum
 
-FRAME_PATHS = {
-    "position": ("particles/ion/position", "Angstrom"),
-    "velocity": ("particles/ion/velocity", "Angstrom ps-1"),
-    "force": ("observables/ion_force", "meV Angstrom-1"),
-    "interaction": ("observables/interaction_energy", "meV"),
-    "ion_kinetic": ("observables/ion_kinetic_energy", "meV"),
-    "effective_position": ("mdlite/effective_position", "Angstrom"),
-    "atom_site": ("mdlite/atom_site", "lattice indices, not wrapped"),
-    "atom_position": ("mdlite/atom_position", "Angstrom"),
-    "atom_velocity": ("mdlite/atom_velocity", "Angstrom ps-1"),
-}
-"""Where each array of the frames goes, and its unit; steps and times are hard links to those of position."""
-
-BUDGET_UNITS = {"time": "ps", "framework_momentum": "meV ps Angstrom-1", "ion_momentum": "meV ps Angstrom-1"}
 WRITE_SECONDS = 2.0
+CHUNK_BYTES = 65536
+LONGEST_NAME = 240
+"""Bytes, so that there is room for what stands beside a file while it is written."""
+COMPRESSION_LEVEL = 1
+CHUNK_PARTS = 4
+"""Chunks to a compressed snapshot, for as many threads."""
 
 
 def check_output(path: str | Path, force: bool) -> Path:
     """The path, if a file can be written there. Raises InputError if it exists (unless ``force``) or can not be written."""
     path = Path(path)
-    if len(path.name.encode()) > 255:
-        raise InputError(f"output = {str(path)[:60] + '...'!r}: the name is longer than 255 bytes")
+    if len(path.name.encode()) > LONGEST_NAME:
+        raise InputError(f"output = {str(path)[:60] + '...'!r}: the name is longer than {LONGEST_NAME} bytes")
     if path.is_dir():
         raise InputError(f"output = {str(path)!r}: is a folder; give the name of a file")
     if path.exists() and not force:
-        raise InputError(f"output = {str(path)!r}: exists; choose another name, or give --force to replace it")
+        raise InputError(
+            f"output = {str(path)!r}: exists; choose another name, or give --force to replace it (--resume to continue a run)"
+        )
     if not path.parent.is_dir():
         raise InputError(f"output = {str(path)!r}: the folder {str(path.parent)!r} does not exist; make it first")
     try:
         if path.exists():
             path.open("r+b").close()
-        else:
-            path.open("xb").close()
-            path.unlink()
+        probe = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        probe.open("xb").close()
+        probe.unlink()
     except OSError as error:
         raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None
     return path
 
 
-def require_space(path: Path, config: Config) -> None:
-    """Raise InputError if the disk has not room for a run's frames and budgets (generously counted)."""
+def require_space(path: Path, config: Config, frame: dict[str, np.ndarray], snapshot: dict[str, np.ndarray], state: dict) -> None:
+    """Raise InputError if the disk has not room for a run's frames, budgets and snapshots, its last state and two checkpoints."""
     frames = config.n_steps // config.run.sample_every + 2
-    atoms = len(config.to_model().offsets) if config.run.record_atoms else 0
-    needed = 1.1 * frames * 8 * (6 + 16 * config.n_ions + 8 * atoms) + 2e5
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise InputError(
-            f"output = {str(path)!r}: the run needs about {needed / 1e6:.3g} MB, the disk has {free / 1e6:.3g} MB left; "
-            "raise run.sample_every or write elsewhere"
-        )
+    needed = 1.1 * frames * (16 + sum(a[0].nbytes for a in frame.values())) + 2e5
+    if snapshot:
+        needed += 1.1 * (frames // config.snapshots.every + 2) * sum(a.nbytes for a in snapshot.values())
+    require_disk(path, needed + 3.0 * sum(a.nbytes for a in state.values()))
 
 
 class FileRecorder:
-    """Writes a run to an H5MD file while it goes, every two seconds (see `mdlite.observers.Recorder`)."""
+    """Writes a run to an H5MD file while it goes, every two seconds (see `mdlite.observers.Recorder`). Made by `create` or `reopen`.
 
-    def __init__(self, path: str | Path, config: Config, facts: dict[str, Any], force: bool = False):
-        path = check_output(path, force)
-        require_space(path, config)
-        try:
-            self._file = h5py.File(path, "w")
-        except OSError as error:
-            raise InputError(f"output = {str(path)!r}: can not be written: {error}") from None
+    What can not be written raises a RunError; the file then holds what the last commit brought.
+    """
+
+    def __init__(self, path: Path, ledger: JournaledFile, file: h5py.File, config: Config, run: str):
+        self.path, self.run = path, run
+        self._ledger, self._file = ledger, file
         self._dt = config.run.dt
+        self._edges = np.array(config.lattice.size) * config.lattice.spacing
+        self._compressed = config.snapshots is not None and config.snapshots.compress
         self._frames: list[dict[str, np.ndarray]] = []
         self._budgets: list[dict[str, Any]] = []
+        self._sums: dict[str, tuple[int, int]] = {}
         self._last_write = -math.inf  # the first frames go to the disk at once
+        self._checkpoints, self._number = Checkpoints(path), 0
+        self._pool: ThreadPoolExecutor | None = None
+
+    @classmethod
+    def create(cls, path: Path, config: Config, facts: dict[str, Any], streams: dict[str, dict]) -> FileRecorder:
+        """A new file, which takes the name only when it is whole. streams: frames (1, ...), a budget and a snapshot, as they will come."""
+        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        beside.unlink(missing_ok=True)
+        try:
+            ledger = JournaledFile(beside, new=True)
+            file = h5py.File(ledger, "w")
+            self = cls(path, ledger, file, config, uuid.uuid4().hex)
+            self._build(config, facts, streams)
+            self._file.flush()
+            ledger.commit(durable=True)
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None
+        sync_folder(path.parent)
+        return self
+
+    def _build(self, config: Config, facts: dict[str, Any], streams: dict[str, dict]) -> None:
         f = self._file
         h5md = f.create_group("h5md")
         h5md.attrs["version"] = np.array([1, 1], np.int32)
         h5md.create_group("author").attrs["name"] = "mdlite user"
         creator = h5md.create_group("creator")
         creator.attrs["name"], creator.attrs["version"] = "mdlite", facts["version"]
-        own = f.create_group("mdlite")
-        own.attrs["config"] = config.to_toml()
-        own.attrs["facts"] = json.dumps(facts)
-        position = self._element("particles/ion/position", (config.n_ions, 3), np.float64, "Angstrom")
-        position.create_dataset("step", (0,), np.int64, maxshape=(None,), chunks=(1024,))
-        position.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(1024,)).attrs["unit"] = "ps"
-        self._box(np.array(config.lattice.size) * config.lattice.spacing)
+        own = f.create_group("mdlite").attrs
+        own["config"], own["facts"], own["run"] = config.to_toml(), json.dumps(facts), self.run
+        own["checksums"] = "{}"
+        self._stream(FRAME_PATHS, streams["frames"])
+        self._box("particles/ion", "particles/ion/position")
         f["particles/trajectory"] = f["particles/ion"]
-        f.flush()
+        if streams["budget"]:
+            group = f.create_group(ENERGY)
+            for name, value in {"step": np.int64(0), "time": 0.0, **streams["budget"]}.items():
+                value = np.asarray(value)
+                data = group.create_dataset(
+                    name, (0, *value.shape), value.dtype, maxshape=(None, *value.shape), chunks=(256, *value.shape)
+                )
+                if name != "step":
+                    data.attrs["unit"] = BUDGET_UNITS.get(name, "meV")
+        if streams["snapshot"]:
+            self._stream(SNAPSHOT_PATHS, streams["snapshot"])
+            self._box("particles/lattice", "particles/lattice/position")
+
+    def _stream(self, where: dict[str, tuple[str, str]], arrays: dict[str, np.ndarray]) -> None:
+        """The elements of frames or snapshots (arrays with one row each), with step and time at the first, and links to them at the others."""
+        master = None
+        for name, values in arrays.items():
+            element = self._element(where[name][0], values.shape[1:], values.dtype, where[name][1])
+            if master is None:
+                master = element
+                element.create_dataset("step", (0,), np.int64, maxshape=(None,), chunks=(1024,))
+                element.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(1024,)).attrs["unit"] = "ps"
+            else:
+                self._link_time(element, master.name)
 
     def _element(self, name: str, shape: tuple, dtype, unit: str) -> h5py.Group:
         """A time-dependent H5MD element with an empty ``value`` that grows along its first axis."""
         group = self._file.create_group(name)
-        rows = int(np.clip(65536 // max(1, int(np.prod(shape)) * 8), 1, 1024))
-        value = group.create_dataset("value", (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape))
+        row = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        chunks, filters = (int(np.clip(CHUNK_BYTES // row, 1, 1024)), *shape), {}
+        if name.startswith("particles/lattice/") and "box" not in name:
+            chunks = (1, *shape)
+            if self._compressed:
+                chunks = (1, -(-shape[0] // CHUNK_PARTS), *shape[1:])
+                filters = {"shuffle": True, "compression": "gzip", "compression_opts": COMPRESSION_LEVEL}
+        value = group.create_dataset("value", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunks, **filters)
         value.attrs["unit"] = unit
         return group
 
-    def _box(self, edges: np.ndarray) -> None:
-        box = self._file["particles/ion"].create_group("box")
+    def _box(self, particles: str, master: str) -> None:
+        box = self._file[particles].create_group("box")
         box.attrs["dimension"] = 3
         box.attrs["boundary"] = ["periodic"] * 3
-        element = self._element("particles/ion/box/edges", (3,), np.float64, "Angstrom")
-        self._link_time(element)
-        self._edges = edges
+        self._link_time(self._element(f"{particles}/box/edges", (3,), np.float64, "Angstrom"), master)
 
-    def _link_time(self, element: h5py.Group) -> None:
+    def _link_time(self, element: h5py.Group, master: str) -> None:
         for name in ("step", "time"):
-            element[name] = self._file["particles/ion/position"][name]
+            element[name] = self._file[master][name]
+
+    @classmethod
+    def reopen(cls, path: Path, config: Config, saved: Saved, energy_every: int) -> FileRecorder:
+        """An existing file, cut to what stands before the saved step; budgets that a longer run does not take are left out.
+
+        Raises InputError if what stands there is no longer what the checkpoint left.
+        """
+        with refusal(path):
+            ledger = JournaledFile(path)
+            self = cls(path, ledger, h5py.File(ledger, "r+"), config, saved.facts["run"])
+            self._number = saved.facts["number"]
+            told = saved.facts.get("checksums") or json.loads(self._file["mdlite"].attrs["checksums"])
+            if saved.facts.get("complete"):  # its last state is about to leave the file
+                self._sums = {place: tuple(total) for place, total in told.items() if place != "settings"}
+                self._save(saved.step, saved.state, saved.facts["facts"])
+            self._protect()
+            self._trim(saved, energy_every, told)
+            self._file["mdlite"].attrs.modify("config", config.to_toml())
+            self._commit(durable=True)
+        return self
+
+    def _trim(self, saved: Saved, energy_every: int, told: dict[str, Any]) -> None:
+        f, self._sums = self._file, {}
+        for stream in ("frames", "snapshots"):
+            found = {place: f[place] for place in places(stream).values() if place in f}
+            if found:
+                steps = next(iter(found.values()))[:]
+                self._cut(found, slice(int(np.searchsorted(steps, saved.step))), told)
+                edges = f[next(iter(found)).replace("position/step", "box/edges/value")]
+                edges.resize(len(next(iter(found.values()))), axis=0)
+        if ENERGY in f:
+            steps = f[ENERGY]["step"][:]
+            keep = np.flatnonzero((steps < saved.step) & (steps % energy_every == 0))
+            self._cut({f"{ENERGY}/{name}": data for name, data in f[ENERGY].items()}, keep, told)
+        if STATE in f:
+            del f[STATE]
+        f["mdlite"].attrs.modify("checksums", "{}")
+
+    def _cut(self, found: dict[str, h5py.Dataset], keep: slice | np.ndarray, told: dict[str, Any]) -> None:
+        """Keep some rows of datasets, and take their checksums."""
+        for place, data in found.items():
+            values = data[:]
+            if place in told and told[place] != [len(values), integral(values)]:
+                raise ValueError("checksum")
+            kept = values[keep]
+            if len(kept) < len(values):
+                data.resize(len(kept), axis=0)
+                if not isinstance(keep, slice):
+                    data[:] = kept
+            self._sums[place] = len(kept), integral(kept)
+
+    def budgets(self) -> dict[str, np.ndarray]:
+        """The budgets in the file, named as `mdlite.reading.Contents` names them."""
+        return {f"energy_{name}": data[:] for name, data in self._file.get(ENERGY, {}).items()}
 
     def frames(self, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
         """Take frames; see `mdlite.observers.Recorder`."""
@@ -133,70 +237,136 @@ class FileRecorder:
         self._budgets.append({"step": np.int64(step), "time": step * self._dt, **values})
         self._write_when_due()
 
+    def snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Write one snapshot, arrays with one row; see `mdlite.observers.Recorder`."""
+        for name, values in arrays.items():
+            self._append_snapshot(SNAPSHOT_PATHS[name][0] + "/value", values)
+        master = SNAPSHOT_PATHS["lattice_position"][0]
+        self._append(f"{master}/step", np.array([step]))
+        self._append(f"{master}/time", np.array([step * self._dt]))
+        self._append("particles/lattice/box/edges/value", self._edges[None])
+        self._write_when_due()
+
+    def _append_snapshot(self, place: str, values: np.ndarray) -> None:
+        """One row in chunks of our own making: HDF5 would compress on one thread, and five times slower."""
+        data = self._file[place]
+        row = len(data)
+        data.resize(row + 1, axis=0)
+        self._sum(place, values)
+        step = data.chunks[1]
+        parts = [values[0, begin : begin + step] for begin in range(0, values.shape[1], step)]
+        if self._compressed:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(min(CHUNK_PARTS, os.cpu_count() or 1))
+            planes = [_planes(part, step) for part in parts]
+            parts = self._pool.map(lambda bytes_: isal_zlib.compress(bytes_, COMPRESSION_LEVEL), planes)
+        for n, part in enumerate(parts):
+            data.id.write_direct_chunk((row, n * step, *[0] * (data.ndim - 2)), part)
+
     def _write_when_due(self) -> None:
         if time.monotonic() - self._last_write > WRITE_SECONDS:
             self._write()
+            self._commit()
             self._last_write = time.monotonic()
 
     def _write(self) -> None:
-        """Everything taken so far to the file, frames first, and the file to the disk."""
+        """Everything taken so far to the file, frames first."""
         if self._frames:
-            self._write_frames({name: np.concatenate([part[name] for part in self._frames]) for name in self._frames[0]})
+            arrays = {name: np.concatenate([part[name] for part in self._frames]) for name in self._frames[0]}
             self._frames.clear()
-        group = self._file.require_group("mdlite/energy") if self._budgets else None
-        for name in self._budgets[0] if self._budgets else ():
-            values = np.stack([np.asarray(budget[name]) for budget in self._budgets])
-            if name not in group:
-                shape = values.shape[1:]
-                data = group.create_dataset(name, (0, *shape), values.dtype, maxshape=(None, *shape), chunks=(256, *shape))
-                if name != "step":
-                    data.attrs["unit"] = BUDGET_UNITS.get(name, "meV")
-            _append(group[name], values)
-        self._budgets.clear()
-        self._file.flush()
+            steps = arrays.pop("step")
+            for name, values in arrays.items():
+                self._append(FRAME_PATHS[name][0] + "/value", values)
+            self._append("particles/ion/box/edges/value", np.broadcast_to(self._edges, (len(steps), 3)))
+            self._append("particles/ion/position/step", steps)
+            self._append("particles/ion/position/time", steps * self._dt)
+        if self._budgets:
+            for name in self._budgets[0]:
+                self._append(f"{ENERGY}/{name}", np.stack([np.asarray(budget[name]) for budget in self._budgets]))
+            self._budgets.clear()
 
-    def _write_frames(self, arrays: dict[str, np.ndarray]) -> None:
-        steps = arrays.pop("step")
-        for name, values in arrays.items():
-            path, unit = FRAME_PATHS[name]
-            if path not in self._file:
-                self._link_time(self._element(path, values.shape[1:], values.dtype, unit))
-            _append(self._file[path]["value"], values)
-        _append(self._file["particles/ion/box/edges/value"], np.broadcast_to(self._edges, (len(steps), 3)))
-        position = self._file["particles/ion/position"]
-        _append(position["step"], steps)
-        _append(position["time"], steps * self._dt)
+    def _append(self, place: str, values: np.ndarray) -> None:
+        data = self._file[place]
+        n = len(data)
+        data.resize(n + len(values), axis=0)
+        data[n:] = values
+        if "/box/" not in place:
+            self._sum(place, np.asarray(values, data.dtype))
 
-    def close(self, facts: dict[str, Any]) -> None:
-        """Write what is left and the closing facts, and close the file."""
+    def _sum(self, place: str, values: np.ndarray) -> None:
+        rows, total = self._sums.get(place, (0, 0))
+        self._sums[place] = rows + len(values), integral(values, total)
+
+    def _commit(self, durable: bool = False) -> None:
+        try:
+            self._file.flush()
+            self._ledger.commit(durable)
+        except OSError as error:
+            raise RunError(
+                f"output = {str(self.path)!r}: can not be written any more: {error.strerror or error}; the file keeps what was there before, "
+                "and --resume goes on from the last checkpoint"
+            ) from None
+
+    def checkpoint(self, step: int, state: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Write a checkpoint of the run at ``step``, of which every earlier frame is taken. Raises RunError if there is no room."""
         self._write()
-        self._file["mdlite"].attrs["facts"] = json.dumps(facts)
-        self._file.close()
+        self._commit(durable=True)
+        self._save(step, state, facts)
+        self._protect()
+
+    def _save(self, step: int, state: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        self._number += 1
+        told = {
+            "run": self.run,
+            "number": self._number,
+            "step": step,
+            "size": self._ledger.committed,
+            "checksums": self._sums,
+            "config": self._file["mdlite"].attrs["config"],
+            "facts": facts,
+        }
+        try:
+            self._checkpoints.save(told, state)
+        except OSError as error:
+            raise RunError(f"checkpoint of {str(self.path)!r}: can not be written: {error.strerror or error}") from None
+
+    def _protect(self) -> None:
+        """From now on keep what the output was at the last checkpoint."""
+        self._ledger.mark(self._checkpoints.undo(self._number), bytes.fromhex(self.run), self._number)
+
+    def close(self, facts: dict[str, Any], state: dict[str, np.ndarray] | None = None) -> None:
+        """Write what is left, the closing facts and, of a complete run, its state; close the file. Raises RunError if they can not be written."""
+        try:
+            self._write()
+            self._conclude(facts, state or {})
+            self._commit(durable=True)
+            self._file.close()
+            self._ledger.commit()
+        finally:
+            with contextlib.suppress(RuntimeError, OSError):
+                self._file.close()
+            self._ledger.close()
+            if self._pool is not None:
+                self._pool.shutdown()
+        if facts["status"] == "complete":
+            self._checkpoints.clear()
+
+    def _conclude(self, facts: dict[str, Any], state: dict[str, np.ndarray]) -> None:
+        own = self._file["mdlite"].attrs
+        for name, array in state.items():
+            self._file[f"{STATE}/{name}"] = array
+            self._sums[f"{STATE}/{name}"] = len(np.atleast_1d(array)), integral(array)
+        own.modify("facts", json.dumps(facts))
+        own.modify("checksums", json.dumps(self._sums | {"settings": settings_sum(own["config"], facts, self.run)}))
 
 
-def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
-    n = dataset.shape[0]
-    dataset.resize(n + len(values), axis=0)
-    dataset[n:] = values
+def _planes(part: np.ndarray, rows: int) -> np.ndarray:
+    """The bytes of a chunk of ``rows`` rows (the last ones zero where the part has fewer), shuffled as HDF5 does."""
+    from mdlite.kernels.snapshot import shuffle  # numba, which no reader needs
 
-
-def read(path: str | Path) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
-    """A run's configuration (TOML), facts and arrays, named as the recorders name them. Raises InputError if it is not ours."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"file = {str(path)!r}: {'is not a regular file' if path.exists() else 'no such file'}")
-    try:
-        with h5py.File(path, "r") as f:
-            own = f["mdlite"]
-            toml, facts = str(own.attrs["config"]), json.loads(own.attrs["facts"])
-            data = {"step": f["particles/ion/position/step"][:], "time": f["particles/ion/position/time"][:]}
-            for name, (place, _) in FRAME_PATHS.items():
-                if place in f:
-                    data[name] = f[place]["value"][:]
-            for name, values in (own["energy"] if "energy" in own else {}).items():
-                data[f"energy_{name}"] = values[:]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            f"file = {str(path)!r}: is not an mdlite run (an H5MD file written by `mdlite run`), or it is damaged"
-        ) from error
-    return toml, facts, data
+    whole = np.zeros((rows, *part.shape[1:]), part.dtype)
+    whole[: len(part)] = part
+    values = whole.reshape(-1).view(np.uint8).reshape(-1, part.itemsize)
+    planes = np.empty(values.shape[::-1], np.uint8)
+    shuffle(values, planes)
+    return planes

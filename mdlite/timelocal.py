@@ -65,7 +65,13 @@ def medium_ion(model: Model) -> MediumIon:
         force=np.zeros(3),
         effective=np.array(model.ion.position),
         energy=np.zeros(1),
+        stiffest=np.zeros(1),
     )
+
+
+def ion_state(ion) -> dict[str, np.ndarray]:
+    """What of a `MediumIon` or an `Ensemble` decides how it moves on."""
+    return {name: getattr(ion, name) for name in ("position", "velocity", "force", "effective", "energy")}
 
 
 class TimeLocalEngine(Engine):
@@ -95,6 +101,10 @@ class TimeLocalEngine(Engine):
         self._work = work_arrays(len(model.offsets), method == "implicit")
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """The ion's position (Å), velocity (Å/ps), force (meV/Å), R_eff (Å) and U (meV), and r_eff of its atoms (n, 3), Å."""
+        return ion_state(self.ion) | {"atoms": self._work.atoms}
+
     def _take(self, n_steps: int, out: Frames) -> None:
         plan = (self.step, n_steps, self.sample_every)
         timelocal.advance(self.coupling, self.medium, self.ion, self._work, self.dt, plan, out)
@@ -105,6 +115,7 @@ class TimeLocalEngine(Engine):
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
         fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
+        fault = fault or self.model.contact_fault(float(self.ion.stiffest[0]), self.dt)
         if self.method == "implicit" and not np.isfinite(self.ion.energy[0]):
             return f"the implicit equation has no solution within reach (the ion is at {self.ion.position.tolist()} Å)"
         return fault
@@ -117,7 +128,7 @@ def relaxed(model: Model, position=None, finite: bool = False) -> TimeLocalEngin
     """
     place = tuple(model.ion.position if position is None else position)
     ion = dataclasses.replace(model.ion, position=place, velocity=(0.0, 0.0, 0.0))
-    engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1.0, finite=finite)
+    engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1e-6, finite=finite)
     fault = engine.fault()
     if fault is not None:
         raise RunError(fault)

@@ -62,7 +62,7 @@ def test_run_info_and_plot(tmp_path):
         (("phonons", "trapped", "--json", "there.txt"), "error: output = 'there.txt': exists"),
         (("bench-kernel", "--json", "there.txt"), "error: output = 'there.txt': exists"),
         (("bench-kernel", "--size", "2"), "error: size = 2: must be at least 3"),
-        (("run", "trapped", "-o", "x" * 300), "the name is longer than 255 bytes"),
+        (("run", "trapped", "-o", "x" * 300), "the name is longer than 240 bytes"),
         (("run", "trapped" * 60, "-o", "x.h5"), "can not be read as text"),
         (("run", "trapped", "-o", "x.h5", "--set", "run.sample_every=99999999999999999999"), "error: run.sample_every = 9999"),
         (("run", "trapped", "-o", "x.h5", "--set", "run.sample_every=" + "9" * 5000), "is not a TOML value"),
@@ -98,18 +98,21 @@ def test_a_run_that_must_stop_exits_with_1(tmp_path):
     assert "stopped" in call("info", "x.h5", cwd=tmp_path).stdout
 
 
-def test_ctrl_c_keeps_the_frames_and_says_so(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_with_a_checkpoint_and_says_so(tmp_path, number):
     command = [sys.executable, "-m", "mdlite", "run", "trapped", "-o", "x.h5", "--set", "lattice.size=60"]
     running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     limit = time.monotonic() + 120.0
     while not (tmp_path / "x.h5").exists() and time.monotonic() < limit:
         time.sleep(0.05)
     time.sleep(1.0)
-    running.send_signal(signal.SIGINT)
-    assert "error: interrupted; x.h5 keeps what was recorded" in running.communicate()[1]
-    assert running.returncode == 130
+    running.send_signal(number)
+    told = running.communicate()[1]
+    assert "error: interrupted at t = " in told and "checkpoint written; x.h5 keeps what was recorded, --resume goes on" in told
+    assert running.returncode == 128 + number
     kept = mdlite.Run.load(tmp_path / "x.h5")
     assert kept.facts["status"].startswith("interrupted") and len(kept.time) > 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.h5", "x.h5.checkpoints"]
 
 
 def test_a_folder_named_like_a_case_does_not_hide_it(tmp_path):

@@ -46,7 +46,7 @@ def test_the_crystal_is_that_of_the_reference_without_an_ion():
     for steps in (1, 2, 5, 100):
         engine.advance(steps)
         reference.advance(steps)
-        u, v, _, _ = reference.state()
+        u, v, _, _ = reference.synchronous()
         rate = (engine.crystals.after[0] - engine.crystals.before[0])[..., 1:-1] / 0.01
         assert np.abs(engine.crystals.u[0, ..., 1:-1] - u).max() < 1e-12
         assert np.abs(rate - v).max() < 1e-11

@@ -31,7 +31,7 @@ def test_every_normal_mode_obeys_the_dispersion_of_velocity_verlet():
     states = []
     for steps in (n - 1, 1, 1):
         engine.advance(steps)
-        states.append(modes.T @ engine.state()[0].ravel())
+        states.append(modes.T @ engine.synchronous()[0].ravel())
     exact = 2.0 * np.arcsin(0.5 * omega * dt)  # Ω' δt
     assert np.abs(states[1] - amplitude * np.cos(n * exact)).max() < 1e-10 * 0.1
     measurable = np.abs(states[1]) > 0.01
@@ -76,12 +76,12 @@ def test_energy_error_is_second_order(atoms):
 def test_time_reversal_returns_to_the_start():
     there = ReferenceEngine(model(), 0.005)
     there.advance(1000)
-    u, v, position, velocity = there.state()
+    u, v, position, velocity = there.synchronous()
     assert np.abs(u).max() > 1e-3
     turned = Ion(THROWN.mass, tuple(position), tuple(-velocity))
     back = ReferenceEngine(model(ion=turned), 0.005, displacement=u, velocity=-v)
     back.advance(1000)
-    u, v, position, velocity = back.state()
+    u, v, position, velocity = back.synchronous()
     assert np.abs(u).max() < 1e-9
     assert np.abs(v).max() < 1e-9
     assert np.abs(position - THROWN.position).max() < 1e-9
@@ -118,7 +118,7 @@ def test_whole_system_against_dop853():
         interaction = Interaction(Potential("yukawa", (1500.0, 0.5)), Sites(sites))
         engine = ReferenceEngine(model(size, interaction), dt)
         engine.advance(round(2.0 / dt))
-        u, v, position, velocity = engine.state()
+        u, v, position, velocity = engine.synchronous()
         errors.append([np.abs(u.ravel() - exact[:n]).max(), np.abs(position - exact[2 * n : 2 * n + 3]).max()])
         last = np.concatenate([u.ravel(), v.ravel(), position, velocity])
     errors = np.array(errors)
@@ -152,7 +152,7 @@ def _bits(engine, pieces):
     out = []
     for n in pieces:
         out.append(engine.advance(n)[1])
-    u, v, position, velocity = engine.state()
+    u, v, position, velocity = engine.synchronous()
     frames = np.concatenate([f.position for f in out]).tobytes() + np.concatenate([f.velocity for f in out]).tobytes()
     return frames, u.tobytes() + v.tobytes() + position.tobytes() + velocity.tobytes()
 
@@ -180,7 +180,7 @@ def test_recorded_atoms_are_the_synchronous_state():
     engine = ReferenceEngine(model(), 0.002, record_atoms=True)
     engine.advance(50)
     _, frames = engine.sample()
-    u, v, position, _ = engine.state()
+    u, v, position, _ = engine.synchronous()
     sites = engine.model.candidate_sites(position)
     index = tuple((sites % np.array(engine.model.lattice.size)).T)
     expected = 3.0 * sites + np.stack([u[c][index] for c in range(3)], axis=1)

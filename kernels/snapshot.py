@@ -1,0 +1,65 @@
+"""Snapshots of the framework: synchronous positions and velocities of many atoms in the order of a file, and the bytes in that of a compressor."""
+
+from numba import prange
+
+from mdlite.kernels.coupling import cell_of, coupled_forces, wrapped
+from mdlite.kernels.jit import parallel, scalar
+from mdlite.kernels.springs import constants, neighbours, spring_force
+
+
+@parallel
+def free_atoms(u, v, springs, half_kick, spacing, low, position, velocity):
+    """Positions (Å) and velocities (Å/ps) of a block of atoms, (bx, by, bz, 3) of any float type, its first corner at site ``low`` (3,).
+
+    v is taken to the step of u, v + half_kick F(u)/m; the ion's pull is not in it (`pulled_atoms`). ``velocity`` may be of no length: left out.
+    Contract: only position and velocity are written. Sites are not wrapped.
+    """
+    bx, by, bz = position.shape[:3]
+    c1, c2 = constants(springs, half_kick / springs.mass)
+    for a in prange(bx):
+        i = (low[0] + a) % u.shape[1]
+        im, ip = neighbours(i, u.shape[1])
+        for b in range(by):
+            j = (low[1] + b) % u.shape[2]
+            jm, jp = neighbours(j, u.shape[2])
+            for c in range(bz):
+                k = (low[2] + c) % (u.shape[3] - 2) + 1
+                position[a, b, c, 0] = (low[0] + a) * spacing + u[0, i, j, k]
+                position[a, b, c, 1] = (low[1] + b) * spacing + u[1, i, j, k]
+                position[a, b, c, 2] = (low[2] + c) * spacing + u[2, i, j, k]
+                if velocity.shape[0] > 0:
+                    dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                    velocity[a, b, c, 0] = v[0, i, j, k] + dvx
+                    velocity[a, b, c, 1] = v[1, i, j, k] + dvy
+                    velocity[a, b, c, 2] = v[2, i, j, k] + dvz
+
+
+@scalar
+def pulled_atoms(coupling, lattice, springs, ion, half_kick, low, velocity):
+    """Velocities of `free_atoms` again for the atoms that the ion pulls, with its pull. Contract: only ``velocity`` and ion's forces are written."""
+    u, v = lattice.u, lattice.v
+    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    c1, c2 = constants(springs, half_kick / springs.mass)
+    coupled_forces(coupling, u, ion)
+    cell = cell_of(coupling, ion.position)
+    for n in range(coupling.offsets.shape[0]):
+        i, j, k = wrapped(cell, coupling.offsets[n], u)
+        a, b, c = (i - low[0]) % nx, (j - low[1]) % ny, (k - 1 - low[2]) % nz
+        if a < velocity.shape[0] and b < velocity.shape[1] and c < velocity.shape[2]:
+            im, ip = neighbours(i, nx)
+            jm, jp = neighbours(j, ny)
+            dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+            velocity[a, b, c, 0] = v[0, i, j, k] + dvx + half_kick * ion.atom_force[n, 0] / springs.mass
+            velocity[a, b, c, 1] = v[1, i, j, k] + dvy + half_kick * ion.atom_force[n, 1] / springs.mass
+            velocity[a, b, c, 2] = v[2, i, j, k] + dvz + half_kick * ion.atom_force[n, 2] / springs.mass
+
+
+@parallel
+def shuffle(values, planes):
+    """Bytes of n numbers, ``values`` uint8 (n, width), one plane of n for each place in the number, planes (width, n): what HDF5's filter does."""
+    width = values.shape[1]
+    blocks = 64
+    for block in prange(blocks):
+        for n in range(block * values.shape[0] // blocks, (block + 1) * values.shape[0] // blocks):
+            for w in range(width):
+                planes[w, n] = values[n, w]
