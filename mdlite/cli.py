@@ -267,9 +267,12 @@ def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run
 def export(
     file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="What to write; default: FILE with .xyz.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="What to write; default: FILE with .xyz, or -lattice.h5."),
     ] = None,
-    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help="extxyz, which ASE and OVITO read.")] = "extxyz",
+    format_name: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="extxyz, for ASE and OVITO, or h5md-lattice, for MDAnalysis.")
+    ] = "extxyz",
     every: Annotated[int, typer.Option(min=1, help="Take each n-th frame.")] = 1,
     species: Annotated[str, typer.Option(metavar="ION,ATOM", help="Labels of the ion and of the framework's atoms.")] = "Li,S",
     lattice: Annotated[
@@ -283,8 +286,9 @@ def export(
 
     labels = exporting.parse_request(format_name, species)
     result = runs.Run.load(file)
-    target = output or file.with_suffix(".xyz")
-    frames = exporting.save_extxyz(result, target, force, every, labels, lattice)
+    target = output or file.with_name(file.stem + exporting.FORMATS[format_name])
+    options = {"every": every, "species": labels, "lattice": lattice} if format_name == "extxyz" else {}
+    frames = exporting.save(result, target, format_name, force, **options)
     print(f"{target}: {frames} frames")
 
 

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
     from mdlite.runs import Run
 
-FORMATS = ("extxyz",)
-ASE_VELOCITY = (1e-3 / DALTON) ** -0.5
+FORMATS = {"extxyz": ".xyz", "h5md-lattice": "-lattice.h5"}
+"""Formats, and how the names of their files end."""
+ASE_VELOCITY = (1e-3 * DALTON) ** 0.5
 """One Å/ps in ASE's unit of velocity, √(eV/Da)."""
 
 
 def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str] = ("Li", "S"), lattice: bool = True) -> int:
     """Frames of a run as extended XYZ; returns how many. The first particles are the ions, the others the atoms of the lattice's snapshots.
 
-    Columns: species, pos (Å), vel (Å/ps; OVITO), momenta (ASE's unit) and masses (Da), so that ASE's get_velocities() is right. The comment
+    Columns: species, pos (Å), velo (Å/ps; OVITO calls it Velocity), momenta (ASE's unit) and masses (Da), so that ASE's get_velocities() is right. The comment
     line has the box, Time (ps) and the ions' energies (meV). every: take each n-th frame. species: labels of the ion and of an atom.
     lattice: of a run with snapshots take these, ions and atoms together, and not the frames between. Raises InputError if there is nothing.
     """
@@ -51,7 +52,7 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
             masses = np.concatenate([masses, np.full(len(atoms), run.config.lattice.mass)])
             names += [species[1]] * len(atoms)
         file.write(
-            f'{len(position)}\nLattice="{box}" Properties=species:S:1:pos:R:3:vel:R:3:momenta:R:3:masses:R:1 pbc="T T T" '
+            f'{len(position)}\nLattice="{box}" Properties=species:S:1:pos:R:3:velo:R:3:momenta:R:3:masses:R:1 pbc="T T T" '
             f"Time={run.time[frame]:.12g} Step={run.step[frame]} interaction_meV={run.interaction[frame].sum():.12g} "
             f"ion_kinetic_meV={run.ion_kinetic[frame].sum():.12g}\n"
         )
@@ -115,14 +116,24 @@ def parse_request(format_name: str, species: str) -> tuple[str, str]:
     return labels
 
 
-def save_extxyz(run: Run, path: Path, force: bool, every: int, species: tuple[str, str], lattice: bool) -> int:
-    """`write_extxyz` to a file, which takes its name when it is whole. Raises InputError if it exists (unless ``force``) or can not be written."""
-    from mdlite.storage import check_output
+def save(run: Run, path: Path, format_name: str, force: bool, **options: Any) -> int:
+    """Write a run in one of FORMATS, with the options of `write_extxyz` for that; returns how many frames it has.
 
+    ``h5md-lattice`` is a small file of links into the run's own, in which MDAnalysis, which opens the first particles that it finds, finds the
+    lattice. The file takes its name when it is whole. Raises InputError if it exists (unless ``force``) or can not be written.
+    """
+    from mdlite.storage import check_output, link_lattice
+
+    if format_name == "h5md-lattice" and "lattice_position" not in run.data:
+        raise InputError("--format = 'h5md-lattice': the run has no snapshots of the lattice; give it a [snapshots] table")
     beside = check_output(path, force).with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("x", encoding="utf-8") as file:
-            frames = write_extxyz(run, file, every, species, lattice)
+        if format_name == "h5md-lattice":
+            link_lattice(run.data.path, beside, path.parent)
+            frames = len(run.lattice_time)
+        else:
+            with beside.open("x", encoding="utf-8") as file:
+                frames = write_extxyz(run, file, **options)
         beside.replace(path)
     except OSError as error:
         raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None

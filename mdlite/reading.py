@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from isal.isal_zlib import crc32
 
+from mdlite import seal
 from mdlite.errors import InputError
 
 FRAME_PATHS = {
@@ -75,12 +76,15 @@ class Contents(Mapping):
     toml: the configuration. facts: as the run left them. run: its identity, hex.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, probed: bool = False):
         self.path = Path(path)
         if not self.path.is_file():
             what = "is not a regular file" if self.path.exists() else "no such file"
             raise InputError(f"file = {str(self.path)!r}: {what}")
         self._kept: dict[str, np.ndarray] = {}
+        with refusal(self.path):
+            if not probed:
+                seal.require_sound(self.path)
         with refusal(self.path), h5py.File(self.path, "r") as f:
             own = f["mdlite"].attrs
             self.toml, self.facts, self.run = str(own["config"]), json.loads(own["facts"]), str(own["run"])

@@ -23,6 +23,7 @@ import h5py
 import numpy as np
 from isal import isal_zlib
 
+from mdlite import seal
 from mdlite.checkpoint import Checkpoints, Saved
 from mdlite.config import Config
 from mdlite.errors import InputError, RunError
@@ -179,6 +180,7 @@ class FileRecorder:
         Raises InputError if what stands there is no longer what the checkpoint left.
         """
         with refusal(path):
+            seal.strip(path)
             ledger = JournaledFile(path)
             self = cls(path, ledger, h5py.File(ledger, "r+"), config, saved.facts["run"])
             self._number = saved.facts["number"]
@@ -339,9 +341,11 @@ class FileRecorder:
         try:
             self._write()
             self._conclude(facts, state or {})
+            extents = _extents(self._file)
             self._commit(durable=True)
             self._file.close()
             self._ledger.commit()
+            seal.seal(self.path, extents)
         finally:
             with contextlib.suppress(RuntimeError, OSError):
                 self._file.close()
@@ -360,6 +364,22 @@ class FileRecorder:
         own.modify("checksums", json.dumps(self._sums | {"settings": settings_sum(own["config"], facts, self.run)}))
 
 
+def _extents(file: h5py.File) -> list[tuple[int, int]]:
+    """Where in the file the data of arrays stand: (offset, size)."""
+    found: list[tuple[int, int]] = []
+
+    def look(name: str, item) -> None:
+        if isinstance(item, h5py.Dataset):
+            if item.chunks:
+                item.id.chunk_iter(lambda chunk: found.append((chunk.byte_offset, chunk.size)))
+            elif (offset := item.id.get_offset()) is not None:
+                found.append((offset, item.id.get_storage_size()))
+
+    file.flush()
+    file.visititems(look)
+    return found
+
+
 def _planes(part: np.ndarray, rows: int) -> np.ndarray:
     """The bytes of a chunk of ``rows`` rows (the last ones zero where the part has fewer), shuffled as HDF5 does."""
     from mdlite.kernels.snapshot import shuffle  # numba, which no reader needs
@@ -370,3 +390,11 @@ def _planes(part: np.ndarray, rows: int) -> np.ndarray:
     planes = np.empty(values.shape[::-1], np.uint8)
     shuffle(values, planes)
     return planes
+
+
+def link_lattice(source: Path, target: Path, folder: Path) -> None:
+    """A file of links, to stand in ``folder``, in which the lattice of a run's file is the only particles. Raises OSError."""
+    where = os.path.relpath(source.resolve(), folder.resolve())
+    with h5py.File(target, "x") as f:
+        for name in ("lattice", "trajectory"):
+            f[f"particles/{name}"] = h5py.ExternalLink(where, "/particles/lattice")

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE, KERNELS = ROOT / "mdlite", ROOT / "kernels"
 
 LAYERS = [
-    {"units", "errors", "journal", "machine"},
+    {"units", "errors", "journal", "machine", "seal"},
     {"kernels"},
     {"model"},
     {"phonons", "checks", "explain", "sections"},
@@ -20,6 +20,7 @@ LAYERS = [
     {"transport", "hopping", "oscillation"},
     {"analysis"},
     {"reading", "checkpoint"},
+    {"probe"},
     {"reference", "timelocal", "storage", "observers", "thermal", "modes", "propagator"},
     {"relax", "ensemble", "memory", "echofree", "absorbing", "linear"},
     {"engines", "export"},
@@ -79,7 +80,7 @@ def test_kernels_import_only_numbers_and_each_other(path):
 
 def test_only_storage_uses_h5py():
     users = {p.stem for p in PACKAGE.glob("*.py") if "import h5py" in p.read_text()}
-    assert users <= {"storage", "reading", "simulate"}  # simulate records its version
+    assert users <= {"storage", "reading", "probe", "simulate"}  # simulate records its version
     assert "h5py.File" not in (PACKAGE / "simulate.py").read_text()
 
 

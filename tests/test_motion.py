@@ -48,7 +48,7 @@ def test_run_aways_are_left_out(run_file):
     whole = motion.describe(run, 4.0, (1.0, 5.0))
     velocity = run.velocity.copy()
     velocity[:, 5] = 1e6
-    run.data["velocity"] = velocity
+    run = mdlite.Run(run.config, run.facts, {**run.data, "velocity": velocity})
     run.facts["run_aways"] = [{"ion": 5, "time_ps": 1.0, "position_A": [0, 0, 0], "velocity_A_per_ps": [1e6, 0, 0]}]
     found = motion.describe(run, 4.0, (1.0, 5.0))
     assert found["ions"] == 23 and found["run_aways_per_ns"] == pytest.approx(1e3 / (24 * 20.0))

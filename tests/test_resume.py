@@ -309,7 +309,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
             mdlite.run(config("rigid"), place, progress=StopAt(50))
     mine = path.read_bytes()
     path.write_bytes(other.read_bytes())
-    with pytest.raises(InputError, match="is not the file that .* belongs to"):
+    with pytest.raises(InputError, match=r"is not the file that .* belongs to"):
         mdlite.run(config("rigid"), path, resume=True)
     path.unlink()
     for resume, told in ((True, "is gone, and .* can not go on without it"), (False, "has checkpoints of an earlier run")):
@@ -371,38 +371,47 @@ CRASHES = {
 }
 
 
+def crash(line, path, environment, rng):
+    """Start a command and kill it at a random moment between its first frame and its last; again if it was over before that."""
+    commits = rng.uniform(0.0, 14.0)
+    while True:
+        running = subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL)
+        seen, last = 0, None
+        while running.poll() is None and seen < commits:
+            now = path.stat().st_mtime_ns if path.exists() else None
+            seen, last = seen + (now != last), now
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0.0, 0.05))
+        running.kill()
+        if running.wait() == -signal.SIGKILL:
+            return
+        path.unlink()
+        commits *= 0.5
+
+
 @pytest.mark.parametrize("name", CRASHES)
-def test_killed_at_any_moment_it_goes_on_exactly(tmp_path, whole, name, record_property):
+def test_killed_at_any_moment_it_goes_on_exactly(tmp_path, whole, name):
     """kill -9 at twenty random moments: the file opens, holds what the whole run holds, and the run goes on to the same end."""
     reference = whole(name, **CRASHES[name])
-    truth = mdlite.Run.load(reference)
-    seconds = 2.0 * truth.facts["run_seconds"] + 0.3  # two at a time, one thread each
-    environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
-    rng = random.Random(7)
-    delays = [rng.uniform(0.0, seconds) for _ in range(20)]
+    truth = mdlite.Run.load(reference).position
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1"}  # two at a time
 
-    def crash(n):
+    def crash_and_resume(n):
         path = tmp_path / f"{n}.h5"
         line = command(path, name, **CRASHES[name])
-        running = subprocess.Popen(line, env=environment, stderr=subprocess.PIPE)
-        while not path.exists() and running.poll() is None:
-            time.sleep(0.005)
-        time.sleep(delays[n])
-        running.kill()
-        running.communicate()
-        kept = mdlite.Run.load(path)
-        assert np.array_equal(kept.position, truth.position[: len(kept.position)])
+        crash(line, path, environment, random.Random(n))
+        if path.exists():
+            kept = mdlite.Run.load(path).position
+            assert np.array_equal(kept, truth[: len(kept)])
         done = subprocess.run(line, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert_same(path, reference)
-        resumed = mdlite.Run.load(path).facts.get("resumed", [])
+        resumed = len(mdlite.Run.load(path).facts.get("resumed", []))
         path.unlink()
-        return bool(resumed), running.returncode
+        return resumed
 
     with ThreadPoolExecutor(2) as pool:
-        outcomes = list(pool.map(crash, range(20)))
-    assert sum(resumed for resumed, _ in outcomes) >= 5  # the others had not come to a checkpoint, or were over
-    assert sum(code == -signal.SIGKILL for _, code in outcomes) >= 10
+        assert sum(pool.map(crash_and_resume, range(20))) > 0  # the others had not come to a checkpoint
 
 
 VARIANTS = {
