@@ -16,9 +16,12 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PAGE = 4096
+SHARED = 1 << 20
+"""Bytes from which two threads write together."""
 _HEADER = struct.Struct("<8s16sqq")  # magic, run, number of the mark, size of the file at the mark
 _RECORD = struct.Struct("<qII")  # offset, length, checksum
 _MAGIC = b"mdl-undo"
@@ -38,6 +41,7 @@ class JournaledFile:
         self._size = self.committed = os.fstat(self._fd).st_size
         self._pending: list[tuple[int, bytes]] = []
         self._failure: OSError | None = None
+        self._pool: ThreadPoolExecutor | None = None
         self._undo: Path | None = None
         self._undo_file = None
         self._marked = 0
@@ -125,6 +129,8 @@ class JournaledFile:
     def close(self) -> None:
         """Close the file; what was not committed is dropped."""
         self._close_undo()
+        if self._pool is not None:
+            self._pool.shutdown()
         self._raw.close()
 
     def _apply(self, durable: bool) -> None:
@@ -142,6 +148,17 @@ class JournaledFile:
 
     def _put(self, offset: int, data) -> None:
         view = memoryview(data)
+        if len(view) < SHARED:
+            self._put_part(offset, view)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(2)
+        half = len(view) // 2
+        other = self._pool.submit(self._put_part, offset + half, view[half:])
+        self._put_part(offset, view[:half])
+        other.result()
+
+    def _put_part(self, offset: int, view: memoryview) -> None:
         while len(view):
             done = os.pwrite(self._fd, view, offset)
             view, offset = view[done:], offset + done

@@ -169,7 +169,9 @@ class SnapshotSection(Section):
     )
     precision: Literal["float64", "float32"] = Field("float64", description="of the numbers in the file")
     velocities: Annotated[bool, Field(strict=True)] = Field(True, description="velocities as well as positions")
-    compress: Annotated[bool, Field(strict=True)] = Field(False, description="by HDF5's shuffle and deflate filters")
+    compress: Annotated[bool, Field(strict=True)] = Field(
+        False, description="positions by HDF5's shuffle and deflate filters; velocities would hardly shrink"
+    )
 
 
 class RunSection(Section):

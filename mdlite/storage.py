@@ -87,6 +87,7 @@ class FileRecorder:
         self._compressed = config.snapshots is not None and config.snapshots.compress
         self._frames: list[dict[str, np.ndarray]] = []
         self._budgets: list[dict[str, Any]] = []
+        self._pictures: list[int] = []
         self._sums: dict[str, tuple[int, int]] = {}
         self._last_write = -math.inf  # the first frames go to the disk at once
         self._checkpoints, self._number = Checkpoints(path), 0
@@ -156,7 +157,7 @@ class FileRecorder:
         chunks, filters = (int(np.clip(CHUNK_BYTES // row, 1, 1024)), *shape), {}
         if name.startswith("particles/lattice/") and "box" not in name:
             chunks = (1, *shape)
-            if self._compressed:
+            if self._compressed and "velocity" not in name:
                 chunks = (1, -(-shape[0] // CHUNK_PARTS), *shape[1:])
                 filters = {"shuffle": True, "compression": "gzip", "compression_opts": COMPRESSION_LEVEL}
         value = group.create_dataset("value", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunks, **filters)
@@ -243,10 +244,7 @@ class FileRecorder:
         """Write one snapshot, arrays with one row; see `mdlite.observers.Recorder`."""
         for name, values in arrays.items():
             self._append_snapshot(SNAPSHOT_PATHS[name][0] + "/value", values)
-        master = SNAPSHOT_PATHS["lattice_position"][0]
-        self._append(f"{master}/step", np.array([step]))
-        self._append(f"{master}/time", np.array([step * self._dt]))
-        self._append("particles/lattice/box/edges/value", self._edges[None])
+        self._pictures.append(step)
         self._write_when_due()
 
     def _append_snapshot(self, place: str, values: np.ndarray) -> None:
@@ -257,7 +255,7 @@ class FileRecorder:
         self._sum(place, values)
         step = data.chunks[1]
         parts = [values[0, begin : begin + step] for begin in range(0, values.shape[1], step)]
-        if self._compressed:
+        if data.compression:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(min(CHUNK_PARTS, os.cpu_count() or 1))
             planes = [_planes(part, step) for part in parts]
@@ -279,13 +277,19 @@ class FileRecorder:
             steps = arrays.pop("step")
             for name, values in arrays.items():
                 self._append(FRAME_PATHS[name][0] + "/value", values)
-            self._append("particles/ion/box/edges/value", np.broadcast_to(self._edges, (len(steps), 3)))
-            self._append("particles/ion/position/step", steps)
-            self._append("particles/ion/position/time", steps * self._dt)
+            self._append_steps("particles/ion", steps)
+        if self._pictures:
+            self._append_steps("particles/lattice", np.array(self._pictures))
+            self._pictures.clear()
         if self._budgets:
             for name in self._budgets[0]:
                 self._append(f"{ENERGY}/{name}", np.stack([np.asarray(budget[name]) for budget in self._budgets]))
             self._budgets.clear()
+
+    def _append_steps(self, particles: str, steps: np.ndarray) -> None:
+        self._append(f"{particles}/box/edges/value", np.broadcast_to(self._edges, (len(steps), 3)))
+        self._append(f"{particles}/position/step", steps)
+        self._append(f"{particles}/position/time", steps * self._dt)
 
     def _append(self, place: str, values: np.ndarray) -> None:
         data = self._file[place]
@@ -384,11 +388,11 @@ def _planes(part: np.ndarray, rows: int) -> np.ndarray:
     """The bytes of a chunk of ``rows`` rows (the last ones zero where the part has fewer), shuffled as HDF5 does."""
     from mdlite.kernels.snapshot import shuffle  # numba, which no reader needs
 
-    whole = np.zeros((rows, *part.shape[1:]), part.dtype)
-    whole[: len(part)] = part
-    values = whole.reshape(-1).view(np.uint8).reshape(-1, part.itemsize)
-    planes = np.empty(values.shape[::-1], np.uint8)
-    shuffle(values, planes)
+    if len(part) < rows:
+        part = np.concatenate([part, np.zeros((rows - len(part), *part.shape[1:]), part.dtype)])
+    numbers = part.reshape(-1).view(f"<u{part.itemsize}")
+    planes = np.empty((part.itemsize, len(numbers)), np.uint8)
+    shuffle(numbers, planes)
     return planes
 
 
