@@ -41,6 +41,7 @@ class Job:
 
     def run(self, config: Config, label: str) -> simulate.Run:
         """One run, written to ``label``.h5 in the folder. Raises RunError, with the label, if it has to stop."""
+        config = config.replace(**{"run.keep_state": False})  # a lattice's last state would be most of the folder
         try:
             return simulate.run(config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice)
         except RunError as error:
