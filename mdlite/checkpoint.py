@@ -45,6 +45,15 @@ class Saved:
         """The step at which the run goes on."""
         return self.facts["step"]
 
+    @property
+    def complete(self) -> bool:
+        """Whether this is the end of a finished run."""
+        return self.facts.get("complete", False)
+
+    def ends(self, n_steps: int) -> bool:
+        """Whether a run of so many steps is finished here."""
+        return self.complete and self.step == n_steps
+
 
 class Checkpoints:
     """The checkpoints of one output."""

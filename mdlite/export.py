@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from mdlite.errors import InputError
+from mdlite.journal import beside
 from mdlite.reading import BUDGET_UNITS, FRAME_PATHS, SNAPSHOT_PATHS
 from mdlite.units import DALTON
 
@@ -126,17 +126,17 @@ def save(run: Run, path: Path, format_name: str, force: bool, **options: Any) ->
 
     if format_name == "h5md-lattice" and "lattice_position" not in run.data:
         raise InputError("--format = 'h5md-lattice': the run has no snapshots of the lattice; give it a [snapshots] table")
-    beside = check_output(path, force).with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished = beside(check_output(path, force))
     try:
         if format_name == "h5md-lattice":
-            link_lattice(run.data.path, beside, path.parent)
+            link_lattice(run.data.path, unfinished, path.parent)
             frames = len(run.lattice_time)
         else:
-            with beside.open("x", encoding="utf-8") as file:
+            with unfinished.open("x", encoding="utf-8") as file:
                 frames = write_extxyz(run, file, **options)
-        beside.replace(path)
+        unfinished.replace(path)
     except OSError as error:
         raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
     return frames

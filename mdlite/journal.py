@@ -118,13 +118,12 @@ class JournaledFile:
         self._pending.clear()
         self.committed = self._size
 
-    def mark(self, undo: Path, run: bytes, number: int) -> int:
-        """From now on save every page in ``undo`` before it is changed (a file that is made when needed); returns the committed size."""
+    def mark(self, undo: Path, run: bytes, number: int) -> None:
+        """From now on save every page in ``undo`` before it is changed (a file that is made when needed)."""
         self._close_undo()
         undo.unlink(missing_ok=True)
         self._undo, self._header, self._marked = undo, (run, number), self.committed
         self._saved = set()
-        return self._marked
 
     def close(self) -> None:
         """Close the file; what was not committed is dropped."""
@@ -228,6 +227,11 @@ def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield offset, old
         at += _RECORD.size + length
+
+
+def beside(path: Path) -> Path:
+    """The name under which this process writes a file until it is whole."""
+    return path.with_name(f"{path.name}.{os.getpid()}.tmp")
 
 
 def sync_folder(folder: Path) -> None:

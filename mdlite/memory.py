@@ -170,8 +170,7 @@ class MemoryEngine(Engine):
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
-        fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
-        return fault or self.model.contact_fault(float(self.ion.stiffest[0]), self.dt)
+        return self.model.ion_fault(self.ion, self.dt)
 
     def facts(self) -> dict[str, Any]:
         """The window, and what it cuts off: the largest |W_xx| at its end over W(0) of an atom on itself."""

@@ -210,16 +210,19 @@ class Model:
         cell = np.floor(position / self.lattice.spacing).astype(np.int64)
         return self.offsets + (cell[..., None, :] if self.interaction.atoms.moving else 0)
 
-    def ion_fault(self, position: np.ndarray, velocity: np.ndarray, dt: float) -> str | None:
-        """What makes an ion's state unusable, or None: not finite, or more than half a lattice constant in one step of dt (ps)."""
-        if not (np.isfinite(position).all() and np.isfinite(velocity).all()):
-            return "the ion's state is no longer finite"
-        speed = float(np.linalg.norm(velocity))
-        if speed * dt > 0.5 * self.lattice.spacing:
-            return f"the ion has run away, at {speed:.3g} Å/ps it crosses more than half a cell in one step, near {position.tolist()} Å"
-        return None
+    def ion_fault(self, ion, dt: float) -> str | None:
+        """What makes an ion (of `mdlite.kernels.types`) unusable with a step of dt (ps), or None.
 
-    def contact_fault(self, stiffest: float, dt: float) -> str | None:
+        Not finite; more than half a lattice constant in one step; or too close to an atom, now or earlier.
+        """
+        if not (np.isfinite(ion.position).all() and np.isfinite(ion.velocity).all()):
+            return "the ion's state is no longer finite"
+        speed = float(np.linalg.norm(ion.velocity))
+        if speed * dt > 0.5 * self.lattice.spacing:
+            return f"the ion has run away, at {speed:.3g} Å/ps it crosses more than half a cell in one step, near {ion.position.tolist()} Å"
+        return self._contact_fault(float(ion.stiffest[0]), dt)
+
+    def _contact_fault(self, stiffest: float, dt: float) -> str | None:
         """Whether the ion has met an atom too closely for a step of dt (ps), |φ''| having reached ``stiffest`` (meV/Å²), or None."""
         fastest = math.sqrt(stiffest * (float(self.ion.inverse_mass.max()) + 1.0 / self.lattice.mass))
         if not MOST_TURN < fastest * dt < math.inf:

@@ -120,8 +120,7 @@ class ReferenceEngine(Engine):
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None. A cut-off sphere counts on displacements below half the spacing."""
-        fault = self.model.ion_fault(self.ion.position, self.ion.velocity, self.dt)
-        fault = fault or self.model.contact_fault(float(self.ion.stiffest[0]), self.dt)
+        fault = self.model.ion_fault(self.ion, self.dt)
         if fault is None and np.isfinite(self.coupling.cutoff):
             spring_kernels.largest_squares(self.lattice.u, self._partial)
             largest = float(np.sqrt(np.max(self._partial[:, 0])))

@@ -10,6 +10,7 @@ from mdlite.checkpoint import Checkpoints, Saved
 from mdlite.config import Config, parse
 from mdlite.errors import InputError
 from mdlite.reading import Contents
+from mdlite.seal import is_hdf5
 
 FREE_KEYS = ("run.duration", "run.energy_tolerance", "run.checkpoint_every", "run.checkpoint_steps", "run.keep_state")
 """Keys that may change when a run goes on; [validate] plays no part in a run."""
@@ -34,7 +35,7 @@ def find(output: Path, config: Config) -> Saved | None:
     try:
         contents = Contents(output)
     except InputError:  # as a power failure may leave it
-        if not output.is_file() or output.read_bytes()[:8] != b"\x89HDF\r\n\x1a\n" or output.stat().st_size < saved.facts["size"]:
+        if not output.is_file() or not is_hdf5(output) or output.stat().st_size < saved.facts["size"]:
             raise
     else:
         if contents.run != saved.facts["run"]:

@@ -11,7 +11,6 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +83,12 @@ def _find(file) -> tuple[list[tuple[int, int]], int, int] | None:
     return [(int(a), int(b)) for a, b in np.frombuffer(table, "<i8").reshape(-1, 2)], structure, begin
 
 
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 does."""
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
 def require_sound(path: Path) -> None:
     """Raise ValueError if the file's structure is not what was sealed, or, unsealed, can not be opened without harm."""
     with path.open("rb") as file:
@@ -93,8 +98,8 @@ def require_sound(path: Path) -> None:
             if _structure(file, extents, size) != structure:
                 raise ValueError("structure")
             return
-        if file.seek(0) or file.read(8) != b"\x89HDF\r\n\x1a\n":
-            raise ValueError("not HDF5")
+    if not is_hdf5(path):
+        raise ValueError("not HDF5")
     line = [sys.executable, "-P", "-m", "mdlite.probe", str(path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
@@ -111,8 +116,3 @@ def strip(path: Path) -> None:
         found = _find(file)
         if found is not None:
             file.truncate(found[2])
-
-
-def rows(count: int) -> Iterator[int]:
-    """Rows of an array that a look at its index touches: the first, the last, and some between."""
-    yield from sorted({*range(0, count, max(1, count // 64)), count - 1} if count else ())

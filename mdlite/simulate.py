@@ -84,7 +84,7 @@ def run(
     path = storage.check_output(output, force or resume)
     with checkpoint.exclusive(path):
         saved = _beginning(config, path, force, resume, notice or (lambda line: None))
-        if saved is not None and saved.facts.get("complete") and saved.step == config.n_steps:
+        if saved is not None and saved.ends(config.n_steps):
             return Run.load(path)
         return _run(config, path, saved, progress, notice, deadline)
 
@@ -96,7 +96,7 @@ def _beginning(config: Config, path: Path, force: bool, resume: bool, tell: Call
         saved = resuming.find(path, config)
         if saved is None:
             tell("there is no checkpoint: the run begins at the beginning")
-        elif saved.facts.get("complete") and saved.step == config.n_steps:
+        elif saved.ends(config.n_steps):
             tell(f"{path}: is complete; a longer run.duration would extend it")
         else:
             tell(f"going on from t = {saved.step * config.run.dt:g} ps, step {saved.step}")
@@ -258,7 +258,7 @@ class _Loop:
     def _stops(self, stopper: Stopper, spent: float) -> bool:
         """Write a checkpoint if one is due; True if there is no time for more. Raises Interrupted if a signal has come."""
         step, every = self.engine.step, self.config.run.checkpoint_steps
-        out_of_time = stopper.out_of_time(3.0 * spent + 2.0 * self._checkpoint_cost())
+        out_of_time = stopper.deadline is not None and stopper.out_of_time(3.0 * spent + 2.0 * self._checkpoint_cost())
         due = time.monotonic() - self._saved_at > self.config.run.checkpoint_every or (every is not None and step % every == 0)
         if due or out_of_time or stopper.signal is not None:
             self._checkpoint()

@@ -27,7 +27,7 @@ from mdlite import seal
 from mdlite.checkpoint import Checkpoints, Saved
 from mdlite.config import Config
 from mdlite.errors import InputError, RunError
-from mdlite.journal import JournaledFile, sync_folder
+from mdlite.journal import JournaledFile, beside, sync_folder
 from mdlite.machine import require_disk
 from mdlite.reading import BUDGET_UNITS, ENERGY, FRAME_PATHS, SNAPSHOT_PATHS, STATE, integral, places, refusal, settings_sum
 
@@ -56,7 +56,7 @@ def check_output(path: str | Path, force: bool) -> Path:
     try:
         if path.exists():
             path.open("r+b").close()
-        probe = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        probe = beside(path)
         probe.open("xb").close()
         probe.unlink()
     except OSError as error:
@@ -96,18 +96,18 @@ class FileRecorder:
     @classmethod
     def create(cls, path: Path, config: Config, facts: dict[str, Any], streams: dict[str, dict]) -> FileRecorder:
         """A new file, which takes the name only when it is whole. streams: frames (1, ...), a budget and a snapshot, as they will come."""
-        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        beside.unlink(missing_ok=True)
+        unfinished = beside(path)
+        unfinished.unlink(missing_ok=True)
         try:
-            ledger = JournaledFile(beside, new=True)
+            ledger = JournaledFile(unfinished, new=True)
             file = h5py.File(ledger, "w")
             self = cls(path, ledger, file, config, uuid.uuid4().hex)
             self._build(config, facts, streams)
             self._file.flush()
             ledger.commit(durable=True)
-            beside.replace(path)
+            unfinished.replace(path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None
         sync_folder(path.parent)
         return self
@@ -186,7 +186,7 @@ class FileRecorder:
             self = cls(path, ledger, h5py.File(ledger, "r+"), config, saved.facts["run"])
             self._number = saved.facts["number"]
             told = saved.facts.get("checksums") or json.loads(self._file["mdlite"].attrs["checksums"])
-            if saved.facts.get("complete"):  # its last state is about to leave the file
+            if saved.complete:  # its last state is about to leave the file
                 self._sums = {place: tuple(total) for place, total in told.items() if place != "settings"}
                 self._save(saved.step, saved.state, saved.facts["facts"])
             self._protect()
