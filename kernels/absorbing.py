@@ -3,7 +3,7 @@
 from numba import prange
 
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.springs import kick_drift
+from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.types import LatticeState
 from mdlite.kernels.verlet import interact, push_ion
 
@@ -11,26 +11,25 @@ from mdlite.kernels.verlet import interact, push_ion
 @parallel
 def absorb(v, x, y, z):
     """v of atom (i, j, k) times x[i] y[j] z[k], factors that are 1 outside of the layer. Contract: v is updated in place."""
-    nz = v.shape[3] - 2
     for i in prange(v.shape[1]):
         for j in range(v.shape[2]):
             both = x[i] * y[j]
             for c in range(3):
-                for k in range(nz):
+                for k in range(z.shape[0]):
                     v[c, i, j, k + 1] *= both * z[k]
 
 
 @scalar
-def advance(lattice, springs, coupling, ion, dt, steps, layer, frames):
+def advance(lattice, u_next, springs, coupling, ion, dt, steps, layer, frames):
     """As `verlet.advance`; layer = (x, y, z), the factors of one step for `absorb`."""
-    here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
+    here, there = lattice, LatticeState(u_next, lattice.v)
     first, count, sampling = steps
     x, y, z = layer
     rows = 0
     for step in range(first, first + count):
-        rows = interact(here, springs, coupling, ion, dt, step % sampling == 0, frames, rows)
+        rows = interact(here, springs, coupling, ion, dt, 0.5 * dt, step % sampling == 0, frames, rows)
         absorb(here.v, x, y, z)
-        kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
-        push_ion(ion, dt)
+        kick_drift(here.u, here.v, there.u, springs, dt, dt)
+        push_ion(ion, dt, dt)
         here, there = there, here
     return rows

@@ -20,15 +20,15 @@ def cell_of(coupling, position):
 
 
 @scalar
-def wrapped(cell, offset, u):
-    """Array indices (i, j, k) in u[3, Nx, Ny, Nz + 2] of the candidate at cell + offset."""
-    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
-    return (cell[0] + offset[0]) % nx, (cell[1] + offset[1]) % ny, (cell[2] + offset[2]) % nz + 1
+def wrapped(coupling, cell, n):
+    """Array indices (i, j, k) in `types.LatticeState` of candidate n of an ion in this cell."""
+    offset, size = coupling.offsets[n], coupling.size
+    return (cell[0] + offset[0]) % size[0], (cell[1] + offset[1]) % size[1], (cell[2] + offset[2]) % size[2] + 1
 
 
 @scalar
 def coupled_forces(coupling, u, ion):
-    """Interaction energy U (meV) of the ion with the displaced atoms u[3, Nx, Ny, Nz + 2] (Å), and the forces on both.
+    """Interaction energy U (meV) of the ion with the displaced atoms u (Å), and the forces on both.
 
     Contract: only ion.force, -∇_R U, ion.atom_force, -∇_r U of each candidate (meV/Å), and ion.stiffest are written. At zero distance a finite
     potential has no direction and gives no force; a divergent one gives an infinite energy, which the run loop stops at.
@@ -38,7 +38,7 @@ def coupled_forces(coupling, u, ion):
     fx = fy = fz = 0.0
     for n in range(coupling.offsets.shape[0]):
         offset = coupling.offsets[n]
-        i, j, k = wrapped(cell, offset, u)
+        i, j, k = wrapped(coupling, cell, n)
         dx = (cell[0] + offset[0]) * coupling.spacing + u[0, i, j, k] - ion.position[0]
         dy = (cell[1] + offset[1]) * coupling.spacing + u[1, i, j, k] - ion.position[1]
         dz = (cell[2] + offset[2]) * coupling.spacing + u[2, i, j, k] - ion.position[2]
@@ -64,6 +64,6 @@ def atom_positions(coupling, u, position, out):
     cell = cell_of(coupling, position)
     for n in range(coupling.offsets.shape[0]):
         offset = coupling.offsets[n]
-        i, j, k = wrapped(cell, offset, u)
+        i, j, k = wrapped(coupling, cell, n)
         for c in range(3):
             out[n, c] = (cell[c] + offset[c]) * coupling.spacing + u[c, i, j, k]

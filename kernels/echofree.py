@@ -78,35 +78,34 @@ def widen(coupling, position, core):
 
 
 @scalar
-def fits(u, core, radii, mirror):
+def fits(coupling, core, radii, mirror):
     """Whether the polyhedron and one site more lie within the arrays."""
     reach = int(radii[0]) + 1
     for c in range(3):
         below = 1 if c < 2 and mirror[c] else reach
-        size = u.shape[c + 1] - (2 if c == 2 else 0)
-        if core[0, c] < below or core[1, c] + reach >= size:
+        if core[0, c] < below or core[1, c] + reach >= coupling.size[c]:
             return False
     return True
 
 
 @scalar
-def advance(lattice, springs, coupling, ion, dt, steps, region, frames):
+def advance(lattice, u_next, springs, coupling, ion, dt, steps, region, frames):
     """As `verlet.advance`, with the lattice moved inside a polyhedron only; its core follows the ion.
 
     region = (core, radii of every step of the run (all steps, 3), mirror), see `kick_drift_region`. Returns False, with the rest of the steps
     not taken, once the polyhedron no longer fits into the arrays.
     """
     core, radii, mirror = region
-    here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
+    here, there = lattice, LatticeState(u_next, lattice.v)
     first, count, sampling = steps
     rows = 0
     for step in range(first, first + count):
-        rows = interact(here, springs, coupling, ion, dt, step % sampling == 0, frames, rows)
+        rows = interact(here, springs, coupling, ion, dt, 0.5 * dt, step % sampling == 0, frames, rows)
         widen(coupling, ion.position, core)
-        if not fits(here.u, core, radii[step], mirror):
+        if not fits(coupling, core, radii[step], mirror):
             return False
-        kick_drift_region(here.u, here.v, here.u_next, springs, dt, core, radii[step], mirror)
-        reflect(here.u_next, core, radii[step], mirror)
-        push_ion(ion, dt)
+        kick_drift_region(here.u, here.v, there.u, springs, dt, core, radii[step], mirror)
+        reflect(there.u, core, radii[step], mirror)
+        push_ion(ion, dt, dt)
         here, there = there, here
     return True

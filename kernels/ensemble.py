@@ -9,7 +9,7 @@ import math
 from numba import prange
 
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.springs import kick_drift, kick_drift_serial
+from mdlite.kernels.stencil import kick_drift, kick_drift_serial
 from mdlite.kernels.timelocal import force_in_crystal
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumIon, MediumWork
 

@@ -62,7 +62,7 @@ def in_crystal(coupling, ion, crystal, dt, work):
     cell = cell_of(coupling, ion.position)
     rate = 0.5 / dt
     for n in range(coupling.offsets.shape[0]):
-        i, j, k = wrapped(cell, coupling.offsets[n], crystal.u)
+        i, j, k = wrapped(coupling, cell, n)
         for c in range(3):
             work.home[n, c] = (cell[c] + coupling.offsets[n, c]) * coupling.spacing + crystal.u[c, i, j, k]
             work.home_velocity[n, c] = rate * (crystal.after[c, i, j, k] - crystal.before[c, i, j, k])

@@ -14,7 +14,7 @@ from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.ensemble import turn
 from mdlite.kernels.jit import parallel, scalar
 from mdlite.kernels.medium import at_rest, in_crystal, pair_terms
-from mdlite.kernels.springs import kick_drift
+from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.sums import dot
 from mdlite.kernels.timelocal import record
 

@@ -16,7 +16,7 @@ def free_atoms(u, v, springs, half_kick, spacing, low, position, velocity):
     Contract: only position and velocity are written. Sites are not wrapped.
     """
     bx, by, bz = position.shape[:3]
-    nz = u.shape[3] - 2
+    nz = springs.length
     whole = bz == nz and low[2] == 0
     c1, c2 = constants(springs, half_kick / springs.mass)
     for a in prange(bx):
@@ -50,12 +50,12 @@ def free_atoms(u, v, springs, half_kick, spacing, low, position, velocity):
 def pulled_atoms(coupling, lattice, springs, ion, half_kick, low, velocity):
     """Velocities of `free_atoms` again for the atoms that the ion pulls, with its pull. Contract: only ``velocity`` and ion's forces are written."""
     u, v = lattice.u, lattice.v
-    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    nx, ny, nz = u.shape[1], u.shape[2], springs.length
     c1, c2 = constants(springs, half_kick / springs.mass)
     coupled_forces(coupling, u, ion)
     cell = cell_of(coupling, ion.position)
     for n in range(coupling.offsets.shape[0]):
-        i, j, k = wrapped(cell, coupling.offsets[n], u)
+        i, j, k = wrapped(coupling, cell, n)
         a, b, c = (i - low[0]) % nx, (j - low[1]) % ny, (k - 1 - low[2]) % nz
         if a < velocity.shape[0] and b < velocity.shape[1] and c < velocity.shape[2]:
             im, ip = neighbours(i, nx)

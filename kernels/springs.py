@@ -1,8 +1,8 @@
-"""The harmonic lattice: forces of nearest and next-nearest neighbour springs, and the fused kick-drift step.
+"""The harmonic lattice: forces of nearest and next-nearest neighbour springs, atom by atom, and sums over the lattice.
 
-Arrays are as in `types.LatticeState`: ``u[c, i, j, k]`` with k = 1 .. Nz the atoms and k = 0, Nz + 1 a periodic halo, so the inner
-loop over k has no wrapping and vectorises; the wrapped neighbours im, ip of plane i and jm, jp of row j are computed outside
-of it. A bond along the unit vector n pulls atom i with -k (n·(u_i - u_j)) n. With p, m for the neighbour on the + and - side:
+The step that a run spends its time with is in `stencil`. Arrays are as in `types.LatticeState`: ``u[c, i, j, k]`` with k = 1 .. Nz the atoms and
+k = 0, Nz + 1 a periodic halo, so a loop over k has no wrapping and vectorises; the wrapped neighbours im, ip of plane i and jm, jp of row j are
+computed outside of it. A bond along the unit vector n pulls atom i with -k (n·(u_i - u_j)) n. With p, m for the neighbour on the + and - side:
 
     F_x = k1 (x_p + x_m - 2x) + (k2/2) [Σ x over its 8 xy and xz diagonals - 8x
           + (y_pp + y_mm - y_pm - y_mp)_xy + (z_pp + z_mm - z_pm - z_mp)_xz]          and cyclic
@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numba import prange
 
-from mdlite.kernels.jit import distinct, inlined, parallel, scalar
+from mdlite.kernels.jit import inlined, parallel, scalar
 
 
 @scalar
@@ -59,7 +59,7 @@ def spring_force(u, i, im, ip, j, jm, jp, k, c1, c2):
 
 @inlined
 def kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, first, last, c1, c2, drift):
-    """`kick_drift` for the atoms k = first .. last of row (i, j), with (c1, c2) the `constants` of its kick."""
+    """v += kick F(u)/m, then u_next = u + drift v, for the atoms k = first .. last of row (i, j), with (c1, c2) the `constants` of the kick."""
     for k in range(first, last + 1):
         dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
         vx = v[0, i, j, k] + dvx
@@ -73,44 +73,26 @@ def kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, first, last, c1, c2, drif
         u_next[2, i, j, k] = u[2, i, j, k] + drift * vz
 
 
-@inlined
-def kick_drift_plane(u, v, u_next, i, c1, c2, drift):
-    """`kick_drift` for the atoms of plane i, with (c1, c2) the `constants` of its kick."""
-    ny, nz = u.shape[2], u.shape[3] - 2
-    im, ip = neighbours(i, u.shape[1])
-    for j in range(ny):
-        jm, jp = neighbours(j, ny)
-        kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, 1, nz, c1, c2, drift)
-        for c in range(3):
-            u_next[c, i, j, 0] = u_next[c, i, j, nz]
-            u_next[c, i, j, nz + 1] = u_next[c, i, j, 1]
-
-
 @parallel
-def kick_drift(u, v, u_next, springs, kick, drift):
-    """One pass over the lattice: v += kick F(u)/m, then u_next = u + drift v, with the halo of u_next filled.
-
-    u, u_next: Å; v: Å/ps; kick, drift: ps (leap-frog: both dt; kick alone with drift 0 shifts v in time).
-    Contract: u is read and must not alias u_next; v is updated in place; no sum crosses threads, so the bits are the same for any
-    number of them.
-    """
-    c1, c2 = constants(springs, kick / springs.mass)
-    for i in prange(u.shape[1]):
-        kick_drift_plane(u, v, u_next, i, c1, c2, drift)
-
-
-@distinct
-def kick_drift_serial(u, v, u_next, springs, kick, drift):
-    """`kick_drift` on one thread, bit for bit: for loops that are parallel over lattices."""
-    c1, c2 = constants(springs, kick / springs.mass)
-    for i in range(u.shape[1]):
-        kick_drift_plane(u, v, u_next, i, c1, c2, drift)
+def kick(u, v, springs, time):
+    """v += time F(u)/m (time in ps) for every atom. Contract: v is updated in place, its halo left alone."""
+    nx, ny, nz = u.shape[1], u.shape[2], springs.length
+    c1, c2 = constants(springs, time / springs.mass)
+    for i in prange(nx):
+        im, ip = neighbours(i, nx)
+        for j in range(ny):
+            jm, jp = neighbours(j, ny)
+            for k in range(1, nz + 1):
+                dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                v[0, i, j, k] += dvx
+                v[1, i, j, k] += dvy
+                v[2, i, j, k] += dvz
 
 
 @parallel
 def spring_forces(u, springs, out):
-    """F = -V u (meV/Å) of every atom into out[3, Nx, Ny, Nz + 2] (halo untouched); u in Å with its halo valid."""
-    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    """F = -V u (meV/Å) of every atom into out, an array like u (its halo untouched); u in Å with its halo valid."""
+    nx, ny, nz = u.shape[1], u.shape[2], springs.length
     c1, c2 = constants(springs, 1.0)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
@@ -130,7 +112,7 @@ def lattice_sums(u, v, springs, half_kick, partial):
     elastic (meV), kinetic (meV), momentum x, y, z (meV ps/Å). Every bond is counted once, at its lower end, as ½ k (n·Δu)².
     Contract: only ``partial`` is written; one thread sums a plane, so the bits do not depend on the threads.
     """
-    nx, ny, nz = u.shape[1], u.shape[2], u.shape[3] - 2
+    nx, ny, nz = u.shape[1], u.shape[2], springs.length
     c1, c2 = constants(springs, half_kick / springs.mass)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
@@ -169,12 +151,12 @@ def lattice_sums(u, v, springs, half_kick, partial):
 
 
 @parallel
-def largest_squares(u, partial):
+def largest_squares(u, springs, partial):
     """partial[i, 0] = the largest |u|² (Å²) in plane i, NaN if one of them is; partial: float64 (Nx, ·)."""
     for i in prange(u.shape[1]):
         largest = 0.0
         for j in range(u.shape[2]):
-            for k in range(1, u.shape[3] - 1):
+            for k in range(1, springs.length + 1):
                 square = u[0, i, j, k] ** 2 + u[1, i, j, k] ** 2 + u[2, i, j, k] ** 2
                 if square > largest or square != square:  # a NaN stays
                     largest = square
@@ -182,9 +164,9 @@ def largest_squares(u, partial):
 
 
 @parallel
-def fill_halo(u):
-    """Copy the last atom of every row into its first halo cell and the first into the last, for u[3, Nx, Ny, Nz + 2]."""
-    nz = u.shape[3] - 2
+def fill_halo(u, springs):
+    """Copy the last atom of every row of u into its first halo cell and the first into the last."""
+    nz = springs.length
     for i in prange(u.shape[1]):
         for j in range(u.shape[2]):
             for c in range(3):

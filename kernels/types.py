@@ -6,23 +6,43 @@ import numpy as np
 
 
 class Springs(NamedTuple):
-    """Constants of the harmonic lattice."""
+    """Constants of the harmonic lattice, and how much of a stored row is atoms."""
 
     k1: float  # nearest-neighbour spring constant, meV/Å²
     k2: float  # next-nearest-neighbour spring constant, meV/Å²
     mass: float  # mass of a framework atom, meV ps²/Å²
+    length: int  # Nz, atoms in a row
 
 
 class LatticeState(NamedTuple):
-    """Displacements and velocities of the framework in leap-frog form, and the buffer for the next displacements.
+    """Displacements and velocities of the framework in leap-frog form.
 
-    Each is float64 of shape (3, Nx, Ny, Nz + 2); ``[c, i, j, k + 1]`` is component c of the atom at site (i, j, k). The first and
-    last cell along the contiguous axis are a periodic halo of the displacements, unused in the velocities.
+    Each is float64 of shape (3, Nx, Ny, P), P the multiple of eight that Nz + 2 fits in; ``[c, i, j, k + 1]`` is component c of the atom at site
+    (i, j, k). The first cell of a row and the one behind its atoms are a periodic halo of the displacements; what follows, and the halo in the
+    velocities, is zero.
     """
 
     u: np.ndarray  # Å, at step n, halo valid
     v: np.ndarray  # Å/ps, at step n - 1/2
-    u_next: np.ndarray  # Å, overwritten
+
+
+class Clock(NamedTuple):
+    """A step as kicks and drifts that follow each other, see `mdlite.integrators`; velocity Verlet has one of each."""
+
+    kicks: np.ndarray  # (s,), ps; the first includes the last one of the step before
+    drifts: np.ndarray  # (s,), ps
+    half: float  # ps, the kick that makes velocities synchronous
+
+
+class Wavefront(NamedTuple):
+    """Room for the displacements between two steps, and how the lattice is cut, see `wavefront`."""
+
+    room: np.ndarray  # float64, flat
+    chunks: int  # parts of the lattice along i, one for each thread
+    rows: int  # rows of a tile
+    held: int  # planes of the ion's seam behind it: those of its candidates, and one more
+    lowest: int  # the lowest plane of the candidates, counted as their offsets are
+    ahead: int  # from a row to the same one of the next plane, which is then fetched from memory in advance; 0: it is not
 
 
 class Coupling(NamedTuple):
@@ -35,6 +55,7 @@ class Coupling(NamedTuple):
     offsets: np.ndarray  # int64 (n, 3), lattice indices of the candidate atoms
     moving: bool  # the offsets count from the ion's cell (True) or from the origin (False)
     spacing: float  # Å
+    size: np.ndarray  # int64 (3,), atoms along each axis of the periodic lattice
 
 
 class IonState(NamedTuple):
@@ -107,7 +128,7 @@ class Memory(NamedTuple):
 
 
 class Crystal(NamedTuple):
-    """The homogeneous motion of the framework (no ion in it) around step n, each float64 (3, Nx, Ny, Nz + 2) as in LatticeState."""
+    """The homogeneous motion of the framework (no ion in it) around step n, each an array as in LatticeState."""
 
     before: np.ndarray  # displacements at step n - 1, Å
     u: np.ndarray  # at step n

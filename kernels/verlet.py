@@ -1,7 +1,7 @@
-"""Velocity Verlet for the explicit lattice and the ion, m ü = -V u - ∇_r U and M R̈ = -∇_R U.
+"""Velocity Verlet for the explicit lattice and the ion, m ü = -V u - ∇_r U and M R̈ = -∇_R U, and any other composition of kicks and drifts.
 
-Kept in leap-frog form: positions at step n, velocities at step n - 1/2. A sample is synchronised on the side
-(v_n = v_{n-1/2} + dt/2 a_n) and never changes the state, so a run has the same bits whether it is sampled or not, whole or in
+Kept in leap-frog form: positions at step n, velocities before the kick that belongs to them. A sample is synchronised on the side
+(v_n = v_{n-1/2} + dt/2 a_n for velocity Verlet) and never changes the state, so a run has the same bits whether it is sampled or not, whole or in
 pieces. The ion's pull on the atoms is added to their velocities before the lattice pass, which then needs no special cases.
 """
 
@@ -9,7 +9,8 @@ from numba import prange
 
 from mdlite.kernels.coupling import atom_positions, cell_of, coupled_forces, wrapped
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.springs import constants, kick_drift, kick_drift_serial, lattice_sums, neighbours, spring_force
+from mdlite.kernels.springs import constants, kick, lattice_sums, neighbours, spring_force
+from mdlite.kernels.stencil import kick_drift, kick_drift_serial
 from mdlite.kernels.types import Frames, IonState, LatticeState
 
 
@@ -18,44 +19,44 @@ def pull_atoms(coupling, lattice, ion, factor):
     """v += factor × ion.atom_force for the candidates (factor = dt/m in ps per mass)."""
     cell = cell_of(coupling, ion.position)
     for n in range(coupling.offsets.shape[0]):
-        i, j, k = wrapped(cell, coupling.offsets[n], lattice.u)
+        i, j, k = wrapped(coupling, cell, n)
         for c in range(3):
             lattice.v[c, i, j, k] += factor * ion.atom_force[n, c]
 
 
 @scalar
-def push_ion(ion, dt):
-    """Kick and drift of the ion in leap-frog form."""
+def push_ion(ion, kick, drift):
+    """Kick and drift (ps) of the ion in leap-frog form."""
     for c in range(3):
-        ion.velocity[c] += dt * ion.force[c] * ion.inverse_mass[c]
-        ion.position[c] += dt * ion.velocity[c]
+        ion.velocity[c] += kick * ion.force[c] * ion.inverse_mass[c]
+        ion.position[c] += drift * ion.velocity[c]
 
 
 @scalar
-def half_kick_back(lattice, springs, coupling, ion, dt):
+def half_kick_back(lattice, springs, coupling, ion, half):
     """The ion's share of `half_step_back`: all of it for a framework on its sites, where the springs exert no force."""
     coupled_forces(coupling, lattice.u, ion)
-    pull_atoms(coupling, lattice, ion, -0.5 * dt / springs.mass)
+    pull_atoms(coupling, lattice, ion, -half / springs.mass)
     for c in range(3):
-        ion.velocity[c] -= 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
+        ion.velocity[c] -= half * ion.force[c] * ion.inverse_mass[c]
 
 
 @scalar
-def half_step_back(lattice, springs, coupling, ion, dt):
-    """Turn synchronous velocities into leap-frog ones, v_{n-1/2} = v_n - dt/2 a_n, for the framework and the ion.
+def half_step_back(lattice, springs, coupling, ion, half):
+    """Turn synchronous velocities into leap-frog ones, v - half F/m (half: ps, dt/2 of velocity Verlet), for the framework and the ion.
 
-    Contract: lattice.v and ion.velocity are updated in place, lattice.u_next and the forces of ion are overwritten; lattice.u has a
-    valid halo. With -dt for dt it is the way back, from leap-frog to synchronous velocities.
+    Contract: lattice.v and ion.velocity are updated in place, the forces of ion are overwritten; lattice.u has a valid halo. With -half it is
+    the way back, from leap-frog to synchronous velocities.
     """
-    half_kick_back(lattice, springs, coupling, ion, dt)
-    kick_drift(lattice.u, lattice.v, lattice.u_next, springs, -0.5 * dt, 0.0)
+    half_kick_back(lattice, springs, coupling, ion, half)
+    kick(lattice.u, lattice.v, springs, -half)
 
 
 @scalar
 def atom_velocity(lattice, springs, coupling, ion, n, pulled, half_kick):
     """Synchronous velocity (Å/ps) of candidate n, v + half_kick (F_spring + pulled F_ion)/m; pulled is 1 or 0."""
     u, v = lattice.u, lattice.v
-    i, j, k = wrapped(cell_of(coupling, ion.position), coupling.offsets[n], u)
+    i, j, k = wrapped(coupling, cell_of(coupling, ion.position), n)
     im, ip = neighbours(i, u.shape[1])
     jm, jp = neighbours(j, u.shape[2])
     c1, c2 = constants(springs, half_kick / springs.mass)
@@ -69,7 +70,7 @@ def atom_velocity(lattice, springs, coupling, ion, n, pulled, half_kick):
 
 
 @scalar
-def record(frames, row, energy, lattice, springs, coupling, ion, dt):
+def record(frames, row, energy, lattice, springs, coupling, ion, half):
     """Write the synchronised ion, its energy U and forces (fresh ones), and its candidate atoms if asked for, into a row of frames.
 
     Contract: only frames is written.
@@ -78,57 +79,60 @@ def record(frames, row, energy, lattice, springs, coupling, ion, dt):
     for c in range(3):
         frames.position[row, c] = ion.position[c]
         frames.effective_position[row, c] = ion.position[c]
-        frames.velocity[row, c] = ion.velocity[c] + 0.5 * dt * ion.force[c] * ion.inverse_mass[c]
+        frames.velocity[row, c] = ion.velocity[c] + half * ion.force[c] * ion.inverse_mass[c]
         frames.force[row, c] = ion.force[c]
     if frames.atom_position.shape[1] > 0:
         atom_positions(coupling, lattice.u, ion.position, frames.atom_position[row])
         for n in range(coupling.offsets.shape[0]):
-            v = atom_velocity(lattice, springs, coupling, ion, n, 1.0, 0.5 * dt)
+            v = atom_velocity(lattice, springs, coupling, ion, n, 1.0, half)
             frames.atom_velocity[row, n, 0], frames.atom_velocity[row, n, 1], frames.atom_velocity[row, n, 2] = v
 
 
 @scalar
-def interact(lattice, springs, coupling, ion, dt, recorded, frames, rows):
-    """Begin a step: forces between ion and atoms, a frame if it is to be recorded, the pull on the atoms. Returns the rows written so far."""
+def interact(lattice, springs, coupling, ion, kick, half, recorded, frames, rows):
+    """Begin a kick (ps): forces between ion and atoms, a frame if it is to be recorded, the pull on the atoms. Returns the rows written so far."""
     energy = coupled_forces(coupling, lattice.u, ion)
     if recorded:
-        record(frames, rows, energy, lattice, springs, coupling, ion, dt)
+        record(frames, rows, energy, lattice, springs, coupling, ion, half)
         rows += 1
-    pull_atoms(coupling, lattice, ion, dt / springs.mass)
+    pull_atoms(coupling, lattice, ion, kick / springs.mass)
     return rows
 
 
 @scalar
-def advance(lattice, springs, coupling, ion, dt, steps, serial, frames):
-    """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
+def advance(lattice, u_next, springs, coupling, ion, clock, steps, serial, frames):
+    """Take steps of a `types.Clock` and sample; steps = (first step number, how many, sample every so many).
 
-    serial: None to share every lattice pass between all threads, True to stay on one (the same bits).
+    u_next: another array like lattice.u. serial: None to share every lattice pass between all threads, True to stay on one (the same bits).
     A step whose number is a multiple of the sampling is recorded before it is taken; returns the number of rows written to frames.
-    Contract: lattice and ion are updated in place; lattice.u and lattice.u_next take turns, so that after an odd number of
-    steps the displacements stand in lattice.u_next, and the caller swaps the two.
+    Contract: lattice and ion are updated in place; lattice.u and u_next take turns, so that after an odd number of drifts the displacements
+    stand in u_next, and the caller swaps the two.
     """
-    here, there = lattice, LatticeState(lattice.u_next, lattice.v, lattice.u)
+    here, there = lattice, LatticeState(u_next, lattice.v)
     first, count, sampling = steps
     rows = 0
     for step in range(first, first + count):
-        rows = interact(here, springs, coupling, ion, dt, step % sampling == 0, frames, rows)
-        if serial is None:
-            kick_drift(here.u, here.v, here.u_next, springs, dt, dt)
-        else:
-            kick_drift_serial(here.u, here.v, here.u_next, springs, dt, dt)
-        push_ion(ion, dt)
-        here, there = there, here
+        for stage in range(clock.kicks.shape[0]):
+            kick, drift = clock.kicks[stage], clock.drifts[stage]
+            recorded = stage == 0 and step % sampling == 0
+            rows = interact(here, springs, coupling, ion, kick, clock.half, recorded, frames, rows)
+            if serial is None:
+                kick_drift(here.u, here.v, there.u, springs, kick, drift)
+            else:
+                kick_drift_serial(here.u, here.v, there.u, springs, kick, drift)
+            push_ion(ion, kick, drift)
+            here, there = there, here
     return rows
 
 
 @parallel
-def advance_replicas(lattices, springs, coupling, ions, dt, steps, frames):
+def advance_replicas(lattices, u_next, springs, coupling, ions, clock, steps, frames):
     """`advance` for R independent lattices, each with its ion, side by side on the threads.
 
-    The arrays of lattices, ions and frames have a leading axis of length R (but ions.inverse_mass, which all share).
+    The arrays of lattices, u_next, ions and frames have a leading axis of length R (but ions.inverse_mass, which all share).
     """
     for r in prange(lattices.u.shape[0]):
-        lattice = LatticeState(lattices.u[r], lattices.v[r], lattices.u_next[r])
+        lattice = LatticeState(lattices.u[r], lattices.v[r])
         ion = IonState(ions.position[r], ions.velocity[r], ions.inverse_mass, ions.force[r], ions.atom_force[r], ions.stiffest[r])
         own = Frames(
             frames.position[r],
@@ -139,25 +143,25 @@ def advance_replicas(lattices, springs, coupling, ions, dt, steps, frames):
             frames.atom_position[r],
             frames.atom_velocity[r],
         )
-        advance(lattice, springs, coupling, ion, dt, steps, True, own)
+        advance(lattice, u_next[r], springs, coupling, ion, clock, steps, True, own)
 
 
 @scalar
-def sample(lattice, springs, coupling, ion, dt, frames):
+def sample(lattice, springs, coupling, ion, half, frames):
     """Record the present step into row 0 of frames. Contract: the state is not changed, but for the forces of ion."""
     energy = coupled_forces(coupling, lattice.u, ion)
-    record(frames, 0, energy, lattice, springs, coupling, ion, dt)
+    record(frames, 0, energy, lattice, springs, coupling, ion, half)
 
 
 @scalar
-def energies(lattice, springs, coupling, ion, dt, partial, out):
+def energies(lattice, springs, coupling, ion, half, partial, out):
     """Energies and momentum of the present step from the leap-frog state, synchronised on the side.
 
     out (6,): elastic, framework kinetic, interaction energy (meV); framework momentum x, y, z (meV ps/Å).
     partial: float64 (Nx, 5) scratch. Contract: only partial, out and the forces of ion are written.
     """
     out[2] = coupled_forces(coupling, lattice.u, ion)
-    lattice_sums(lattice.u, lattice.v, springs, 0.5 * dt, partial)
+    lattice_sums(lattice.u, lattice.v, springs, half, partial)
     for c in range(5):
         total = 0.0
         for i in range(partial.shape[0]):
@@ -165,8 +169,8 @@ def energies(lattice, springs, coupling, ion, dt, partial, out):
         out[c if c < 2 else c + 1] = total
     # the lattice pass knows nothing of the ion's pull: correct the atoms that feel it
     for n in range(coupling.offsets.shape[0]):
-        free = atom_velocity(lattice, springs, coupling, ion, n, 0.0, 0.5 * dt)
-        true = atom_velocity(lattice, springs, coupling, ion, n, 1.0, 0.5 * dt)
+        free = atom_velocity(lattice, springs, coupling, ion, n, 0.0, half)
+        true = atom_velocity(lattice, springs, coupling, ion, n, 1.0, half)
         for c in range(3):
             out[1] += 0.5 * springs.mass * (true[c] - free[c]) * (true[c] + free[c])
             out[3 + c] += springs.mass * (true[c] - free[c])

@@ -8,6 +8,7 @@ import numpy as np
 
 from mdlite.kernels import absorbing as kernels
 from mdlite.kernels import springs as spring_kernels
+from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.types import Frames
 from mdlite.model import Lattice, Model
 from mdlite.reference import ReferenceEngine
@@ -49,11 +50,12 @@ def reflection(
     group = 0.5 * np.sqrt(stiff) * np.cos(0.5 * k)  # sites/ps
     x = np.arange(size[0]) - 0.5 * size[0]
     envelope = np.exp(-0.5 * (x / spread) ** 2)
-    u, v = (np.zeros((3, *size[:2], size[2] + 2)) for _ in range(2))
+    u, v, after = (strip.field() for _ in range(3))
     c = 1 if transverse else 0
-    u[c] = (envelope * np.cos(k * x))[:, None, None]
-    v[c] = ((omega * np.sin(k * x) + group * x / spread**2 * np.cos(k * x)) * envelope)[:, None, None]
-    springs, after = lattice.springs(), np.zeros_like(u)
+    strip.atoms(u)[c] = (envelope * np.cos(k * x))[:, None, None]
+    strip.atoms(v)[c] = ((omega * np.sin(k * x) + group * x / spread**2 * np.cos(k * x)) * envelope)[:, None, None]
+    springs = strip.springs()
+    spring_kernels.fill_halo(u, springs)
     factors = layer_factors(strip, 0.5 * np.array(size), width, dt, strength)
     factors = (factors[0], np.ones(3), np.ones(3))
     partial = np.empty((size[0], 5))
@@ -65,7 +67,7 @@ def reflection(
     before = energy()
     for _ in range(round((clear + 2 * width) / group / dt)):
         kernels.absorb(v, *factors)
-        spring_kernels.kick_drift(u, v, after, springs, dt, dt)
+        kick_drift(u, v, after, springs, dt, dt)
         u, after = after, u
     return energy() / before
 
@@ -74,7 +76,7 @@ class AbsorbingEngine(ReferenceEngine):
     """As `ReferenceEngine` from a framework at rest, with a damped layer of ``width`` sites on either side of the box's seam."""
 
     def __init__(self, model: Model, dt: float, width: int, sample_every: int = 1, record_atoms: bool = False):
-        super().__init__(model, dt, sample_every, record_atoms)
+        super().__init__(model, dt, sample_every, record_atoms, in_place=False)
         sites = model.candidate_sites(self.ion.position)
         self.width = width
         self._centre = sites.min(axis=0) + 0.5 * np.ptp(sites, axis=0)
@@ -82,7 +84,7 @@ class AbsorbingEngine(ReferenceEngine):
 
     def _take(self, n_steps: int, out: Frames) -> None:
         steps = (self.step, n_steps, self.sample_every)
-        kernels.advance(self.lattice, self.springs, self.coupling, self.ion, self.dt, steps, self._layer, out)
+        kernels.advance(self.lattice, self._u_next, self.springs, self.coupling, self.ion, self.dt, steps, self._layer, out)
         self._turn(n_steps)
 
     def budget(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlite.integrators import INTEGRATORS
+
 if TYPE_CHECKING:
     from mdlite.config import Config
 
@@ -40,8 +42,14 @@ def _stepping(config: Config):
     run = config.run
     omega = config.to_model().lattice.omega_max
     lattice_moves = config.method == "reference" or config.thermal is not None
-    if lattice_moves and run.dt >= 2.0 / omega:
-        yield f"run.dt = {run.dt:g}: must be below 2/Omega_max = {2.0 / omega:.6g} ps, the stability limit of velocity Verlet here"
+    if run.integrator != "velocity-verlet" and (config.method != "reference" or config.lattice.boundary != "periodic"):
+        yield (
+            f'run.integrator = "{run.integrator}": is for method = "reference" with lattice.boundary = "periodic" only; '
+            'everything else is stepped by "velocity-verlet"'
+        )
+    limit = INTEGRATORS[run.integrator].limit
+    if lattice_moves and run.dt >= limit / omega:
+        yield f"run.dt = {run.dt:g}: must be below {limit:g}/Omega_max = {limit / omega:.6g} ps, the stability limit of {run.integrator} here"
     steps = run.duration / run.dt
     if steps > 1e15:
         yield f"run.duration = {run.duration:g}: is {steps:.3g} steps of run.dt = {run.dt:g}; give a shorter duration or a longer step"

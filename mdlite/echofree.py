@@ -120,7 +120,7 @@ class EchoFreeEngine(ReferenceEngine):
                 f"run.duration = {dt * n_steps:g}: without an echo this takes a box of {' x '.join(map(str, self.plan.size))} atoms, "
                 f'{self.plan.bytes / 1e9:.3g} GB, more than this machine has; give a shorter run, or method = "memory-kernel"'
             ) from None
-        super().__init__(_moved(model, boxed, -self.plan.low), dt, sample_every, record_atoms)
+        super().__init__(_moved(model, boxed, -self.plan.low), dt, sample_every, record_atoms, in_place=False)
         self.boxed, self.model = self.model, model
         self._shift = self.plan.low * model.lattice.spacing
         self._core = np.array([[2**62] * 3, [-(2**62)] * 3])
@@ -128,17 +128,19 @@ class EchoFreeEngine(ReferenceEngine):
 
     def state(self) -> dict[str, np.ndarray]:
         """As of a `ReferenceEngine`, and what the region leaves behind: the other buffer of u (Å), and the sites that the ion has been at."""
-        return super().state() | {"u_next": self.lattice.u_next, "core": self._core}
+        return super().state() | {"u_next": self._u_next, "core": self._core}
 
     def _half_step_back(self) -> None:
-        verlet.half_kick_back(self.lattice, self.springs, self.coupling, self.ion, self.dt)
+        verlet.half_kick_back(self.lattice, self.springs, self.coupling, self.ion, self.clock.half)
 
     def _take(self, n_steps: int, out: Frames) -> None:
         if self.step + n_steps > self.n_steps:
             raise ValueError(f"the box was made for {self.n_steps} steps")
         steps = (self.step, n_steps, self.sample_every)
         region = (self._core, self.plan.radii, self.plan.mirror)
-        self._fits = kernels.advance(self.lattice, self.springs, self.coupling, self.ion, self.dt, steps, region, out)
+        self._fits = kernels.advance(
+            self.lattice, self._u_next, self.springs, self.coupling, self.ion, self.dt, steps, region, out
+        )
         self._turn(n_steps)
         self._move_back(out)
 

@@ -57,13 +57,13 @@ def _engine(
 ):
     if thermal is None:
         if method == "reference":
-            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms)
+            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, integrator=run.integrator)
         return TimeLocalEngine(model, method, run.dt, run.sample_every, run.record_atoms, finite)
     generators, states = _thermal_states(model.lattice, thermal, restored)
     if method == "reference":
         if len(states) == 1:
-            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0])
-        return ReplicaEngine(model, run.dt, states, run.sample_every)
+            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0], integrator=run.integrator)
+        return ReplicaEngine(model, run.dt, states, run.sample_every, run.integrator)
     positions = np.stack([starting_positions(model, thermal.ions, rng) for rng in generators])
     engine = ModesEngine if thermal.motion == "modes" else EnsembleEngine
     return engine(model, method, run.dt, states, positions, run.sample_every, finite)

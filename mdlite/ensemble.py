@@ -11,7 +11,8 @@ from mdlite import timelocal
 from mdlite.engine import Engine
 from mdlite.errors import InputError
 from mdlite.kernels import ensemble as kernels
-from mdlite.kernels import springs as spring_kernels
+from mdlite.kernels.springs import fill_halo
+from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork
 from mdlite.model import Lattice, Model
 from mdlite.modes import ModeMotion
@@ -24,12 +25,11 @@ RUNAWAY_CROSSING = 0.1
 def moving_crystal(lattice: Lattice, displacement: np.ndarray, velocity: np.ndarray, dt: float) -> Crystal:
     """The three steps of velocity Verlet around a state u, v (3, Nx, Ny, Nz) in Å and Å/ps, for a step of dt (ps)."""
     springs = lattice.springs()
-    shape = (3, lattice.size[0], lattice.size[1], lattice.size[2] + 2)
-    u, v, before, after = (np.zeros(shape) for _ in range(4))
-    u[..., 1:-1], v[..., 1:-1] = displacement, velocity
-    spring_kernels.fill_halo(u)
-    spring_kernels.kick_drift(u, v, before, springs, -0.5 * dt, -dt)  # v at step -1/2, and u - dt v: the step before
-    spring_kernels.kick_drift(u, v, after, springs, dt, dt)
+    u, v, before, after = (lattice.field() for _ in range(4))
+    lattice.atoms(u)[...], lattice.atoms(v)[...] = displacement, velocity
+    fill_halo(u, springs)
+    kick_drift(u, v, before, springs, -0.5 * dt, -dt)  # v at step -1/2, and u - dt v: the step before
+    kick_drift(u, v, after, springs, dt, dt)
     return Crystal(before, u, after, v)
 
 
@@ -108,7 +108,7 @@ class EnsembleEngine(Engine):
         return Ensemble(**{name: a if name in shared else a[c] for name, a in self.ions._asdict().items()})
 
     def state(self) -> dict[str, np.ndarray]:
-        """The ions, (L, I, ...), and the crystals, (L, 3, Nx, Ny, Nz + 2)."""
+        """The ions, (L, I, ...), and the crystals, (L, 3, Nx, Ny, P)."""
         return timelocal.ion_state(self.ions) | {"stopped": self.ions.stopped} | crystal_state(self.crystals)
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:

@@ -14,8 +14,18 @@ MOST_TURN, GOOD_TURN = 1.0, 0.2
 """Radians that a vibration of the ion against an atom may turn in one step, and should: velocity Verlet's error in frequency is a 24th of
 the square, 4 % and 0.2 %."""
 
+LINE = 64
+"""Bytes of a cache line, and of the widest vectors."""
+
 Vector = tuple[float, float, float]
 Index = tuple[int, int, int]
+
+
+def aligned_zeros(count: int) -> np.ndarray:
+    """``count`` float64 zeros, the first at the beginning of a cache line."""
+    raw = np.zeros(count + LINE // 8)
+    first = -(raw.ctypes.data // 8) % (LINE // 8)
+    return raw[first : first + count]
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,21 @@ class Lattice:
         """The constants as `mdlite.kernels.types.Springs`."""
         from mdlite.kernels.types import Springs
 
-        return Springs(float(self.k1), float(self.k2), float(self.mass))
+        return Springs(float(self.k1), float(self.k2), float(self.mass), self.size[2])
+
+    @property
+    def field_shape(self) -> tuple[int, int, int, int]:
+        """Of the kernels' arrays, see `mdlite.kernels.types.LatticeState`."""
+        return 3, self.size[0], self.size[1], -(-(self.size[2] + 2) // 8) * 8
+
+    def field(self, copies: int | None = None) -> np.ndarray:
+        """A vector field of zeros as the kernels want it, or ``copies`` of them, at an address that whole vectors are read from."""
+        shape = self.field_shape if copies is None else (copies, *self.field_shape)
+        return aligned_zeros(math.prod(shape)).reshape(shape)
+
+    def atoms(self, field: np.ndarray) -> np.ndarray:
+        """The atoms (..., Nx, Ny, Nz) of a field (or several) of the kernels, as a view without its margins."""
+        return field[..., 1 : self.size[2] + 1]
 
     @property
     def omega_max(self) -> float:
@@ -202,6 +226,7 @@ class Model:
             offsets=self.offsets,
             moving=bool(atoms.moving),
             spacing=float(self.lattice.spacing),
+            size=np.array(self.lattice.size, np.int64),
         )
 
     def candidate_sites(self, position: np.ndarray) -> np.ndarray:
@@ -210,25 +235,26 @@ class Model:
         cell = np.floor(position / self.lattice.spacing).astype(np.int64)
         return self.offsets + (cell[..., None, :] if self.interaction.atoms.moving else 0)
 
-    def ion_fault(self, ion, dt: float) -> str | None:
+    def ion_fault(self, ion, dt: float, turn: float = 1.0) -> str | None:
         """What makes an ion (of `mdlite.kernels.types`) unusable with a step of dt (ps), or None.
 
-        Not finite; more than half a lattice constant in one step; or too close to an atom, now or earlier.
+        Not finite; more than half a lattice constant in one step; or too close to an atom, now or earlier. turn: of the `mdlite.integrators`.
         """
         if not (np.isfinite(ion.position).all() and np.isfinite(ion.velocity).all()):
             return "the ion's state is no longer finite"
         speed = float(np.linalg.norm(ion.velocity))
-        if speed * dt > 0.5 * self.lattice.spacing:
+        if speed * dt > 0.5 * turn * self.lattice.spacing:
             return f"the ion has run away, at {speed:.3g} Å/ps it crosses more than half a cell in one step, near {ion.position.tolist()} Å"
-        return self._contact_fault(float(ion.stiffest[0]), dt)
+        return self._contact_fault(float(ion.stiffest[0]), dt, turn)
 
-    def _contact_fault(self, stiffest: float, dt: float) -> str | None:
+    def _contact_fault(self, stiffest: float, dt: float, turn: float) -> str | None:
         """Whether the ion has met an atom too closely for a step of dt (ps), |φ''| having reached ``stiffest`` (meV/Å²), or None."""
         fastest = math.sqrt(stiffest * (float(self.ion.inverse_mass.max()) + 1.0 / self.lattice.mass))
-        if not MOST_TURN < fastest * dt < math.inf:
+        if not MOST_TURN * turn < fastest * dt < math.inf:
             return None
-        digits = 10.0 ** math.floor(math.log10(GOOD_TURN / fastest))
-        advice = digits * math.floor(GOOD_TURN / fastest / digits)
+        good = GOOD_TURN * turn / fastest
+        digits = 10.0 ** math.floor(math.log10(good))
+        advice = digits * math.floor(good / digits)
         return (
             f"the ion has met an atom too closely for the step: the two would vibrate at {fastest:.3g} rad/ps there, {fastest * dt:.2g} rad a step; "
             f"run.dt = {advice:.1g} would do"

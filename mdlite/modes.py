@@ -23,7 +23,7 @@ class ModeMotion:
     """
 
     def __init__(self, lattice: Lattice, displacement: np.ndarray, velocity: np.ndarray, dt: float):
-        self.size, self.dt = lattice.size, dt
+        self.lattice, self.dt = lattice, dt
         nx, ny, nz = lattice.size
         axes = (2.0 * np.pi * np.arange(nx) / nx, 2.0 * np.pi * np.arange(ny) / ny, 2.0 * np.pi * np.arange(nz // 2 + 1) / nz)
         theta = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
@@ -37,7 +37,7 @@ class ModeMotion:
         self._sine = function_of_modes(dt * np.sinc(omega * dt / np.pi))
         self._force = function_of_modes(-omega * np.sin(omega * dt))
         self.amplitudes = np.stack([fft.rfftn(field, axes=(1, 2, 3)) for field in (displacement, velocity)])
-        self._crystal = Crystal(*(np.zeros((3, nx, ny, nz + 2)) for _ in range(4)))
+        self._crystal = Crystal(*(lattice.field() for _ in range(4)))
         self._to_sites()
 
     def step(self) -> Crystal:
@@ -52,6 +52,6 @@ class ModeMotion:
         return self._crystal
 
     def _to_sites(self) -> None:
-        u, v = (fft.irfftn(field, s=self.size, axes=(1, 2, 3)) for field in self.amplitudes)
-        self._crystal.u[..., 1:-1], self._crystal.v[..., 1:-1] = u, v
-        self._crystal.before[..., 1:-1], self._crystal.after[..., 1:-1] = u - self.dt * v, u + self.dt * v
+        u, v = (fft.irfftn(field, s=self.lattice.size, axes=(1, 2, 3)) for field in self.amplitudes)
+        for array, values in zip(self._crystal, (u - self.dt * v, u, u + self.dt * v, v)):
+            self.lattice.atoms(array)[...] = values

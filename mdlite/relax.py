@@ -45,8 +45,7 @@ class _Framework:
         self.shape = (3, *lattice.size)
         self.model, self.coupling = model, model.coupling()
         self.springs = lattice.springs()
-        self.u = np.zeros((3, lattice.size[0], lattice.size[1], lattice.size[2] + 2))
-        self.out = np.zeros_like(self.u)
+        self.u, self.out = lattice.field(), lattice.field()
         n = len(model.offsets)
         position = np.array(position, float)
         self.ion = IonState(position, np.zeros(3), np.zeros(3), np.zeros(3), np.zeros((n, 3)), np.zeros(1))
@@ -55,10 +54,10 @@ class _Framework:
 
     def spring_force(self, x: np.ndarray) -> np.ndarray:
         """-V u."""
-        self.u[..., 1:-1] = x.reshape(self.shape)
-        spring_kernels.fill_halo(self.u)
+        self.model.lattice.atoms(self.u)[...] = x.reshape(self.shape)
+        spring_kernels.fill_halo(self.u, self.springs)
         spring_kernels.spring_forces(self.u, self.springs, self.out)
-        return self.out[..., 1:-1].ravel()
+        return self.model.lattice.atoms(self.out).ravel()
 
     def terms(self, x: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Elastic energy, interaction energy (meV), and the force with its mean taken off (meV/Å)."""

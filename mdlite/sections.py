@@ -178,6 +178,10 @@ class RunSection(Section):
     """Time stepping and output."""
 
     dt: Positive = Field(0.005, description="time step, ps")
+    integrator: Literal["velocity-verlet", "blanes-moan"] = Field(
+        "velocity-verlet",
+        description="of the periodic reference: velocity Verlet, or order six in eleven passes a step, for steps ten times as long",
+    )
     duration: Positive = Field(description="length of the run, ps; a whole number of steps")
     sample_every: Count = Field(1, description="steps between frames")
     energy_every: Count | None = Field(None, description="steps between energy budgets; default: about 600 budgets a run")

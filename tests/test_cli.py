@@ -166,8 +166,8 @@ def test_bench_kernel_reports_a_rate(tmp_path):
 def test_a_compile_cache_that_grew_in_pieces_works(tmp_path):
     """A parallel kernel from one process, its serial caller from a second, both read by a third: numba alone crashes there."""
     start = (
-        "import numpy as np\nfrom mdlite.kernels import springs, types\nu = np.zeros((3, 4, 4, 6))\n"
-        "springs.kick_drift(u, u.copy(), u.copy(), types.Springs(520.0, 170.0, 3.5), 0.005, 0.005)"
+        "import numpy as np\nfrom mdlite.kernels import stencil, types\nu = np.zeros((3, 4, 4, 8))\n"
+        "stencil.kick_drift(u, u.copy(), u.copy(), types.Springs(520.0, 170.0, 3.5, 4), 0.005, 0.005)"
     )
     cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-c", start], check=True, env=os.environ | cache, cwd=tmp_path)

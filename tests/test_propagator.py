@@ -5,8 +5,7 @@ import pytest
 
 from mdlite import propagator, response
 from mdlite.errors import InputError
-from mdlite.kernels import springs as spring_kernels
-from mdlite.kernels.types import Springs
+from mdlite.kernels.stencil import kick_drift
 from mdlite.model import Lattice
 from mdlite.phonons import dynamical_matrix
 
@@ -58,18 +57,18 @@ def test_its_integral_is_the_static_response():
 
 def test_verlet_response_is_an_explicit_lattice_s():
     """An impulse on one atom of a lattice stepped by the kernel, before its sound has gone around."""
-    lattice, n, dt = Lattice(), 22, 0.005
+    lattice, dt = Lattice(size=(22, 22, 22)), 0.005
     table = propagator.response_table(lattice, VECTORS, dt, 60, "verlet")
-    springs = Springs(lattice.k1, lattice.k2, lattice.mass)
-    u, v, after = (np.zeros((3, n, n, n + 2)) for _ in range(3))
+    springs = lattice.springs()
+    u, v, after = (lattice.field() for _ in range(3))
     v[2, 9, 9, 10] = 1.0 / lattice.mass
-    spring_kernels.kick_drift(u, v, after, springs, 0.0, dt)
+    kick_drift(u, v, after, springs, 0.0, dt)
     u, after = after, u
     for step in range(1, 60):
         for row, d in enumerate(VECTORS):
             found = u[:, 9 + d[0], 9 + d[1], 10 + d[2]]
             assert np.abs(found - table[row, [4, 3, 2], step]).max() < 1e-15
-        spring_kernels.kick_drift(u, v, after, springs, dt, dt)
+        kick_drift(u, v, after, springs, dt, dt)
         u, after = after, u
 
 

@@ -136,6 +136,5 @@ def test_bad_input(tmp_path, case, key, value, message):
 def test_the_lattices_of_all_methods_are_the_same():
     config = mdlite.load_case("diffusion", **SMALL)
     states = [engines.make_engine(diffusion.setting(config, m)) for m in ("reference", "time-local")]
-    v = states[0]._lattices.v[..., 1:-1]  # half a step back
-    u = states[0]._lattices.u[..., 1:-1]
-    assert u.tobytes() == states[1].crystals.u[..., 1:-1].tobytes() and v.shape == u.shape
+    u = states[0]._lattices.u
+    assert u.tobytes() == states[1].crystals.u.tobytes() and u.any()

@@ -1,0 +1,74 @@
+"""Two steps in one pass against one step at a time, bit for bit."""
+
+import numba
+import numpy as np
+import pytest
+
+import mdlite
+from mdlite.kernels.wavefront import room_needed
+from mdlite.model import aligned_zeros
+from mdlite.reference import ReferenceEngine, wavefront
+from mdlite.thermal import thermal_state
+
+SITES = {"kind": "sites", "sites": [[0, 0, 0], [3, 5, 2]]}
+CASES = {
+    "one tile": ([12, 11, 10], 11, {"kind": "shell", "extent": 1}),
+    "tiles of two rows": ([12, 11, 10], 2, {"kind": "shell", "extent": 1}),
+    "a last tile of one row": ([13, 9, 14], 4, {"kind": "shell", "extent": 1}),
+    "many atoms": ([16, 12, 6], 3, {"kind": "cutoff", "radius": 5.0}),
+    "fixed sites": ([16, 12, 9], 3, SITES),
+    "the smallest": ([6, 3, 3], 3, {"kind": "shell", "extent": 1}),
+}
+
+
+def engines(size, rows, atoms, chunks):
+    settings = {
+        "ion.mass": 0.7,
+        "ion.position": [1.3, 1.6, 1.5],
+        "ion.velocity": [0.0, 0.0, 5.0] if atoms["kind"] == "sites" else [25.0, 3.0, -19.0],
+        "interaction.atoms": atoms,
+        "interaction.potential": {"kind": "yukawa", "strength": 4000.0, "range": 0.5},
+        "lattice.size": size,
+    }
+    model = mdlite.load_case("trapped", **settings).to_model()
+    state = thermal_state(model.lattice, 25.0, "classical", np.random.default_rng(1))
+    plain, fast = (ReferenceEngine(model, 0.005, 3, True, *state, in_place=in_place) for in_place in (False, True))
+    front = fast._front._replace(
+        rows=rows, chunks=min(chunks, size[0] // (fast._front.held + 3)), ahead=fast.lattice.u[0, 0].size
+    )
+    fast._front = front._replace(room=aligned_zeros(room_needed(model.lattice.field_shape, front)))
+    fast._front.room[:] = np.nan
+    return plain, fast
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+@pytest.mark.parametrize("size, rows, atoms", CASES.values(), ids=CASES)
+def test_same_bits_as_one_step_at_a_time(size, rows, atoms, chunks):
+    """The ion flies through several cells, and frames, with atoms, are taken at every third step, so also in the middle of a pass."""
+    plain, fast = engines(size, rows, atoms, chunks)
+    for steps in (1, 2, 7, 40, 3):
+        (_, expected), (_, found) = plain.advance(steps), fast.advance(steps)
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(expected, found))
+        assert plain.lattice.u.tobytes() == fast.lattice.u.tobytes()
+        assert plain.lattice.v.tobytes() == fast.lattice.v.tobytes()
+
+
+def test_bits_do_not_depend_on_threads():
+    results = []
+    for threads in sorted({1, numba.config.NUMBA_NUM_THREADS}):
+        numba.set_num_threads(threads)
+        _, fast = engines([14, 10, 9], 4, {"kind": "shell", "extent": 1}, 2)
+        fast.advance(21)
+        results.append(fast.lattice.u.tobytes() + fast.lattice.v.tobytes() + fast.ion.position.tobytes())
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("size", [100, 160, 256, 400, 512])
+def test_memory_of_large_lattices(size):
+    """At most 56 bytes an atom, threads and tiles as on this machine."""
+    model = mdlite.load_case("diffusion", **{"lattice.size": size}).to_model()
+    front = wavefront(model)
+    numbers = 2 * np.prod(model.lattice.field_shape) + room_needed(model.lattice.field_shape, front)
+    assert front is not None
+    assert 8 * numbers / size**3 <= 56.0 + 2.0 * max(0, front.chunks - 2)
