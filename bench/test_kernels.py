@@ -12,16 +12,6 @@ from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 
 
-@pytest.mark.parametrize("size", [20, 40, 60, 100, 160], ids=lambda n: f"N={n}")
-def test_reference_step(benchmark, size):
-    model = mdlite.load_case("trapped", **{"lattice.size": size}).to_model()
-    engine = ReferenceEngine(model, 0.005, sample_every=2**62)
-    steps = max(2, 2 * (10**7 // size**3))
-    engine.advance(2)
-    benchmark(engine.advance, steps)
-    benchmark.extra_info["atom_steps_per_s"] = size**3 * steps / benchmark.stats["median"]
-
-
 @pytest.mark.parametrize("size", [20, 100], ids=lambda n: f"N={n}")
 def test_reference_energies(benchmark, size):
     engine = ReferenceEngine(mdlite.load_case("trapped", **{"lattice.size": size}).to_model(), 0.005)

@@ -6,11 +6,11 @@ The candidates of a `types.Coupling` are lattice indices, fixed (``sites``) or c
 
 import math
 
-from mdlite.kernels.jit import scalar
+from mdlite.kernels.jit import bare
 from mdlite.kernels.potentials import switched
 
 
-@scalar
+@bare
 def cell_of(coupling, position):
     """Lattice indices that the offsets count from: the ion's cell floor(R/a), or the origin for fixed sites."""
     if not coupling.moving:
@@ -19,14 +19,15 @@ def cell_of(coupling, position):
     return math.floor(position[0] / a), math.floor(position[1] / a), math.floor(position[2] / a)
 
 
-@scalar
+@bare
 def wrapped(coupling, cell, n):
     """Array indices (i, j, k) in `types.LatticeState` of candidate n of an ion in this cell."""
-    offset, size = coupling.offsets[n], coupling.size
-    return (cell[0] + offset[0]) % size[0], (cell[1] + offset[1]) % size[1], (cell[2] + offset[2]) % size[2] + 1
+    place, size = coupling.places[n], coupling.size
+    i, j, k = cell[0] % size[0] + place[0], cell[1] % size[1] + place[1], cell[2] % size[2] + place[2]
+    return i - (size[0] if i >= size[0] else 0), j - (size[1] if j >= size[1] else 0), k + 1 - (size[2] if k >= size[2] else 0)
 
 
-@scalar
+@bare
 def coupled_forces(coupling, u, ion):
     """Interaction energy U (meV) of the ion with the displaced atoms u (Å), and the forces on both.
 
@@ -58,7 +59,7 @@ def coupled_forces(coupling, u, ion):
     return energy
 
 
-@scalar
+@bare
 def atom_positions(coupling, u, position, out):
     """Positions (Å) of the candidates, out[n, 3], for the ion at ``position`` (3,)."""
     cell = cell_of(coupling, position)

@@ -8,7 +8,7 @@ import math
 
 from numba import prange
 
-from mdlite.kernels.jit import parallel, scalar
+from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
 from mdlite.kernels.timelocal import force_in_crystal
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumIon, MediumWork
@@ -16,7 +16,7 @@ from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumIon, M
 FEW = 2  # ions; starting the threads for them takes longer than moving them
 
 
-@scalar
+@inlined
 def one_ion(ions, n):
     """Ion n of an ensemble as a MediumIon that shares its memory."""
     return MediumIon(
@@ -30,10 +30,11 @@ def one_ion(ions, n):
     )
 
 
-@scalar
+@inlined
 def one_work(works, b):
     """Scratch space b of the blocks (a MediumWork whose arrays have a leading axis) as a MediumWork."""
     return MediumWork(
+        works.lanes[b],
         works.atoms[b],
         works.home[b],
         works.home_velocity[b],
@@ -48,7 +49,7 @@ def one_work(works, b):
     )
 
 
-@scalar
+@bare
 def evaluate_ions(coupling, medium, ions, crystal, dt, works):
     """Forces of all ions at their present positions and velocities."""
     work = one_work(works, 0)
@@ -56,7 +57,7 @@ def evaluate_ions(coupling, medium, ions, crystal, dt, works):
         force_in_crystal(coupling, medium, one_ion(ions, n), work, crystal, dt)
 
 
-@scalar
+@bare
 def move_ion(coupling, medium, ion, crystal, dt, fastest, work):
     """One velocity Verlet step of one ion to the step where the crystal stands; False if it has run away.
 
@@ -79,7 +80,7 @@ def move_ion(coupling, medium, ion, crystal, dt, fastest, work):
     return speed2 < fastest * fastest and math.isfinite(ion.energy[0])
 
 
-@scalar
+@bare
 def move_block(coupling, medium, ions, begin, end, crystal, dt, step, work):
     """`move_ion` for ions begin to end - 1; for one that runs away, ions.stopped becomes ``step``, and it keeps its last state."""
     for n in range(begin, end):
@@ -98,7 +99,7 @@ def move_ions(coupling, medium, ions, crystal, dt, step, works):
         move_block(coupling, medium, ions, begin, end, crystal, dt, step, one_work(works, b))
 
 
-@scalar
+@bare
 def record(frames, row, ions):
     """Write all ions into a row of frames."""
     for n in range(ions.position.shape[0]):

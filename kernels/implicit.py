@@ -12,7 +12,7 @@ reaction; the standard reduction of order drops ẋ, an error of second order in
 
 import math
 
-from mdlite.kernels.jit import scalar
+from mdlite.kernels.jit import bare
 from mdlite.kernels.medium import force_at, pair_terms, respond
 
 TOLERANCE = 1e-12  # Å, the change of ξ and x at which the iteration ends
@@ -20,7 +20,7 @@ LONGEST_STEP = 0.1  # of the lattice constant; a longer Newton step is cut
 MAX_ITERATIONS = 60
 
 
-@scalar
+@bare
 def linearise(coupling, ion, work):
     """Gradient and Hessian of U with respect to the atoms at home + displacement, for the ion at R_eff.
 
@@ -44,7 +44,7 @@ def linearise(coupling, ion, work):
     return count
 
 
-@scalar
+@bare
 def fill_system(medium, ion, work, m):
     """The linear system (1 + W H)[Δ, w] = [-(ξ + W g), K Ṙ - ṙ_H] over the m atoms in range, into work.matrix and work.rhs."""
     for a in range(m):
@@ -64,7 +64,7 @@ def fill_system(medium, ion, work, m):
             work.rhs[row, 1] = ion.velocity[c] - work.home_velocity[j, c]
 
 
-@scalar
+@bare
 def solve(matrix, rhs, size):
     """Gaussian elimination with partial pivoting on the leading ``size`` rows; rhs (., 2) becomes the solution.
 
@@ -98,7 +98,7 @@ def solve(matrix, rhs, size):
     return True
 
 
-@scalar
+@bare
 def follow(work, m):
     """Give the atoms out of range, which exert no force, the displacement work.reply that the others cause; active is sorted."""
     a = 0
@@ -110,7 +110,7 @@ def follow(work, m):
             work.displacement[j, c] = work.reply[j, c]
 
 
-@scalar
+@bare
 def relax_atoms(coupling, medium, ion, work):
     """Newton iteration for ξ with the ion held at ion.effective, from work.displacement; returns the number of atoms in range, or -1.
 
@@ -136,13 +136,13 @@ def relax_atoms(coupling, medium, ion, work):
     return -1
 
 
-@scalar
+@bare
 def tolerance(ion):
     """Change of ξ and x (Å) at which the iterations end: 1e-12, or what the ion's coordinates resolve far from the origin."""
     return TOLERANCE + 1e-15 * (abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2]))
 
 
-@scalar
+@bare
 def mismatch(coupling, medium, ion, work, x, off):
     """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if ξ is not found."""
     for c in range(3):
@@ -165,7 +165,7 @@ def mismatch(coupling, medium, ion, work, x, off):
     return largest
 
 
-@scalar
+@bare
 def secant_update(work):
     """Broyden's update of the inverse Jacobian B (work.shift[4:7]) with the pair of points in rows 0, 1 (x, F) and 2, 3."""
     s = work.shift  # rows 4 to 6: B
@@ -185,7 +185,7 @@ def secant_update(work):
             s[4 + c, e] += rest * product[e] / bottom
 
 
-@scalar
+@bare
 def find_shift(coupling, medium, ion, work):
     """Solve x = L ∇_R dU/dt by Broyden's method from x = 0; True if found, with ion.effective and work.displacement at the solution.
 
@@ -228,7 +228,7 @@ def find_shift(coupling, medium, ion, work):
     return False
 
 
-@scalar
+@bare
 def implicit_force(coupling, medium, ion, work):
     """Force on the ion by [16], given r_H and ṙ_H in ``work``: returns U(r, R) (meV), or NaN where no solution is found.
 

@@ -62,6 +62,10 @@ scalar = _decorator()
 """A serial kernel, or a function that a kernel calls."""
 
 
+bare = _decorator(_nrt=False)
+"""A serial kernel that makes and returns no arrays, and so counts no references to them: counting takes longer than the arithmetic for one ion."""
+
+
 class _Distinct(Compiler):
     """Numba's compiler, told that array arguments do not overlap (it says so itself of the loops that it makes parallel)."""
 

@@ -5,17 +5,22 @@
     R_eff = R + L Σ_k H_k (Ṙ - ṙ_H,k)                      [20]
 
 H_k is the Hessian of φ at r_H,k - R. L = 0 is the rung ``static``; with W(0) = 0 as well it is ``rigid``. The caller puts r_H and ṙ_H
-into MediumWork: the lattice sites and 0 at T = 0 (`at_rest`), a thermal crystal's atoms otherwise (`in_crystal`).
+into MediumWork: the lattice sites and 0 at T = 0, a thermal crystal's atoms otherwise. Eight atoms are treated at a time, from the rows of
+``MediumWork.lanes``; `at_rest`, `in_crystal`, `pair_terms`, `respond` and `force_at` are for one at a time, as other rungs want them.
 """
 
 import math
 
 from mdlite.kernels.coupling import cell_of, wrapped
-from mdlite.kernels.jit import scalar
-from mdlite.kernels.potentials import switched
+from mdlite.kernels.jit import bare, inlined
+from mdlite.kernels.potentials import switched, switched_lanes
+from mdlite.kernels.vectors import WIDTH, fma, keep, largest, load, splat, store, total, where_zero
+
+ROWS = 12
+"""Of ``MediumWork.lanes``: r_H, ṙ_H, ∇_r U, r_eff."""
 
 
-@scalar
+@bare
 def pair_terms(coupling, dx, dy, dz):
     """U' terms of one pair at r - R = (dx, dy, dz): (φ, φ'/ρ, (φ'' - φ'/ρ)/ρ²).
 
@@ -29,7 +34,7 @@ def pair_terms(coupling, dx, dy, dz):
     return phi, slope / rho, (curvature - slope / rho) / rho2
 
 
-@scalar
+@bare
 def respond(coupling, medium, gradient, displacement):
     """displacement (n, 3) of the candidates: -Σ_k W_{j-k}(0) g_k, from the gradients g (n, 3) in meV/Å [19]."""
     n = coupling.offsets.shape[0]
@@ -46,7 +51,7 @@ def respond(coupling, medium, gradient, displacement):
             displacement[j, 2] -= w[2, 0] * gx + w[2, 1] * gy + w[2, 2] * gz
 
 
-@scalar
+@bare
 def at_rest(coupling, ion, work):
     """r_H = the candidates' sites and ṙ_H = 0 (T = 0), into work.home and work.home_velocity."""
     cell = cell_of(coupling, ion.position)
@@ -56,7 +61,7 @@ def at_rest(coupling, ion, work):
             work.home_velocity[n, c] = 0.0
 
 
-@scalar
+@bare
 def in_crystal(coupling, ion, crystal, dt, work):
     """r_H and ṙ_H of the candidates in a crystal moving by velocity Verlet, v_n = (u_{n+1} - u_{n-1})/2dt, into work."""
     cell = cell_of(coupling, ion.position)
@@ -68,38 +73,126 @@ def in_crystal(coupling, ion, crystal, dt, work):
             work.home_velocity[n, c] = rate * (crystal.after[c, i, j, k] - crystal.before[c, i, j, k])
 
 
-@scalar
-def effective_force(coupling, medium, ion, work):
-    """Force on the ion by [18-20], given r_H and ṙ_H in ``work``: returns U(r_eff, R_eff) (meV).
+@inlined
+def spread_places(coupling, cell):
+    """The ion's cell within the periodic lattice."""
+    size = coupling.size
+    return cell[0] % size[0], cell[1] % size[1], cell[2] % size[2]
 
-    ion.force and ion.effective receive F (meV/Å) and R_eff (Å), work.atoms r_eff (Å).
-    Contract: these and work.gradient and work.displacement are written.
-    """
-    gradient, displacement = work.gradient, work.displacement
-    px = py = pz = 0.0  # ∇_R dU/dt = Σ H_k (Ṙ - ṙ_H,k)
-    n_atoms = coupling.offsets.shape[0]
-    for n in range(n_atoms):
-        dx = work.home[n, 0] - ion.position[0]
-        dy = work.home[n, 1] - ion.position[1]
-        dz = work.home[n, 2] - ion.position[2]
-        vx = ion.velocity[0] - work.home_velocity[n, 0]
-        vy = ion.velocity[1] - work.home_velocity[n, 1]
-        vz = ion.velocity[2] - work.home_velocity[n, 2]
-        _, pull, bend = pair_terms(coupling, dx, dy, dz)
-        gradient[n, 0], gradient[n, 1], gradient[n, 2] = pull * dx, pull * dy, pull * dz
-        along = bend * (dx * vx + dy * vy + dz * vz)
-        px += pull * vx + along * dx
-        py += pull * vy + along * dy
-        pz += pull * vz + along * dz
-    respond(coupling, medium, gradient, displacement)
+
+@bare
+def lanes_at_rest(coupling, ion, lanes):
+    """`at_rest` for the rungs of first order: rows 0 to 5 of lanes."""
+    cell, width, count = cell_of(coupling, ion.position), lanes.shape[0] // ROWS, coupling.offsets.shape[0]
     for c in range(3):
-        ion.effective[c] = ion.position[c] + medium.loss[c, 0] * px + medium.loss[c, 1] * py + medium.loss[c, 2] * pz
-        for n in range(n_atoms):
-            work.atoms[n, c] = work.home[n, c] + displacement[n, c]
-    return force_at(coupling, ion, work.atoms)
+        for n in range(width):
+            lanes[c * width + n] = (cell[c] + coupling.offsets[min(n, count - 1), c]) * coupling.spacing
+            lanes[(3 + c) * width + n] = 0.0
 
 
-@scalar
+@bare
+def lanes_in_crystal(coupling, ion, crystal, dt, lanes):
+    """`in_crystal` for the rungs of first order; what is left of the last eight repeats the last atom."""
+    cell, width, count = cell_of(coupling, ion.position), lanes.shape[0] // ROWS, coupling.offsets.shape[0]
+    (x, y, z), size, a = spread_places(coupling, cell), coupling.size, coupling.spacing
+    rate = 0.5 / dt
+    u, before, after = crystal.u, crystal.before, crystal.after
+    for n in range(width):
+        m = min(n, count - 1)
+        i, j, k = x + coupling.places[m, 0], y + coupling.places[m, 1], z + coupling.places[m, 2]
+        i -= size[0] if i >= size[0] else 0
+        j -= size[1] if j >= size[1] else 0
+        k -= size[2] - 1 if k >= size[2] else -1
+        for c in range(3):
+            lanes[c * width + n] = (cell[c] + coupling.offsets[m, c]) * a + u[c, i, j, k]
+            lanes[(3 + c) * width + n] = rate * (after[c, i, j, k] - before[c, i, j, k])
+
+
+@inlined
+def pair_lanes(coupling, dx, dy, dz, count):
+    """`pair_terms` of eight pairs, and φ''; zeros but for the first ``count``."""
+    rho2 = fma(dz, dz, fma(dy, dy, dx * dx))
+    rho = math.sqrt(rho2)
+    phi, slope, curvature = switched_lanes(coupling, rho)
+    inverse = 1.0 / rho
+    pull = where_zero(rho2, curvature, slope * inverse)
+    bend = where_zero(rho2, splat(0.0), (curvature - pull) * inverse * inverse)
+    return keep(phi, count), keep(pull, count), keep(bend, count), keep(curvature, count)
+
+
+@bare
+def respond_lanes(medium, lanes, count):
+    """r_eff = r_H - W(0) g into rows 9 to 11 of lanes, from rows 0 to 2 and 6 to 8 [19]."""
+    width, w = lanes.shape[0] // ROWS, medium.reply
+    zero = splat(0.0)
+    if w.shape[0] == 0:  # rigid
+        count = 0
+    for b in range(0, width, WIDTH):
+        xx = yy = zz = yz = zy = xz = zx = xy = yx = zero
+        for k in range(count):
+            gx, gy, gz = lanes[6 * width + k], lanes[7 * width + k], lanes[8 * width + k]
+            if gx == 0.0 and gy == 0.0 and gz == 0.0:
+                continue
+            at = 6 * k * width + b
+            x, y, z = splat(gx), splat(gy), splat(gz)
+            wyz, wxz, wxy = load(w, at + 3 * width), load(w, at + 4 * width), load(w, at + 5 * width)
+            xx, yy, zz = fma(load(w, at), x, xx), fma(load(w, at + width), y, yy), fma(load(w, at + 2 * width), z, zz)
+            yz, zy = fma(wyz, z, yz), fma(wyz, y, zy)
+            xz, zx = fma(wxz, z, xz), fma(wxz, x, zx)
+            xy, yx = fma(wxy, y, xy), fma(wxy, x, yx)
+        store(lanes, 9 * width + b, load(lanes, b) - (xx + (xy + xz)))
+        store(lanes, 10 * width + b, load(lanes, width + b) - (yy + (yx + yz)))
+        store(lanes, 11 * width + b, load(lanes, 2 * width + b) - (zz + (zx + zy)))
+
+
+@bare
+def effective_force(coupling, medium, ion, lanes):
+    """Force on the ion by [18-20], given r_H and ṙ_H in rows 0 to 5 of lanes: returns U(r_eff, R_eff) (meV).
+
+    ion.force and ion.effective receive F (meV/Å) and R_eff (Å), rows 9 to 11 of lanes r_eff (Å); ion.stiffest is kept up.
+    Contract: these and rows 6 to 8 are written.
+    """
+    width, count = lanes.shape[0] // ROWS, coupling.offsets.shape[0]
+    x, y, z = ion.position[0], ion.position[1], ion.position[2]
+    vx, vy, vz = ion.velocity[0], ion.velocity[1], ion.velocity[2]
+    zero = splat(0.0)
+    px = py = pz = zero  # ∇_R dU/dt = Σ H_k (Ṙ - ṙ_H,k)
+    for b in range(0, width, WIDTH):
+        dx, dy, dz = load(lanes, b) - x, load(lanes, width + b) - y, load(lanes, 2 * width + b) - z
+        wx, wy, wz = vx - load(lanes, 3 * width + b), vy - load(lanes, 4 * width + b), vz - load(lanes, 5 * width + b)
+        _, pull, bend, _ = pair_lanes(coupling, dx, dy, dz, count - b)
+        store(lanes, 6 * width + b, pull * dx)
+        store(lanes, 7 * width + b, pull * dy)
+        store(lanes, 8 * width + b, pull * dz)
+        along = bend * fma(dz, wz, fma(dy, wy, dx * wx))
+        px, py, pz = px + fma(along, dx, pull * wx), py + fma(along, dy, pull * wy), pz + fma(along, dz, pull * wz)
+    respond_lanes(medium, lanes, count)
+    p = (total(px), total(py), total(pz))
+    for c in range(3):
+        ion.effective[c] = ion.position[c] + medium.loss[c, 0] * p[0] + medium.loss[c, 1] * p[1] + medium.loss[c, 2] * p[2]
+    x, y, z = ion.effective[0], ion.effective[1], ion.effective[2]
+    energy = fx = fy = fz = zero
+    stiffest = ion.stiffest[0]
+    for b in range(0, width, WIDTH):
+        dx, dy, dz = load(lanes, 9 * width + b) - x, load(lanes, 10 * width + b) - y, load(lanes, 11 * width + b) - z
+        phi, pull, _, curvature = pair_lanes(coupling, dx, dy, dz, count - b)
+        energy, fx, fy, fz = energy + phi, fma(pull, dx, fx), fma(pull, dy, fy), fma(pull, dz, fz)
+        stiffest = max(stiffest, largest(curvature))
+    ion.force[0], ion.force[1], ion.force[2] = total(fx), total(fy), total(fz)
+    ion.stiffest[0] = stiffest
+    return total(energy)
+
+
+@bare
+def settle_atoms(work):
+    """r_eff of the lanes into work.atoms."""
+    width = work.lanes.shape[0] // ROWS
+    for n in range(work.atoms.shape[0]):
+        for c in range(3):
+            work.atoms[n, c] = work.lanes[(9 + c) * width + n]
+
+
+@bare
 def force_at(coupling, ion, atoms):
     """U (meV) of the ion at R_eff = ion.effective with atoms (n, 3) at r_eff, and -∇_R U into ion.force [18]; ion.stiffest is kept up."""
     stiffest = ion.stiffest[0]

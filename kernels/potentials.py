@@ -6,7 +6,8 @@ configuration, its schema, the checks and the documentation of the parameters fo
 
 import math
 
-from mdlite.kernels.jit import scalar
+from mdlite.kernels.jit import bare, inlined
+from mdlite.kernels.vectors import greater, lesser, splat
 
 FORMS = (
     # name, ((parameter, unit, must be positive), ...), φ(0) is finite, formula
@@ -17,42 +18,43 @@ FORMS = (
 )
 
 
-@scalar
+@bare
 def yukawa(params, rho):
     """φ = U0 exp(-ρ/λ)/ρ; params = (U0 in meV Å, λ in Å), ρ in Å."""
     inverse, decay = 1.0 / rho, 1.0 / params[1]
-    phi = params[0] * math.exp(-rho * decay) * inverse
+    phi = params[0] * math.exp(rho * -decay) * inverse
     slope = inverse + decay
-    return phi, -phi * slope, phi * (slope * slope + inverse * inverse)
+    return phi, 0.0 - phi * slope, phi * (slope * slope + inverse * inverse)
 
 
-@scalar
+@bare
 def gaussian(params, rho):
     """φ = U0 exp(-ρ²/2λ²); params = (U0 in meV, λ in Å), ρ in Å."""
     inverse2 = 1.0 / (params[1] * params[1])
-    phi = params[0] * math.exp(-0.5 * rho * rho * inverse2)
-    return phi, -phi * rho * inverse2, phi * (rho * rho * inverse2 - 1.0) * inverse2
+    phi = params[0] * math.exp(rho * rho * (-0.5 * inverse2))
+    return phi, 0.0 - phi * rho * inverse2, phi * (rho * rho * inverse2 - 1.0) * inverse2
 
 
-@scalar
+@bare
 def lennard_jones(params, rho):
     """φ = 4ε[(σ/ρ)¹² - (σ/ρ)⁶]; params = (ε in meV, σ in Å), ρ in Å."""
     inverse = 1.0 / rho
-    s6 = (params[1] * inverse) ** 6
+    s2 = params[1] * params[1] * inverse * inverse
+    s6 = s2 * s2 * s2
     s12 = s6 * s6
     four = 4.0 * params[0]
-    return four * (s12 - s6), -four * (12.0 * s12 - 6.0 * s6) * inverse, four * (156.0 * s12 - 42.0 * s6) * inverse * inverse
+    return four * (s12 - s6), four * (6.0 * s6 - 12.0 * s12) * inverse, four * (156.0 * s12 - 42.0 * s6) * inverse * inverse
 
 
-@scalar
+@bare
 def born_mayer(params, rho):
     """φ = A exp(-ρ/λ); params = (A in meV, λ in Å), ρ in Å."""
     decay = 1.0 / params[1]
-    phi = params[0] * math.exp(-rho * decay)
-    return phi, -phi * decay, phi * decay * decay
+    phi = params[0] * math.exp(rho * -decay)
+    return phi, 0.0 - phi * decay, phi * decay * decay
 
 
-@scalar
+@bare
 def evaluate(form, params, rho):
     """φ, φ', φ'' (meV, meV/Å, meV/Å²) of the potential in row ``form`` of FORMS at the distance rho (Å)."""
     if form == 0:
@@ -64,7 +66,7 @@ def evaluate(form, params, rho):
     return born_mayer(params, rho)
 
 
-@scalar
+@bare
 def switched(coupling, rho):
     """φ S, (φ S)' and (φ S)'': the potential times a quintic that falls from 1 to 0 between switch_start and cutoff.
 
@@ -80,4 +82,18 @@ def switched(coupling, rho):
     s = 1.0 - x * x * x * (10.0 - x * (15.0 - 6.0 * x))
     s1 = -30.0 * x * x * (1.0 - x) * (1.0 - x) / width
     s2 = -60.0 * x * (1.0 - x) * (1.0 - 2.0 * x) / (width * width)
+    return phi * s, slope * s + phi * s1, curvature * s + 2.0 * slope * s1 + phi * s2
+
+
+@inlined
+def switched_lanes(coupling, rho):
+    """`switched` for the distances in a vector (`vectors`)."""
+    phi, slope, curvature = evaluate(coupling.form, coupling.params, rho)
+    if coupling.cutoff == math.inf:
+        return phi, slope, curvature
+    width = coupling.cutoff - coupling.switch_start
+    x = lesser(greater((rho - coupling.switch_start) / width, splat(0.0)), splat(1.0))  # beyond, S' and S'' are 0 as at its ends
+    s = 1.0 - x * x * x * (10.0 - x * (15.0 - 6.0 * x))
+    s1 = -30.0 / width * x * x * (1.0 - x) * (1.0 - x)
+    s2 = -60.0 / (width * width) * x * (1.0 - x) * (1.0 - 2.0 * x)
     return phi * s, slope * s + phi * s1, curvature * s + 2.0 * slope * s1 + phi * s2

@@ -15,16 +15,16 @@ import math
 import numpy as np
 from numba import prange
 
-from mdlite.kernels.jit import inlined, parallel, scalar
+from mdlite.kernels.jit import bare, inlined, parallel
 
 
-@scalar
+@bare
 def neighbours(i, n):
     """Periodic neighbours (i - 1, i + 1) of index i on a ring of n."""
     return (i - 1 if i > 0 else n - 1), (i + 1 if i < n - 1 else 0)
 
 
-@scalar
+@bare
 def constants(springs, factor):
     """(c1, c2) = factor × (k1, k2/2), rounded so that 2 c1 + 8 c2 is exact.
 

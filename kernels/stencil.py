@@ -15,7 +15,7 @@ A row is stored as ``types.LatticeState`` says: halo, atoms, halo, zeros up to a
 
 from numba import prange
 
-from mdlite.kernels.jit import inlined, parallel, scalar
+from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.vectors import WIDTH, fma, following, keep, load, preceding, prefetch, splat, store
 
 
@@ -72,7 +72,7 @@ def _fetch(array, step, at):
     prefetch(array, at + 2 * step)
 
 
-@scalar
+@bare
 def kick_drift_rows(u, v, out, steps, pitches, planes, rows, springs, kick, drift, ahead):
     """v += kick F(u)/m and out = u + drift v for some rows of one plane, with the halo of ``out`` filled (kick, drift in ps).
 

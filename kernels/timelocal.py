@@ -5,39 +5,50 @@ one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 """
 
 from mdlite.kernels.implicit import implicit_force
-from mdlite.kernels.jit import scalar
-from mdlite.kernels.medium import at_rest, effective_force, in_crystal
+from mdlite.kernels.jit import bare
+from mdlite.kernels.medium import at_rest, effective_force, in_crystal, lanes_at_rest, lanes_in_crystal, settle_atoms
 
 
-@scalar
-def _evaluate(coupling, medium, ion, work, implicit):
+@bare
+def _at_rest(coupling, medium, ion, work, implicit):
     if implicit is None:
-        return effective_force(coupling, medium, ion, work)
+        lanes_at_rest(coupling, ion, work.lanes)
+        return effective_force(coupling, medium, ion, work.lanes)
     else:
+        at_rest(coupling, ion, work)
         return implicit_force(coupling, medium, ion, work)
 
 
-@scalar
-def force(coupling, medium, ion, work):
-    """Evaluate the rung's force with r_H and ṙ_H in ``work``; U (meV) goes to ion.energy."""
-    ion.energy[0] = _evaluate(coupling, medium, ion, work, medium.implicit)
+@bare
+def _in_crystal(coupling, medium, ion, work, crystal, dt, implicit):
+    if implicit is None:
+        lanes_in_crystal(coupling, ion, crystal, dt, work.lanes)
+        return effective_force(coupling, medium, ion, work.lanes)
+    else:
+        in_crystal(coupling, ion, crystal, dt, work)
+        return implicit_force(coupling, medium, ion, work)
 
 
-@scalar
+@bare
 def force_at_rest(coupling, medium, ion, work):
-    """`force` at T = 0."""
-    at_rest(coupling, ion, work)
-    force(coupling, medium, ion, work)
+    """Evaluate the rung's force at T = 0; U (meV) goes to ion.energy, and r_eff of the rungs of first order stays in work.lanes."""
+    ion.energy[0] = _at_rest(coupling, medium, ion, work, medium.implicit)
 
 
-@scalar
+@bare
 def force_in_crystal(coupling, medium, ion, work, crystal, dt):
-    """`force` in a thermal crystal."""
-    in_crystal(coupling, ion, crystal, dt, work)
-    force(coupling, medium, ion, work)
+    """`force_at_rest` in a thermal crystal."""
+    ion.energy[0] = _in_crystal(coupling, medium, ion, work, crystal, dt, medium.implicit)
 
 
-@scalar
+@bare
+def show_atoms(medium, work):
+    """Bring r_eff of the last force to work.atoms."""
+    if medium.implicit is None:
+        settle_atoms(work)
+
+
+@bare
 def record(frames, row, ion, atoms):
     """Write the ion and, if asked for, r_eff into a row of frames."""
     frames.interaction[row] = ion.energy[0]
@@ -51,28 +62,39 @@ def record(frames, row, ion, atoms):
             frames.atom_position[row, n, c] = atoms[n, c]
 
 
-@scalar
+@bare
 def advance(coupling, medium, ion, work, dt, steps, frames):
     """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
 
-    ion.force is that of the present step, as `force` left it. A step whose number is a multiple of the sampling is recorded
+    ion.force is that of the present step, as `force_at_rest` left it. A step whose number is a multiple of the sampling is recorded
     before it is taken; returns the number of rows written to frames.
     Contract: ion and work are updated in place; ion.force and work.atoms carry over from call to call.
     """
     first, count, sampling = steps
     half = 0.5 * dt
-    old = ion.velocity.copy()
     rows = 0
     for step in range(first, first + count):
         if step % sampling == 0:
             record(frames, rows, ion, work.atoms)
             rows += 1
-        for c in range(3):
-            kick = half * ion.force[c] * ion.inverse_mass[c]
-            old[c] = ion.velocity[c] + kick
-            ion.position[c] += dt * old[c]
-            ion.velocity[c] = old[c] + kick  # the prediction that the force is evaluated with
+        kx, ky, kz = (
+            half * ion.force[0] * ion.inverse_mass[0],
+            half * ion.force[1] * ion.inverse_mass[1],
+            half * ion.force[2] * ion.inverse_mass[2],
+        )
+        vx, vy, vz = ion.velocity[0] + kx, ion.velocity[1] + ky, ion.velocity[2] + kz
+        ion.position[0] += dt * vx
+        ion.position[1] += dt * vy
+        ion.position[2] += dt * vz
+        ion.velocity[0], ion.velocity[1], ion.velocity[2] = (
+            vx + kx,
+            vy + ky,
+            vz + kz,
+        )  # the prediction that the force is evaluated with
         force_at_rest(coupling, medium, ion, work)
-        for c in range(3):
-            ion.velocity[c] = old[c] + half * ion.force[c] * ion.inverse_mass[c]
+        if (step + 1) % sampling == 0 or step + 1 == first + count:
+            show_atoms(medium, work)
+        ion.velocity[0] = vx + half * ion.force[0] * ion.inverse_mass[0]
+        ion.velocity[1] = vy + half * ion.force[1] * ion.inverse_mass[1]
+        ion.velocity[2] = vz + half * ion.force[2] * ion.inverse_mass[2]
     return rows

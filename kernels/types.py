@@ -53,6 +53,7 @@ class Coupling(NamedTuple):
     switch_start: float  # Å, where the switching to zero begins (infinity: no switching)
     cutoff: float  # Å, where the potential has become zero (infinity: never)
     offsets: np.ndarray  # int64 (n, 3), lattice indices of the candidate atoms
+    places: np.ndarray  # int64 (n, 3), the same within the periodic lattice: offsets modulo size
     moving: bool  # the offsets count from the ion's cell (True) or from the origin (False)
     spacing: float  # Å
     size: np.ndarray  # int64 (3,), atoms along each axis of the periodic lattice
@@ -86,6 +87,9 @@ class Medium(NamedTuple):
 
     recoil: np.ndarray  # float64 (n_unique, 3, 3), W_d(0), Å²/meV
     pair: np.ndarray  # int64 (n, n), the row of ``recoil`` for the pair (j, k): d = offset j - offset k
+    reply: (
+        np.ndarray
+    )  # float64, flat (n, 6, P): W_{j-k}(0) by k; xx, yy, zz, yz, xz, xy; j up to a multiple of eight (first order only)
     loss: np.ndarray  # float64 (3, 3), L, Å² ps/meV
     implicit: object  # None: first order [18-20]; True: self-consistent [16]. By its type numba compiles the one that is wanted
 
@@ -93,8 +97,11 @@ class Medium(NamedTuple):
 class MediumWork(NamedTuple):
     """Scratch space of the time-local kernels for n candidate atoms; nothing in it carries over from step to step.
 
-    ``atoms`` is a result: what the last force was evaluated with (for the implicit rung without the common shift, see there).
+    ``atoms`` is a result: what the last force was evaluated with (for the implicit rung without the common shift, see there). The rungs of
+    first order work in ``lanes``: r_H, ṙ_H, ∇_r U and r_eff of atoms side by side, see `medium`.
     """
+
+    lanes: np.ndarray  # float64, flat (12, P)
 
     atoms: np.ndarray  # (n, 3), r_eff, Å
     home: np.ndarray  # (n, 3), r_H, Å

@@ -8,13 +8,13 @@ pieces. The ion's pull on the atoms is added to their velocities before the latt
 from numba import prange
 
 from mdlite.kernels.coupling import atom_positions, cell_of, coupled_forces, wrapped
-from mdlite.kernels.jit import parallel, scalar
+from mdlite.kernels.jit import bare, parallel, scalar
 from mdlite.kernels.springs import constants, kick, lattice_sums, neighbours, spring_force
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
 from mdlite.kernels.types import Frames, IonState, LatticeState
 
 
-@scalar
+@bare
 def pull_atoms(coupling, lattice, ion, factor):
     """v += factor × ion.atom_force for the candidates (factor = dt/m in ps per mass)."""
     cell = cell_of(coupling, ion.position)
@@ -24,7 +24,7 @@ def pull_atoms(coupling, lattice, ion, factor):
             lattice.v[c, i, j, k] += factor * ion.atom_force[n, c]
 
 
-@scalar
+@bare
 def push_ion(ion, kick, drift):
     """Kick and drift (ps) of the ion in leap-frog form."""
     for c in range(3):
@@ -32,7 +32,7 @@ def push_ion(ion, kick, drift):
         ion.position[c] += drift * ion.velocity[c]
 
 
-@scalar
+@bare
 def half_kick_back(lattice, springs, coupling, ion, half):
     """The ion's share of `half_step_back`: all of it for a framework on its sites, where the springs exert no force."""
     coupled_forces(coupling, lattice.u, ion)
@@ -52,7 +52,7 @@ def half_step_back(lattice, springs, coupling, ion, half):
     kick(lattice.u, lattice.v, springs, -half)
 
 
-@scalar
+@bare
 def atom_velocity(lattice, springs, coupling, ion, n, pulled, half_kick):
     """Synchronous velocity (Å/ps) of candidate n, v + half_kick (F_spring + pulled F_ion)/m; pulled is 1 or 0."""
     u, v = lattice.u, lattice.v
@@ -69,7 +69,7 @@ def atom_velocity(lattice, springs, coupling, ion, n, pulled, half_kick):
     )
 
 
-@scalar
+@bare
 def record(frames, row, energy, lattice, springs, coupling, ion, half):
     """Write the synchronised ion, its energy U and forces (fresh ones), and its candidate atoms if asked for, into a row of frames.
 
@@ -88,7 +88,7 @@ def record(frames, row, energy, lattice, springs, coupling, ion, half):
             frames.atom_velocity[row, n, 0], frames.atom_velocity[row, n, 1], frames.atom_velocity[row, n, 2] = v
 
 
-@scalar
+@bare
 def interact(lattice, springs, coupling, ion, kick, half, recorded, frames, rows):
     """Begin a kick (ps): forces between ion and atoms, a frame if it is to be recorded, the pull on the atoms. Returns the rows written so far."""
     energy = coupled_forces(coupling, lattice.u, ion)
@@ -146,7 +146,7 @@ def advance_replicas(lattices, u_next, springs, coupling, ions, clock, steps, fr
         advance(lattice, u_next[r], springs, coupling, ion, clock, steps, True, own)
 
 
-@scalar
+@bare
 def sample(lattice, springs, coupling, ion, half, frames):
     """Record the present step into row 0 of frames. Contract: the state is not changed, but for the forces of ion."""
     energy = coupled_forces(coupling, lattice.u, ion)

@@ -14,14 +14,14 @@ number of chunks and tiles: the bits are the same.
 from numba import prange
 
 from mdlite.kernels.coupling import cell_of, wrapped
-from mdlite.kernels.jit import inlined, parallel, scalar
+from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.stencil import kick_drift_rows
 from mdlite.kernels.verlet import interact, push_ion
 
 AHEAD = 2  # kept planes before a seam; behind it, the postponed ones and one more: ``held`` + 1
 
 
-@scalar
+@bare
 def line(u):
     """Numbers in a row of middle displacements, the three components one after the other."""
     return 3 * u.shape[3]
@@ -34,20 +34,20 @@ def room_needed(shape, front):
     return 3 * pitch * ((front.held + 3 + 4 * (front.chunks - 1)) * (ny + 2) + front.chunks * (3 * (front.rows + 4) + edges))
 
 
-@scalar
+@bare
 def kept_planes(front):
     """Planes that are kept at all seams together: the first is the ion's."""
     return front.held + 3 + 4 * (front.chunks - 1)
 
 
-@scalar
+@bare
 def kept(u, front, seam, n):
     """Where the middle plane n (-2, -1 before the seam; 0, 1, ... behind it) of a seam begins."""
     first = 0 if seam == 0 else front.held + 3 + 4 * (seam - 1)
     return (first + AHEAD + n) * (u.shape[2] + 2) * line(u)
 
 
-@scalar
+@bare
 def copy(room, source, target, count):
     """``count`` numbers within the room, or from there."""
     for n in range(count):
@@ -67,7 +67,7 @@ def begin_rows(u, v, room, shape, springs, times, place, i, rows):
     )
 
 
-@scalar
+@bare
 def settle_rows(u, room, shape, place, i, rows):
     """Rows of plane i from the middle plane at ``place``, where the pass is to be one step only."""
     nx, ny, pitch = shape
@@ -172,7 +172,7 @@ def close_seams(lattice, front, springs, times, origin):
         finish_rows(u, v, front.room, shape, springs, times, planes, i, rows, 0)
 
 
-@scalar
+@bare
 def bring_middle(lattice, front, coupling, position, origin, reach):
     """Put the middle displacements of the candidates, and of atoms up to ``reach`` sites from them, in the place of the old ones."""
     u = lattice.u

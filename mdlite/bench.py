@@ -1,14 +1,36 @@
-"""Speed of the kernels on this machine (`mdlite bench-kernel`, and the benchmarks in ``bench/``)."""
+"""Speed of the kernels on this machine (`mdlite bench-kernel`, `mdlite doctor`, and the benchmarks in ``bench/``)."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 import time
+from pathlib import Path
 
 import numba
+import numpy as np
 
 from mdlite.errors import InputError
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.kernels.triad import triad
+from mdlite.machine import core_cache
+from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell, aligned_zeros
 from mdlite.reference import ReferenceEngine
+
+FLOPS_PER_ATOM_STEP = 60
+"""Of `mdlite.kernels.stencil`: 30 additions and 15 multiply-adds."""
+BYTES_PER_ATOM_STEP = 96
+"""The least that one pass over a lattice in memory moves: u read and written, v read and written."""
+DOCTOR_SIZES = (20, 60, 160)
+
+
+def bench_model(size: int) -> Model:
+    """The lattice that rates are measured with: size³ atoms and an ion at rest in a cube."""
+    return Model(
+        Lattice(size=(size, size, size)),
+        Ion(position=(1.5, 1.5, 1.5)),
+        Interaction(Potential("yukawa", (4000.0, 0.5)), Shell(1)),
+    )
 
 
 def kernel_rate(size: int, steps: int) -> dict[str, float]:
@@ -20,20 +42,116 @@ def kernel_rate(size: int, steps: int) -> dict[str, float]:
         raise InputError(f"size = {size}: must be at least 3")
     if steps < 1:
         raise InputError(f"steps = {steps}: must be at least 1")
-    model = Model(
-        Lattice(size=(size, size, size)),
-        Ion(position=(1.5, 1.5, 1.5)),
-        Interaction(Potential("yukawa", (4000.0, 0.5)), Shell(1)),
-    )
-    engine = ReferenceEngine(model, dt=0.005, sample_every=2**62)
+    engine = ReferenceEngine(bench_model(size), dt=0.005, sample_every=2**62)
     engine.advance(2)
     begin = time.perf_counter()
     engine.advance(steps)
     seconds = time.perf_counter() - begin
     return {
-        "atom_steps_per_s": model.lattice.n_atoms * steps / seconds,
+        "atom_steps_per_s": size**3 * steps / seconds,
         "seconds": seconds,
         "size": size,
         "steps": steps,
         "threads": numba.get_num_threads(),
     }
+
+
+def triad_bandwidth(bytes_each: int = 320_000_000, repeats: int = 5) -> float:
+    """Memory bandwidth in bytes/s of a = b + s c, the median of a few runs, with what reading a's lines before writing them moves (32 bytes)."""
+    a, b, c = (aligned_zeros(bytes_each // 8) for _ in range(3))
+    for array in (a, b, c):
+        array[:] = 1.0
+    seconds = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        triad(a, b, c, 2.0)
+        seconds.append(time.perf_counter() - begin)
+    return 32 * len(a) / float(np.median(seconds[1:]))
+
+
+def vector_bits() -> int:
+    """Width of the widest vectors that compiled code uses here."""
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    return 512 if features.get("avx512f") else 256 if features.get("avx2") or features.get("avx") else 128
+
+
+def examine() -> dict:
+    """What `mdlite doctor` reports: the machine, what numba makes of it, measured rates, and advice."""
+    triad(*np.ones((3, 8)), 2.0)  # the threading layer is known from now on
+    bandwidth = triad_bandwidth()
+    limit = bandwidth / BYTES_PER_ATOM_STEP
+    rates = {}
+    for size in DOCTOR_SIZES:
+        steps = max(4, 30_000_000 // size**3)
+        rates[size] = float(np.median([kernel_rate(size, steps)["atom_steps_per_s"] for _ in range(3)]))
+    found = {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": numba.get_num_threads(),
+        "threading_layer": numba.threading_layer(),
+        "vector_bits": vector_bits(),
+        "core_cache_bytes": core_cache(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "triad_bytes_per_s": bandwidth,
+        "one_pass_limit_atom_steps_per_s": limit,
+        "atom_steps_per_s": rates,
+    }
+    return found | {"advice": advise(found)}
+
+
+def advise(found: dict) -> list[str]:
+    """What to change, from the facts of `examine`."""
+    advice = []
+    if found["threads"] < found["cores"]:
+        advice.append(
+            f"{found['threads']} of {found['cores']} cores are used: NUMBA_NUM_THREADS={found['cores']} in the environment, or leave it out"
+        )
+    if found["threads"] > found["cores"]:
+        advice.append(f"{found['threads']} threads share {found['cores']} cores: set NUMBA_NUM_THREADS={found['cores']}")
+    if found["threading_layer"] == "workqueue":
+        advice.append(
+            "numba found neither OpenMP nor TBB and starts threads a hundred times more slowly: install libgomp (the package libgomp1) or `pip "
+            "install tbb`, and leave NUMBA_THREADING_LAYER out"
+        )
+    if found["vector_bits"] < 256:
+        advice.append("this processor has no wide vectors (AVX): the lattice kernel runs at a fraction of its speed elsewhere")
+    if found["load"] is not None and found["load"] > 0.5 * found["cores"] + found["threads"]:
+        advice.append(
+            f"the machine is busy (load {found['load']:.1f}): other programs take the cores; measure again when it is quiet"
+        )
+    large = found["atom_steps_per_s"][DOCTOR_SIZES[-1]]
+    if large < 0.8 * found["one_pass_limit_atom_steps_per_s"]:
+        advice.append(
+            "large lattices run below what memory allows: look for other programs on this machine, and whether transparent huge pages are off "
+            "(/sys/kernel/mm/transparent_hugepage/enabled)"
+        )
+    return advice or ["nothing: this is what the machine can do"]
+
+
+def report(found: dict) -> str:
+    """The facts of `examine` as text."""
+    limit = found["one_pass_limit_atom_steps_per_s"]
+    lines = [
+        f"processor          {found['processor']}",
+        f"cores, threads     {found['cores']}, {found['threads']} (numba's {found['threading_layer']} layer)",
+        f"vectors            {found['vector_bits']} bits",
+        f"cache of a core    {found['core_cache_bytes'] / 2**20:.2g} MiB",
+        f"memory             {found['triad_bytes_per_s'] / 1e9:.1f} GB/s (triad, write-allocate counted)",
+        f"one-pass limit     {limit / 1e6:.0f} million atom-steps/s from memory ({BYTES_PER_ATOM_STEP} bytes each)",
+    ]
+    for size, rate in found["atom_steps_per_s"].items():
+        part = f", {100 * rate / limit:.0f} % of the one-pass limit" if size == DOCTOR_SIZES[-1] else " (in cache)"
+        lines.append(
+            f"N = {size:<14} {rate / 1e6:.0f} million atom-steps/s, {FLOPS_PER_ATOM_STEP * rate / 1e9:.0f} Gflop/s{part}"
+        )
+    return "\n".join([*lines, *(f"to change          {line}" for line in found["advice"])])
+
+
+def processor() -> str:
+    """The processor's name."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine()

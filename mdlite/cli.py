@@ -348,6 +348,33 @@ def bench_kernel(
         Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
+@app.command()
+def doctor(
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")] = None,
+) -> None:
+    """What this machine is, how fast mdlite runs on it, what limits it, and what to change (takes some ten seconds)."""
+    from mdlite import bench, lattice_report
+
+    if json_file not in (None, "-"):
+        lattice_report.check_json(Path(json_file), "atom_steps_per_s")
+    found = bench.examine()
+    if json_file == "-":
+        print(json.dumps(found))
+        return
+    print(bench.report(found))
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+@app.command()
+def precompile() -> None:
+    """Compile all kernels now, into the cache that every later run on this kind of machine reads (for clusters; some two minutes)."""
+    from mdlite import engines
+
+    folder, seconds = engines.prepare_all(lambda line: print(line, flush=True))
+    print(f"all kernels are ready in {folder}" + (f", {seconds:.0f} s" if seconds else ""))
+
+
 def main() -> None:
     """Entry point: turns our errors into one line each and an exit code."""
     try:

@@ -86,21 +86,28 @@ def lattice_seeds(seed: int, count: int) -> list[list[int]]:
     return [[seed]] + [[seed, n] for n in range(1, count)]
 
 
-def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None, thermal: ThermalSection | None = None) -> float:
+def prepare(
+    methods: Iterable[str],
+    notice: Callable[[str], None] | None = None,
+    thermal: ThermalSection | None = None,
+    in_place: bool | None = None,
+) -> float:
     """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
 
-    notice gets a line before the first time, and another when something was compiled.
+    notice gets a line before the first time, and another when something was compiled. in_place: which way of stepping the reference's lattice
+    (`mdlite.reference.wavefront`) is needed; None: both.
     """
     nothing = Potential("gaussian", (0.0, 1.0))
     model = Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(nothing, Shell(1)))
-    sphere = replace(model, interaction=Interaction(nothing, Cutoff(2.0)))  # whose guard is a kernel of its own
+    room = Lattice(size=(8, 3, 3))  # enough for two steps in one pass
+    sphere = replace(model, lattice=room, interaction=Interaction(nothing, Cutoff(2.0)))  # whose guard is a kernel of its own
     steps = RunSection(dt=1e-3, duration=1e-3)
     if thermal is not None:
         thermal = thermal.model_copy(update={"lattices": min(2, thermal.lattices), "ions": 1})
     begin, before = time.perf_counter(), compiled()
     notice = notice or (lambda line: None)
     kinds = {m if m in OWN_KERNELS else "rigid" for m in methods}
-    marker = _marker(kinds, thermal)
+    marker = _marker(kinds, thermal, in_place)
     if not marker.exists():
         notice("preparing the kernels: they are compiled once for this machine, then cached ...")
     for method in sorted(kinds):
@@ -111,6 +118,9 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
             _touch(EchoFreeEngine(model, 1e-3, 1))
         elif method == "absorbing":
             _touch(AbsorbingEngine(model, 1e-3, 1))
+        elif method == "reference" and (thermal is None or thermal.lattices == 1):
+            for kind in (False, True) if in_place is None else (in_place,):
+                _touch(ReferenceEngine(sphere, 1e-3, in_place=kind))
         else:
             _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
     with contextlib.suppress(OSError):
@@ -123,11 +133,29 @@ def prepare(methods: Iterable[str], notice: Callable[[str], None] | None = None,
     return seconds
 
 
-def _marker(kinds: set[str], thermal: ThermalSection | None) -> Path:
+def prepare_all(notice: Callable[[str], None]) -> tuple[str, float]:
+    """The kernels of every method, with and without a thermal lattice, and of snapshots: the folder they are in, and the seconds spent compiling."""
+    thermal = ThermalSection(energy=25.0)
+    seconds = prepare((*OWN_KERNELS, "time-local"), notice)
+    for lattices in (1, 2):
+        seconds += prepare(("reference", "time-local", "implicit"), notice, thermal.model_copy(update={"lattices": lattices}))
+    seconds += prepare(("memory-kernel",), notice, thermal)
+    seconds += prepare(("time-local", "implicit"), notice, thermal.model_copy(update={"motion": "modes"}))
+    begin, before = time.perf_counter(), compiled()
+    engine = ReferenceEngine(
+        Model(Lattice(size=(3, 3, 3)), Ion(), Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1))), 1e-3
+    )
+    for number in (np.float64, np.float32):
+        engine.snapshot(None, number, True)
+    return CACHE_FOLDER, seconds + (time.perf_counter() - begin if compiled() > before else 0.0)
+
+
+def _marker(kinds: set[str], thermal: ThermalSection | None, in_place: bool | None) -> Path:
     """A file beside the compiled kernels that says that these have been prepared there before."""
     import numba
 
-    which = "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
+    which = {None: "", True: "-in-place", False: "-in-turn"}[in_place]
+    which += "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
     versions = f"python{platform.python_version()}-numba{numba.__version__}"
     return Path(CACHE_FOLDER) / f"ready-{'-'.join(sorted(kinds))}{which}-{versions}"
 

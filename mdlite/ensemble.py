@@ -14,7 +14,7 @@ from mdlite.kernels import ensemble as kernels
 from mdlite.kernels.springs import fill_halo
 from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork
-from mdlite.model import Lattice, Model
+from mdlite.model import Lattice, Model, aligned_zeros
 from mdlite.modes import ModeMotion
 
 MOST_BLOCKS = 64
@@ -89,7 +89,9 @@ class EnsembleEngine(Engine):
         )
         blocks = crystals if crystals > 1 else min(count, MOST_BLOCKS)
         one = timelocal.work_arrays(len(model.offsets), method == "implicit")
-        self._works = MediumWork(*(np.zeros((blocks, *a.shape), a.dtype) for a in one))
+        self._works = MediumWork(*(np.zeros((blocks, *a.shape), a.dtype) for a in one))._replace(
+            lanes=aligned_zeros(blocks * len(one.lanes)).reshape(blocks, -1)
+        )
         self.crystals = self._start(states)
         for c in range(crystals):
             kernels.evaluate_ions(self.coupling, self.medium, self._ions_of(c), self._crystal(c), dt, self._works)

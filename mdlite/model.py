@@ -224,6 +224,7 @@ class Model:
             switch_start=float(atoms.switch_start),
             cutoff=float(atoms.cutoff),
             offsets=self.offsets,
+            places=self.offsets % np.array(self.lattice.size, np.int64),
             moving=bool(atoms.moving),
             spacing=float(self.lattice.spacing),
             size=np.array(self.lattice.size, np.int64),

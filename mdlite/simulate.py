@@ -19,6 +19,7 @@ from mdlite.config import Config
 from mdlite.engines import lattice_seeds, make_engine, prepare
 from mdlite.errors import InputError, Interrupted, RunError
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
+from mdlite.reference import wavefront
 from mdlite.runs import Run
 from mdlite.stopping import Stopper
 
@@ -115,7 +116,8 @@ def _run(config: Config, path: Path | None, saved: Saved | None, progress, notic
     """`run`, once it is clear where it begins."""
     started = time.perf_counter()
     other = config.method == "reference" and config.lattice.boundary != "periodic"
-    compile_seconds = prepare([config.lattice.boundary if other else config.method], notice, config.thermal)
+    in_place = wavefront(config.to_model()) is not None
+    compile_seconds = prepare([config.lattice.boundary if other else config.method], notice, config.thermal, in_place)
     engine = _announced(config, notice, saved)
     thermal = config.thermal
     seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}

@@ -11,8 +11,10 @@ from mdlite import response
 from mdlite.engine import Engine
 from mdlite.errors import RunError
 from mdlite.kernels import timelocal
+from mdlite.kernels.medium import ROWS
 from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
-from mdlite.model import Cutoff, Lattice, Model, Shell, Sites
+from mdlite.kernels.vectors import WIDTH
+from mdlite.model import Cutoff, Lattice, Model, Shell, Sites, aligned_zeros
 
 RUNGS = ("time-local", "implicit", "static", "rigid")
 
@@ -31,10 +33,27 @@ def medium(model: Model, method: str, finite: bool = False) -> Medium:
     """W(0) between the candidate atoms, and L, as a rung of ``method`` sees them; finite: W of this N, not the infinite lattice's."""
     n, loss = len(model.offsets), np.zeros((3, 3))
     if method == "rigid":
-        return Medium(np.zeros((1, 3, 3)), np.zeros((n, n), np.int64), loss, None)
+        return Medium(np.zeros((1, 3, 3)), np.zeros((n, n), np.int64), np.zeros(0), loss, None)
     if method in ("time-local", "implicit"):
         loss = response.loss_matrix(model.lattice)
-    return Medium(*_recoil(model.lattice, model.interaction.atoms, finite), loss, True if method == "implicit" else None)
+    recoil, pair = _recoil(model.lattice, model.interaction.atoms, finite)
+    if method == "implicit":
+        return Medium(recoil, pair, np.zeros(0), loss, True)
+    return Medium(recoil, pair, _reply(recoil, pair), loss, None)
+
+
+def _reply(recoil: np.ndarray, pair: np.ndarray) -> np.ndarray:
+    """W_{j-k}(0), a symmetric matrix, as ``Medium.reply`` wants it."""
+    n = len(pair)
+    out = aligned_zeros(n * 6 * lanes(n)).reshape(n, 6, lanes(n))
+    for row, (a, b) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
+        out[:, row, :n] = recoil[pair.T, a, b]
+    return out.reshape(-1)
+
+
+def lanes(n: int) -> int:
+    """Room for n atoms side by side, in vectors."""
+    return -(-n // WIDTH) * WIDTH
 
 
 def work_arrays(n: int, implicit: bool) -> MediumWork:
@@ -42,6 +61,7 @@ def work_arrays(n: int, implicit: bool) -> MediumWork:
     k = n if implicit else 0
     atoms, home, home_velocity, gradient, displacement = (np.zeros((n, 3)) for _ in range(5))
     return MediumWork(
+        aligned_zeros(0 if implicit else ROWS * lanes(n)),
         atoms,
         home,
         home_velocity,
@@ -100,6 +120,7 @@ class TimeLocalEngine(Engine):
         self.ion = medium_ion(model)
         self._work = work_arrays(len(model.offsets), method == "implicit")
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work)
+        timelocal.show_atoms(self.medium, self._work)
 
     def state(self) -> dict[str, np.ndarray]:
         """The ion's position (Å), velocity (Å/ps), force (meV/Å), R_eff (Å) and U (meV), and r_eff of its atoms (n, 3), Å."""

@@ -33,7 +33,17 @@ def test_values_and_derivatives(kind, rho):
 
 
 def coupling(start, cutoff):
-    return Coupling(0, np.array([4000.0, 0.5]), start, cutoff, np.zeros((1, 3), np.int64), False, 3.0, np.full(3, 9))
+    return Coupling(
+        0,
+        np.array([4000.0, 0.5]),
+        start,
+        cutoff,
+        np.zeros((1, 3), np.int64),
+        np.zeros((1, 3), np.int64),
+        False,
+        3.0,
+        np.full(3, 9),
+    )
 
 
 def test_switched_potential_is_smooth_and_ends_at_the_cutoff():

@@ -1,5 +1,7 @@
 """Two steps in one pass against one step at a time, bit for bit."""
 
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -72,3 +74,17 @@ def test_memory_of_large_lattices(size):
     numbers = 2 * np.prod(model.lattice.field_shape) + room_needed(model.lattice.field_shape, front)
     assert front is not None
     assert 8 * numbers / size**3 <= 56.0 + 2.0 * max(0, front.chunks - 2)
+
+
+def test_references_to_arrays_are_neither_lost_nor_kept():
+    """Kernels that do not count references must not be given the ones that others count."""
+    _, fast = engines([12, 11, 10], 4, {"kind": "shell", "extent": 1}, 2)
+    arrays = [*fast.lattice, fast._front.room, fast.ion.position, fast.coupling.offsets]
+    counts = []
+    for _ in range(3):
+        for _ in range(20):
+            fast.advance(3)
+            fast.sample()
+            fast.budget()
+        counts.append([sys.getrefcount(a) for a in arrays])
+    assert counts[1] == counts[2]  # the first call may drop one that Python held

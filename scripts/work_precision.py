@@ -1,0 +1,139 @@
+"""Error of the ion's trajectory against the time it takes: velocity Verlet, the method of order six, and the authors' RK5, in one run.
+
+    python scripts/work_precision.py [--quick] [--size 20] [-o docs/work-precision]
+
+Two cases, a lattice at rest with N = 20 atoms a side, 1 ps: the trapped ion, and one thrown in all three dimensions through the diffusion
+potential. Writes a figure and a table; the exact trajectory is that of the method of order six at a small step, which RK5 confirms.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import mdlite
+from mdlite.reference import ReferenceEngine
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+from peers import AuthorsScheme
+
+DURATION, SAMPLES = 1.0, 10
+CASES = {
+    "trapped": ("trapped", {}),
+    "thrown in 3D": (
+        "diffusion",
+        {"ion.position": [1.5, 1.5, 1.5], "ion.velocity": [11.0, 7.0, 5.0], "interaction.atoms": {"kind": "shell", "extent": 2}},
+    ),
+}
+STEPS = {  # of each method, per ps
+    "velocity-verlet": [70, 100, 150, 200, 300, 500, 700, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000],
+    "blanes-moan": [20, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 300],
+    "RK5": [30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300, 400, 500, 700, 1000],
+}
+
+
+def model_of(case, size):
+    name, changes = CASES[case]
+    return mdlite.load_case(name, **{"lattice.size": size} | changes).to_model()
+
+
+def trajectory(model, method, steps):
+    """Positions (SAMPLES, 3) at equal times, and the seconds that the steps took."""
+    dt, every, out = DURATION / steps, steps // SAMPLES, []
+    if method == "RK5":
+        engine = AuthorsScheme(model, dt)
+        where = lambda: engine.position.copy()  # noqa: E731
+    else:
+        engine = ReferenceEngine(model, dt, 2**62, integrator=method)
+        where = lambda: engine.ion.position.copy()  # noqa: E731
+    begin = time.perf_counter()
+    for _ in range(SAMPLES):
+        engine.advance(every)
+        out.append(where())
+    return np.array(out), time.perf_counter() - begin
+
+
+def measure(case, size, quick):
+    """{method: rows of (dt, error in Å, seconds)}, and how far the two best methods are apart."""
+    model = model_of(case, size)
+    exact, _ = trajectory(model, "blanes-moan", 400 if quick else 1000)
+    found = {}
+    for method, all_steps in STEPS.items():
+        chosen = [n for n in (all_steps[:6] if quick else all_steps) if n % SAMPLES == 0]
+        trajectory(model, method, SAMPLES * 2)
+        found[method] = []
+        for steps in chosen:
+            positions, seconds = trajectory(model, method, steps)
+            if steps < 2000 and method != "RK5":
+                seconds = min(seconds, *(trajectory(model, method, steps)[1] for _ in range(2)))
+            found[method].append((DURATION / steps, float(np.abs(positions - exact).max()), seconds))
+            print(
+                f"{case:14} {method:16} dt {DURATION / steps:.2e} ps  error {found[method][-1][1]:.1e} Å  {seconds:.4f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    return found
+
+
+def seconds_at(rows, error):
+    """Seconds of the cheapest step that was tried and is as good as that; NaN if none is."""
+    return min((s for _, e, s in rows if e <= error), default=np.nan)
+
+
+def page(results, size, arguments):
+    lines = [
+        "# Accuracy for the price",
+        "",
+        f"`python scripts/work_precision.py {' '.join(arguments)}`: N = {size}, {DURATION:g} ps, largest error of the ion's position, in one run. Seconds of the "
+        "cheapest step tried that reaches an accuracy (all of them: work-precision.png); in brackets how many times cheaper than RK5.",
+        "",
+    ]
+    for case, found in results.items():
+        lines += [f"## {case}", "", "| error (Å) | velocity Verlet | order six | RK5 |", "| ---: | ---: | ---: | ---: |"]
+        for power in range(-2, -10, -1):
+            verlet, six, rk = (seconds_at(found[m], 10.0**power) for m in STEPS)
+            cell = lambda s, rk=rk: "" if np.isnan(s) else f"{s:.3g} s" + ("" if np.isnan(rk) else f" ({rk / s:.0f})")  # noqa: E731
+            lines.append(f"| 10^{power} | {cell(verlet)} | {cell(six)} | {'' if np.isnan(rk) else f'{rk:.3g} s'} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def figure(results, path):
+    from matplotlib.figure import Figure
+
+    canvas = Figure(figsize=(9, 4), layout="constrained")
+    for axes, (case, found) in zip(canvas.subplots(1, len(results), sharey=True), results.items()):
+        for method, rows in found.items():
+            _, errors, seconds = np.array(rows).T
+            axes.loglog(
+                seconds,
+                errors,
+                "o-",
+                ms=4,
+                label={"blanes-moan": "Blanes-Moan, order 6", "RK5": "RK5, SciPy sparse"}.get(method, "velocity Verlet"),
+            )
+        axes.set(title=case, xlabel="time for 1 ps, s")
+        axes.grid(alpha=0.3)
+    canvas.axes[0].set_ylabel("largest error of the ion's position, Å")
+    canvas.axes[0].legend()
+    canvas.savefig(path, dpi=120)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few large steps")
+    parser.add_argument("--size", type=int, default=20)
+    parser.add_argument("-o", "--output", type=Path, default=Path("out/work-precision"), help="a folder")
+    chosen = parser.parse_args()
+    results = {case: measure(case, chosen.size, chosen.quick) for case in CASES}
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    figure(results, chosen.output / "work-precision.png")
+    text = page(results, chosen.size, sys.argv[1:])
+    (chosen.output / "work-precision.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
