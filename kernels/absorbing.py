@@ -1,5 +1,6 @@
 """The periodic lattice with a damped layer across its seam, in which sound dies instead of coming back."""
 
+import numpy as np
 from numba import prange
 
 from mdlite.kernels.jit import parallel, scalar
@@ -25,7 +26,7 @@ def advance(lattice, u_next, springs, coupling, ion, dt, steps, layer, frames):
     here, there = lattice, LatticeState(u_next, lattice.v)
     first, count, sampling = steps
     x, y, z = layer
-    rows = 0
+    rows = np.int64(0)
     for step in range(first, first + count):
         rows = interact(here, springs, coupling, ion, dt, 0.5 * dt, step % sampling == 0, frames, rows)
         absorb(here.v, x, y, z)

@@ -5,6 +5,7 @@ order, an atom belongs to it where x <= r_1, x + y <= r_2 and x + y + z <= r_3: 
 <100>, <110> and <111>, which move with the longitudinal phase velocities there.
 """
 
+import numpy as np
 from numba import prange
 
 from mdlite.kernels.coupling import cell_of
@@ -98,7 +99,7 @@ def advance(lattice, u_next, springs, coupling, ion, dt, steps, region, frames):
     core, radii, mirror = region
     here, there = lattice, LatticeState(u_next, lattice.v)
     first, count, sampling = steps
-    rows = 0
+    rows = np.int64(0)
     for step in range(first, first + count):
         rows = interact(here, springs, coupling, ion, dt, 0.5 * dt, step % sampling == 0, frames, rows)
         widen(coupling, ion.position, core)

@@ -6,6 +6,7 @@ which is velocity Verlet's own. One crystal is shared between the threads step b
 
 import math
 
+import numpy as np
 from numba import prange
 
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
@@ -127,7 +128,7 @@ def advance(coupling, medium, ions, crystal, springs, dt, steps, block, works, f
     first, count, sampling = steps
     n_ions = ions.position.shape[0]
     now = crystal
-    rows = 0
+    rows = np.int64(0)
     for step in range(first, first + count):
         if step % sampling == 0:
             record(frames, rows, ions)
@@ -138,10 +139,10 @@ def advance(coupling, medium, ions, crystal, springs, dt, steps, block, works, f
             if n_ions > FEW:
                 move_ions(coupling, medium, ions, now, dt, step + 1, works)
             else:
-                move_block(coupling, medium, ions, 0, n_ions, now, dt, step + 1, one_work(works, 0))
+                move_block(coupling, medium, ions, np.int64(0), n_ions, now, dt, step + 1, one_work(works, 0))
         else:
             kick_drift_serial(now.u, now.v, now.after, springs, dt, dt)
-            move_block(coupling, medium, ions, 0, n_ions, now, dt, step + 1, one_work(works, block))
+            move_block(coupling, medium, ions, np.int64(0), n_ions, now, dt, step + 1, one_work(works, block))
 
 
 @parallel

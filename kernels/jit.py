@@ -4,6 +4,8 @@ No fast-math flag is set. With one, even ``contract``, a kernel just compiled an
 function is optimised once by itself, and again wherever it is pasted in. Strictly IEEE kernels run at the same speed here (measured: the
 lattice, ions, budgets); the one sum that needs more has its order written out (`sums`).
 
+A literal 0 in a call is a type of its own to numba, which then compiles the callee once more: hence ``np.int64(0)`` in some places.
+
 Numba's own cache looks at a function's own file only, and would run (or crash in) a caller compiled against an older callee.
 So the cache folder carries a hash of all kernel sources: an edit or an upgrade starts a new one.
 
@@ -49,7 +51,7 @@ def _decorator(**flags):
     def decorate(function):
         before, config.CACHE_DIR = config.CACHE_DIR, CACHE_FOLDER
         try:
-            kernel = njit(cache=True, error_model="numpy", **flags)(function)
+            kernel = njit(cache=True, error_model="numpy", no_cfunc_wrapper=True, **flags)(function)
         finally:
             config.CACHE_DIR = before
         KERNELS.append(kernel)

@@ -8,6 +8,7 @@ atom that the ion has touched keeps its forces (a slot of `types.Memory`) for as
 
 import math
 
+import numpy as np
 from numba import prange
 
 from mdlite.kernels.coupling import cell_of
@@ -238,7 +239,7 @@ def advance(coupling, memory, ion, work, crystal, springs, dt, steps, frames):
     """
     first, count, sampling = steps
     now = crystal
-    rows = 0
+    rows = np.int64(0)
     for step in range(first, first + count):
         missing = move(coupling, memory, ion, work, step + 1, dt) if step % sampling else DONE
         if step % sampling == 0:

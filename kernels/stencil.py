@@ -13,6 +13,7 @@ the row. The differences from x, y, z are formed before they are multiplied: a c
 A row is stored as ``types.LatticeState`` says: halo, atoms, halo, zeros up to a multiple of eight.
 """
 
+import numpy as np
 from numba import prange
 
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
@@ -128,7 +129,19 @@ def _plane(u, v, u_next, shape, i, springs, kick, drift):
     step = nx * plane
     below, above = (i if i > 0 else nx) - 1, i + 1 if i < nx - 1 else 0
     places = (below * plane, i * plane, above * plane, i * plane, i * plane)
-    kick_drift_rows(u, v, u_next, (step, step, step), (pitch, pitch, pitch), places, (0, ny, ny, True), springs, kick, drift, 0)
+    kick_drift_rows(
+        u,
+        v,
+        u_next,
+        (step, step, step),
+        (pitch, pitch, pitch),
+        places,
+        (np.int64(0), ny, ny, True),
+        springs,
+        kick,
+        drift,
+        np.int64(0),
+    )
 
 
 @parallel

@@ -4,6 +4,8 @@ The force depends on the velocity, so velocity Verlet takes the velocity at the 
 one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 """
 
+import numpy as np
+
 from mdlite.kernels.implicit import implicit_force
 from mdlite.kernels.jit import bare
 from mdlite.kernels.medium import at_rest, effective_force, in_crystal, lanes_at_rest, lanes_in_crystal, settle_atoms
@@ -72,7 +74,7 @@ def advance(coupling, medium, ion, work, dt, steps, frames):
     """
     first, count, sampling = steps
     half = 0.5 * dt
-    rows = 0
+    rows = np.int64(0)
     for step in range(first, first + count):
         if step % sampling == 0:
             record(frames, rows, ion, work.atoms)

@@ -5,6 +5,7 @@ Kept in leap-frog form: positions at step n, velocities before the kick that bel
 pieces. The ion's pull on the atoms is added to their velocities before the lattice pass, which then needs no special cases.
 """
 
+import numpy as np
 from numba import prange
 
 from mdlite.kernels.coupling import atom_positions, cell_of, coupled_forces, wrapped
@@ -110,7 +111,7 @@ def advance(lattice, u_next, springs, coupling, ion, clock, steps, serial, frame
     """
     here, there = lattice, LatticeState(u_next, lattice.v)
     first, count, sampling = steps
-    rows = 0
+    rows = np.int64(0)  # a plain 0 would be a type of its own to numba
     for step in range(first, first + count):
         for stage in range(clock.kicks.shape[0]):
             kick, drift = clock.kicks[stage], clock.drifts[stage]
@@ -150,7 +151,7 @@ def advance_replicas(lattices, u_next, springs, coupling, ions, clock, steps, fr
 def sample(lattice, springs, coupling, ion, half, frames):
     """Record the present step into row 0 of frames. Contract: the state is not changed, but for the forces of ion."""
     energy = coupled_forces(coupling, lattice.u, ion)
-    record(frames, 0, energy, lattice, springs, coupling, ion, half)
+    record(frames, np.int64(0), energy, lattice, springs, coupling, ion, half)
 
 
 @scalar

@@ -11,6 +11,7 @@ the ion's forces at the middle step are evaluated in between. Every atom is move
 number of chunks and tiles: the bits are the same.
 """
 
+import numpy as np
 from numba import prange
 
 from mdlite.kernels.coupling import cell_of, wrapped
@@ -63,7 +64,17 @@ def begin_rows(u, v, room, shape, springs, times, place, i, rows):
     below, above = (i if i > 0 else nx) - 1, i + 1 if i < nx - 1 else 0
     planes = (below * plane, i * plane, above * plane, i * plane, place)
     kick_drift_rows(
-        u, v, room, (step, step, pitch), (pitch, pitch, 3 * pitch), planes, (*rows, ny, True), springs, times[0], times[1], 0
+        u,
+        v,
+        room,
+        (step, step, pitch),
+        (pitch, pitch, 3 * pitch),
+        planes,
+        (*rows, ny, True),
+        springs,
+        times[0],
+        times[1],
+        np.int64(0),
     )
 
 
@@ -118,7 +129,7 @@ def sweep_tile(lattice, front, springs, times, chunk, origin, tile):
     slot = (front.rows + 4) * width
     ring = kept_planes(front) * (ny + 2) * width + chunk * (3 * slot + (0 if single else 4 * -(-nx // front.chunks) * width))
     edge = ring + 3 * slot  # of every plane: the two last rows of the tile before, and rows 0 and 1
-    before = here = after = 0
+    before = here = after = begin  # so far nowhere
     for p in range(begin, end):
         before, here = here, after
         own = p - begin <= held or p >= end - AHEAD
@@ -169,7 +180,7 @@ def close_seams(lattice, front, springs, times, origin):
         planes = (kept(lattice.u, front, seam, m - 1), kept(lattice.u, front, seam, m), kept(lattice.u, front, seam, m + 1))
         i = (origin + seam * nx // front.chunks + m) % nx
         rows = (1 + piece * ny // pieces, 1 + (piece + 1) * ny // pieces)
-        finish_rows(u, v, front.room, shape, springs, times, planes, i, rows, 0)
+        finish_rows(u, v, front.room, shape, springs, times, planes, i, rows, np.int64(0))
 
 
 @bare
@@ -185,7 +196,7 @@ def bring_middle(lattice, front, coupling, position, origin, reach):
             m = (i - origin) % nx + di
             for dj in range(-reach, reach + 1):
                 y = (j + dj) % ny
-                source = kept(u, front, 0, m) + y * line(u)
+                source = kept(u, front, np.int64(0), m) + y * line(u)
                 for c in range(3):
                     for z in range(k - reach, k + reach + 1):
                         u[c, x, y, z] = front.room[source + c * pitch + z]
@@ -197,7 +208,7 @@ def advance(lattice, springs, coupling, ion, clock, steps, front, frames):
     first, count, sampling = steps
     nx, stages = lattice.u.shape[1], clock.kicks.shape[0]
     reach = 1 if frames.atom_position.shape[1] > 0 else 0
-    rows, n, end = 0, first * stages, (first + count) * stages
+    rows, n, end = np.int64(0), first * stages, (first + count) * stages  # a plain 0 would be a type of its own to numba
     while n < end:
         whole = n + 1 < end
         one, two = n % stages, (n + 1) % stages
