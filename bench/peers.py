@@ -11,12 +11,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from plain import advance as advance_plain
 from scipy import sparse
 
-from mdlite.kernels.springs import kick
 from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.reference import ReferenceEngine
 
 DALTON = 9.648533
 """Da in a mass of 1 meV ps²/Å²."""
@@ -52,6 +49,8 @@ class Mdlite:
     """The reference engine; ``in_place``: None, or False for one step a pass."""
 
     def __init__(self, lattice, u, v, dt, in_place=None, integrator="velocity-verlet"):
+        from mdlite.reference import ReferenceEngine
+
         nothing = Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1))
         model = Model(lattice, Ion(position=(1.5, 1.5, 1.5)), nothing)
         self.engine = ReferenceEngine(model, dt, 2**62, False, u, v, in_place=in_place, integrator=integrator)
@@ -73,9 +72,13 @@ class Plain:
         self.u[:], self.v[:] = reference.lattice.u, reference.lattice.v
 
     def advance(self, n):
+        from plain import advance as advance_plain
+
         advance_plain(self.u, self.v, self.next, self.springs, self.dt, n // 2)
 
     def state(self):
+        from mdlite.kernels.springs import kick
+
         v = self.v.copy()
         kick(self.u, v, self.springs, 0.5 * self.dt)
         return self.lattice.atoms(self.u), self.lattice.atoms(v)
@@ -265,7 +268,7 @@ class Lammps:
             f"mass 1 {lattice.mass * DALTON}",
             f"pair_style zero {1.5 * a} nocoeff",
             "pair_coeff * *",
-            "special_bonds lj/coul 1 1 1",
+            "special_bonds lj/coul 0 1 1",
             "bond_style harmonic",
             f"bond_coeff 1 {0.5e-3 * lattice.k1} {a}",
             f"bond_coeff 2 {0.5e-3 * lattice.k2} {a * np.sqrt(2.0)}",
@@ -295,5 +298,7 @@ class Lammps:
         for name, home in (("x", self.home), ("v", 0.0)):
             field = np.empty((*self.lattice.size, 3))
             field[self.where] = self.lmp.numpy.extract_atom(name)[:count] - home
+            if name == "x":
+                field -= self.lattice.box * np.rint(field / self.lattice.box)
             out.append(np.moveaxis(field, -1, 0))
         return tuple(out)

@@ -95,11 +95,11 @@ def snapshot_arrays(engine, config: Config) -> dict[str, np.ndarray]:
 
 
 def budget_interval(config: Config) -> int:
-    """Steps between energy budgets: run.energy_every, or the power of two that gives 300 to 600 of them.
+    """Steps between energy budgets: run.energy_every, or the power of two that gives 100 to 200 of them.
 
     So the steps of a longer run are among those of a shorter one that it continues.
     """
-    return config.run.energy_every or 1 << max(0, math.ceil(math.log2(config.n_steps / 600)))
+    return config.run.energy_every or 1 << max(0, math.ceil(math.log2(config.n_steps / 200)))
 
 
 class DriftMonitor:

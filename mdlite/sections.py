@@ -184,7 +184,7 @@ class RunSection(Section):
     )
     duration: Positive = Field(description="length of the run, ps; a whole number of steps")
     sample_every: Count = Field(1, description="steps between frames")
-    energy_every: Count | None = Field(None, description="steps between energy budgets; default: about 600 budgets a run")
+    energy_every: Count | None = Field(None, description="steps between energy budgets; default: 100 to 200 budgets a run")
     energy_tolerance: Positive = Field(0.02, description="relative energy drift at which a reference run stops")
     record_atoms: Annotated[bool, Field(strict=True)] = Field(False, description="record the candidate atoms in every frame")
     checkpoint_every: Seconds = Field(

@@ -8,15 +8,17 @@ Every peer is first checked: from one state, ten steps later its atoms must be w
 
 import argparse
 import importlib.metadata
+import json
+import os
 import platform
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-import numba
 import numpy as np
 
-from mdlite import bench
 from mdlite.model import Lattice
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
@@ -31,7 +33,7 @@ ENGINES = {
     "plain single pass (yardstick)": (peers.Plain, 1e-12, 2 * 10**8),
     "JAX, jnp.roll": (peers.JaxRoll, 1e-12, 2 * 10**6),
     "LAMMPS, serial": (peers.Lammps, 0.02, 3 * 10**5),
-    "LAMMPS, OpenMP": (lambda *a: peers.Lammps(*a, threads=numba.get_num_threads()), 0.02, 3 * 10**5),
+    "LAMMPS, OpenMP": (lambda *a: peers.Lammps(*a, threads=len(os.sched_getaffinity(0))), 0.02, 3 * 10**5),
     "SciPy sparse, Verlet": (peers.ScipyVerlet, 1e-12, 2 * 10**6),
     "SciPy sparse, RK5 of six stages": (peers.ScipyRungeKutta, 0.01, 2 * 10**6),
     "OpenMM, CPU": (peers.OpenMM, 0.02, 10**5),
@@ -44,47 +46,84 @@ def start(size):
     return lattice, AMPLITUDE * rng.normal(size=(3, *lattice.size)), AMPLITUDE * rng.normal(size=(3, *lattice.size))
 
 
-def made(size, names, report):
-    """The engines of ``names`` that are installed, are not too slow for this size, and agree with mdlite."""
+class Worker:
+    """One engine in a process of its own, so that no program's threads are in another's way; it works only while it is asked to."""
+
+    def __init__(self, name, size, folder):
+        command = [sys.executable, __file__, "--worker", name, "--sizes", str(size), "-o", str(folder / "state.npy")]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.greeting = self._answer()
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        while line and not line.startswith("answer "):  # a program may print things
+            line = self.process.stdout.readline()
+        return json.loads(line.removeprefix("answer ")) if line else "it died"
+
+    def seconds(self, steps):
+        """Wall time of so many steps."""
+        print(steps, file=self.process.stdin, flush=True)
+        return float(self._answer())
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def work(name, size, state):
+    """The worker's side: make the engine, take the steps that are checked, save the state, then time what is asked for."""
+    answer = lambda x: print("answer", json.dumps(x), flush=True)  # noqa: E731
     lattice, u, v = start(size)
-    reference = peers.Mdlite(lattice, u, v, DT)
-    reference.advance(CHECKED_STEPS)
-    expected, out = reference.state()[0].copy(), {}
-    for name in names:
-        make, tolerance, most = ENGINES[name]
-        if lattice.n_atoms > most:
-            continue
-        try:
-            engine = make(lattice, u, v, DT)
-        except (ImportError, OSError) as error:
-            report(f"{name}: left out, {error}")
-            continue
+    try:
+        engine = ENGINES[name][0](lattice, u, v, DT)
         engine.advance(CHECKED_STEPS)
-        off = float(np.abs(engine.state()[0] - expected).max() / AMPLITUDE)
-        if not off <= tolerance:
-            report(f"{name}: left out, its atoms are {off:.2g} of the amplitude away from mdlite's")
-            continue
-        out[name] = engine
-        report(f"{name}: N = {size}, within {off:.1e} of the amplitude")
+        np.save(state, engine.state()[0])
+    except Exception as error:  # whatever goes wrong in another program, it is left out
+        answer(f"{type(error).__name__}: {error}")
+        return
+    answer(None)
+    for line in sys.stdin:
+        begin = time.perf_counter()
+        engine.advance(int(line))
+        answer(time.perf_counter() - begin)
+
+
+def made(size, report):
+    """Workers with the engines that are installed, not too slow for this size, and in agreement with the first, mdlite."""
+    expected, out = None, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (_, tolerance, most) in ENGINES.items():
+            if size**3 > most:
+                continue
+            worker = Worker(name, size, Path(folder))
+            if worker.greeting is not None:
+                report(f"{name}: left out, {worker.greeting}")
+                worker.stop()
+                continue
+            found = np.load(Path(folder) / "state.npy")
+            expected = found if expected is None else expected
+            off = float(np.abs(found - expected).max() / AMPLITUDE)
+            if not off <= tolerance:
+                report(f"{name}: left out, its atoms are {off:.2g} of the amplitude away from mdlite's")
+                worker.stop()
+                continue
+            out[name] = worker
+            report(f"{name}: N = {size}, within {off:.1e} of the amplitude")
     return out
 
 
-def rates(engines, atoms, rounds, seconds):
+def rates(workers, atoms, rounds, seconds):
     """Atom-steps per second (rounds,) of every engine, in turn."""
-    steps, found = {}, {name: [] for name in engines}
-    for name, engine in engines.items():
-        count, spent = 2, 0.0
+    steps, found = {}, {name: [] for name in workers}
+    for name, worker in workers.items():
+        count, spent = 2, worker.seconds(2)
         while spent < 0.1 * seconds:
-            begin = time.perf_counter()
-            engine.advance(count)
-            spent = time.perf_counter() - begin
-            steps[name], count = count, 2 * count
-        steps[name] = 2 * max(1, round(0.5 * steps[name] * seconds / spent))
+            count *= 2
+            spent = worker.seconds(count)
+        steps[name] = 2 * max(1, round(0.5 * count * seconds / spent))
     for _ in range(rounds):
-        for name, engine in engines.items():
-            begin = time.perf_counter()
-            engine.advance(steps[name])
-            found[name].append(atoms * steps[name] / (time.perf_counter() - begin))
+        for name, worker in workers.items():
+            found[name].append(atoms * steps[name] / worker.seconds(steps[name]))
     return found
 
 
@@ -97,6 +136,8 @@ def version(package):
 
 def page(table, sizes, triad, arguments):
     """The Markdown page."""
+    from mdlite import bench
+
     names = [name for name in ENGINES if any(name in table[size] for size in sizes)]
     versions = [v for v in map(version, ("mdlite", "numba", "numpy", "scipy", "jax", "lammps", "openmm")) if v]
     lines = [
@@ -105,7 +146,7 @@ def page(table, sizes, triad, arguments):
         f"`python scripts/compare_engines.py {' '.join(arguments)}`, all in one run, in turn: medians over {len(table[sizes[0]]['mdlite'])} rounds of "
         "10⁶ atom-steps per second, and in brackets the least and the most. One atom-step is one step of one atom; of RK5, its six stages together.",
         "",
-        f"{bench.processor()}, {numba.get_num_threads()} threads, Python {platform.python_version()}, {', '.join(versions)}. Triad: {triad / 1e9:.1f} GB/s "
+        f"{bench.processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {', '.join(versions)}. Triad: {triad / 1e9:.1f} GB/s "
         f"with write-allocate ({0.75 * triad / 1e9:.1f} counting 24 bytes), so one pass over a lattice in memory (96 bytes an atom) allows "
         f"{triad / 96e6:.0f} · 10⁶ atom-steps/s.",
         "",
@@ -133,17 +174,23 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 40, 60, 100, 160, 256])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-o", "--output", type=Path, help="write the page there; default: standard output")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.worker:
+        return work(chosen.worker, chosen.sizes[0], chosen.output)
+    from mdlite import bench
+
     sizes, rounds, seconds = ([20, 40], 2, 0.2) if chosen.quick else (chosen.sizes, chosen.rounds, 1.0)
     report = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
     table, triads = {}, []
     for size in sizes:
         triads.append(bench.triad_bandwidth())
-        engines = made(size, ENGINES, report)
-        table[size] = rates(engines, size**3, rounds, seconds)
+        workers = made(size, report)
+        table[size] = rates(workers, size**3, rounds, seconds)
+        for worker in workers.values():
+            worker.stop()
         for name, values in table[size].items():
             report(f"N = {size}  {np.median(values) / 1e6:8.1f}  {name}")
-        del engines
     text = page(table, sizes, float(np.median(triads)), sys.argv[1:])
     if chosen.output:
         chosen.output.parent.mkdir(parents=True, exist_ok=True)

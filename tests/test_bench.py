@@ -1,0 +1,71 @@
+"""What `mdlite doctor` says and advises, and that precompiling leaves nothing to compile."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mdlite import bench
+
+QUIET = {
+    "processor": "a processor",
+    "cores": 4,
+    "threads": 4,
+    "threading_layer": "omp",
+    "vector_bits": 512,
+    "core_cache_bytes": 2**21,
+    "load": 4.0,
+    "triad_bytes_per_s": 48e9,
+    "one_pass_limit_atom_steps_per_s": 5e8,
+    "atom_steps_per_s": {20: 9e8, 60: 1.6e9, 160: 6e8},
+}
+
+
+@pytest.mark.parametrize(
+    "changes, advice",
+    [
+        ({}, "nothing: this is what the machine can do"),
+        ({"threads": 2}, "2 of 4 cores are used: NUMBA_NUM_THREADS=4"),
+        ({"threads": 8}, "8 threads share 4 cores: set NUMBA_NUM_THREADS=4"),
+        ({"threading_layer": "workqueue"}, "install libgomp"),
+        ({"vector_bits": 128}, "no wide vectors"),
+        ({"load": 9.0}, "the machine is busy (load 9.0)"),
+        ({"atom_steps_per_s": {20: 9e8, 60: 1.6e9, 160: 3e8}}, "large lattices run below what memory allows"),
+    ],
+)
+def test_advice(changes, advice):
+    (found,) = bench.advise(QUIET | changes)
+    assert advice in found
+
+
+def test_report_names_every_rate():
+    text = bench.report(QUIET | {"advice": bench.advise(QUIET)})
+    assert "N = 160" in text and "600 million atom-steps/s" in text and "120 % of the one-pass limit" in text
+    assert "48.0 GB/s" in text and "512 bits" in text
+
+
+def test_what_is_measured(monkeypatch):
+    monkeypatch.setattr(bench, "DOCTOR_SIZES", (4, 6, 8))
+    monkeypatch.setattr(bench, "triad_bandwidth", lambda: 4e10)
+    monkeypatch.setattr(bench, "kernel_rate", lambda size, steps: {"atom_steps_per_s": 1e6 * size})
+    found = bench.examine()
+    assert found["atom_steps_per_s"] == {4: 4e6, 6: 6e6, 8: 8e6} and found["threads"] >= 1
+    assert found["threading_layer"] in ("omp", "tbb", "workqueue") and found["vector_bits"] in (128, 256, 512)
+    assert found["core_cache_bytes"] >= 2**15 and "N = 8" in bench.report(found)
+
+
+def test_triad_is_a_bandwidth():
+    assert 1e8 < bench.triad_bandwidth(800_000, 2) < 1e13
+
+
+def test_nothing_is_left_to_compile_after_precompile(tmp_path):
+    """Every kind of run, in the cache that the tests have: the second time nothing is compiled, nor in a run."""
+    code = (
+        "import mdlite\nfrom mdlite import engines\nfrom mdlite.kernels.jit import compiled\nengines.prepare_all(lambda line: None)\n"
+        "before = compiled()\nassert engines.prepare_all(lambda line: None)[1] == 0.0\n"
+        "for size in (6, 64):\n    for kind in ('reference', 'time-local', 'implicit'):\n"
+        "        mdlite.run(mdlite.load_case('trapped', **{'lattice.size': size, 'run.duration': 0.01, 'method': kind}))\n"
+        "print(compiled() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split()[-1] == "0"
