@@ -178,9 +178,9 @@ class RunSection(Section):
     """Time stepping and output."""
 
     dt: Positive = Field(0.005, description="time step, ps")
-    integrator: Literal["velocity-verlet", "blanes-moan"] = Field(
+    integrator: Literal["velocity-verlet", "blanes-moan-4", "blanes-moan-6"] = Field(
         "velocity-verlet",
-        description="of the periodic reference: velocity Verlet, or order six in eleven passes a step, for steps ten times as long",
+        description="of the periodic reference: velocity Verlet, or order four in six or order six in eleven passes a step, for longer steps",
     )
     duration: Positive = Field(description="length of the run, ps; a whole number of steps")
     sample_every: Count = Field(1, description="steps between frames")

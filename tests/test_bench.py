@@ -63,7 +63,7 @@ def test_nothing_is_left_to_compile_after_precompile(tmp_path):
     code = (
         "import mdlite\nfrom mdlite import engines\nfrom mdlite.kernels.jit import compiled\nengines.prepare_all(lambda line: None)\n"
         "before = compiled()\nassert engines.prepare_all(lambda line: None)[1] == 0.0\n"
-        "for size in (6, 64):\n    for kind in ('reference', 'time-local', 'implicit'):\n"
+        "for size in (12, 64):\n    for kind in ('reference', 'time-local', 'implicit'):\n"
         "        mdlite.run(mdlite.load_case('trapped', **{'lattice.size': size, 'run.duration': 0.01, 'method': kind}))\n"
         "print(compiled() - before)\n"
     )
