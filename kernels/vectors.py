@@ -246,7 +246,8 @@ def largest(typingctx, x):
 
 @inlined
 def _exponential(x):
-    """e^x to one unit in the last place: e^x = 2^n e^r, |r| <= ln 2 / 2, with the Taylor series of e^r; beyond ±708 it stays where it is there."""
+    """e^x to one unit in the last place: e^x = 2^n e^r, |r| <= ln 2 / 2, with the Taylor series of e^r; beyond ±708 it stays where it is there,
+    as it does for no number at all."""
     x = greater(lesser(x, splat(708.0)), splat(-708.0))
     n = nearest(x * 1.4426950408889634)
     r = fma(n, splat(-1.9082149292705877e-10), fma(n, splat(-0.6931471803691238), x))

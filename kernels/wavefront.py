@@ -217,7 +217,7 @@ def advance(lattice, springs, coupling, ion, clock, steps, front, frames):
             lattice, springs, coupling, ion, times[0], clock.half, one == 0 and n // stages % sampling == 0, frames, rows
         )
         push_ion(ion, times[0], times[1])
-        origin = (cell_of(coupling, ion.position)[0] + front.lowest) % nx
+        origin = (cell_of(coupling, ion.position)[0] % nx + front.lowest) % nx  # in this order also for an ion that is nowhere
         sweep(lattice, front, springs, times, origin)
         if whole:
             bring_middle(lattice, front, coupling, ion.position, origin, reach)

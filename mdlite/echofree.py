@@ -12,7 +12,7 @@ from mdlite.errors import InputError
 from mdlite.kernels import echofree as kernels
 from mdlite.kernels import verlet
 from mdlite.kernels.types import Frames
-from mdlite.model import Interaction, Ion, Model, Sites
+from mdlite.model import Interaction, Ion, Lattice, Model, Sites
 from mdlite.phonons import sound_speeds
 from mdlite.reference import ReferenceEngine, require_memory
 
@@ -39,7 +39,7 @@ class Plan:
     @property
     def bytes(self) -> float:
         """Memory, if every page of the box is touched."""
-        return 72.0 * np.prod([n + (2 if axis == 2 else 0) for axis, n in enumerate(self.size)])
+        return 24.0 * math.prod(Lattice(self.size).field_shape)
 
 
 def fastest_ion(model: Model) -> np.ndarray:

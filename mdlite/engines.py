@@ -107,8 +107,8 @@ def prepare(
     begin, before = time.perf_counter(), compiled()
     notice = notice or (lambda line: None)
     kinds = {m if m in OWN_KERNELS else "rigid" for m in methods}
-    marker = _marker(kinds, thermal, in_place)
-    if not marker.exists():
+    markers = _markers(kinds, thermal, in_place)
+    if not all(marker.exists() for marker in markers):
         notice("preparing the kernels: they are compiled once for this machine, then cached ...")
     for method in sorted(kinds):
         if method == "memory-kernel":
@@ -124,7 +124,8 @@ def prepare(
         else:
             _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
     with contextlib.suppress(OSError):
-        marker.touch()
+        for marker in markers:
+            marker.touch()
     seconds = time.perf_counter() - begin
     fresh = compiled() - before
     if fresh == 0:
@@ -150,14 +151,18 @@ def prepare_all(notice: Callable[[str], None]) -> tuple[str, float]:
     return CACHE_FOLDER, seconds + (time.perf_counter() - begin if compiled() > before else 0.0)
 
 
-def _marker(kinds: set[str], thermal: ThermalSection | None, in_place: bool | None) -> Path:
-    """A file beside the compiled kernels that says that these have been prepared there before."""
+def _markers(kinds: set[str], thermal: ThermalSection | None, in_place: bool | None) -> list[Path]:
+    """Files beside the compiled kernels that say that these have been prepared there before."""
     import numba
 
-    which = {None: "", True: "-in-place", False: "-in-turn"}[in_place]
-    which += "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
+    names = kinds - {"reference"}
+    if "reference" in kinds:
+        names |= {
+            f"reference-{'in-place' if kind else 'in-turn'}" for kind in ((False, True) if in_place is None else (in_place,))
+        }
+    which = "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
     versions = f"python{platform.python_version()}-numba{numba.__version__}"
-    return Path(CACHE_FOLDER) / f"ready-{'-'.join(sorted(kinds))}{which}-{versions}"
+    return [Path(CACHE_FOLDER) / f"ready-{name}{which}-{versions}" for name in sorted(names)]
 
 
 def _touch(engine) -> None:

@@ -30,14 +30,16 @@ STREAMS = 8
 def wavefront(model: Model, in_place: bool | None = None) -> Wavefront | None:
     """How a large lattice is cut for two steps in one pass, without its ``room``; None: it takes turns between two arrays of displacements.
 
-    in_place: True or False to decide it, None for what is faster: lattices that fill the caches, with the candidates in a few planes.
+    in_place: True or False to decide it, None for what is faster: in place where the lattice fills
+    the caches, and the candidates are in so few planes that most threads get a chunk.
     """
     lattice, threads, cache = model.lattice, get_num_threads(), core_cache()
     planes, rows = lattice.size[0], lattice.size[1]
     lowest = int(model.offsets[:, 0].min())
     held = int(np.ptp(model.offsets[:, 0])) + 2
     chunks = min(threads, planes // (held + 3))
-    if in_place is False or chunks == 0 or (in_place is None and 24 * math.prod(lattice.field_shape) <= threads * cache):
+    small = 24 * math.prod(lattice.field_shape) <= threads * cache
+    if in_place is False or chunks == 0 or (in_place is None and (small or 2 * chunks < threads)):
         return None
     fit = int(CACHE_SHARE * cache / (8 * 3 * lattice.field_shape[3] * STREAMS))
     tiles = -(-rows // max(fit, 4))
@@ -204,12 +206,11 @@ class ReplicaEngine(Engine):
         for n, (u, v) in enumerate(states):
             replica = ReferenceEngine(model, dt, sample_every, displacement=u, velocity=v, in_place=False, integrator=integrator)
             self._lattices.u[n], self._lattices.v[n] = replica.lattice
-            replica._u_next = None
+            replica.lattice, replica._u_next = LatticeState(*(array[n] for array in self._lattices)), self._u_next[n]
             self.replicas.append(replica)
         ions = [np.stack(arrays) for arrays in zip(*(r.ion for r in self.replicas))]
         self._ions = IonState(*ions)._replace(inverse_mass=model.ion.inverse_mass)
         for n, replica in enumerate(self.replicas):
-            replica.lattice, replica._u_next = LatticeState(*(array[n] for array in self._lattices)), self._u_next[n]
             replica.ion = IonState(**{k: a if k == "inverse_mass" else a[n] for k, a in self._ions._asdict().items()})
 
     def state(self) -> dict[str, np.ndarray]:

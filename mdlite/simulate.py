@@ -116,7 +116,8 @@ def _run(config: Config, path: Path | None, saved: Saved | None, progress, notic
     """`run`, once it is clear where it begins."""
     started = time.perf_counter()
     other = config.method == "reference" and config.lattice.boundary != "periodic"
-    in_place = wavefront(config.to_model()) is not None
+    one_box = config.method == "reference" and config.lattice.boundary == "periodic"
+    in_place = wavefront(config.to_model()) is not None if one_box else None
     compile_seconds = prepare([config.lattice.boundary if other else config.method], notice, config.thermal, in_place)
     engine = _announced(config, notice, saved)
     thermal = config.thermal

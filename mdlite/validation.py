@@ -109,6 +109,10 @@ def validate(
         )
     if config.thermal is None and getattr(protocol, "THERMAL", False):
         raise InputError(f'thermal: is missing; validate.protocol = "{name}" compares in a thermal lattice')
+    if config.run.integrator != "velocity-verlet":
+        raise InputError(
+            f'run.integrator = "{config.run.integrator}": validations compare at the same step and scheme, "velocity-verlet"; take it out, or use mdlite run'
+        )
     protocol.check(config)
     require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force)

@@ -124,7 +124,7 @@ def test_a_much_longer_run_has_the_budgets_that_it_would_have_had(tmp_path, whol
     mdlite.run(config(), path)
     mdlite.run(config(**{"run.duration": 8.0}), path, resume=True)
     assert_same(path, whole("reference", **{"run.duration": 8.0}))
-    assert len(mdlite.Run.load(path).energy_step) == 501
+    assert len(mdlite.Run.load(path).energy_step) == 126
 
 
 def test_a_memory_that_grows_with_the_run_agrees_to_rounding(tmp_path, whole):

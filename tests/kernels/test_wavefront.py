@@ -88,3 +88,17 @@ def test_references_to_arrays_are_neither_lost_nor_kept():
             fast.budget()
         counts.append([sys.getrefcount(a) for a in arrays])
     assert counts[1] == counts[2]  # the first call may drop one that Python held
+
+
+@pytest.mark.parametrize("place", [np.nan, np.inf, 1e300, -1e300])
+def test_an_ion_that_is_nowhere_reads_nothing_from_nowhere(place):
+    """A run that has diverged goes on until its chunk is over: every seam that is asked for must be one that there is."""
+    model = mdlite.load_case("diffusion", **{"lattice.size": 40, "interaction.atoms": {"kind": "shell", "extent": 2}}).to_model()
+    engine = ReferenceEngine(model, 0.005, in_place=True)
+    engine.ion.position[:] = place
+    cell = np.iinfo(np.int64).min  # what a compiled floor makes of these
+    origin = (cell % 40 + engine._front.lowest) % 40
+    planes = (engine.coupling.places[:, 0] + cell % 40) % 40
+    assert ((planes - origin) % 40).max() < engine._front.held
+    engine.advance(4)
+    assert np.isfinite(place) or engine.fault() is not None
