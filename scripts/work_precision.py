@@ -3,7 +3,8 @@
     python scripts/work_precision.py [--quick] [--size 20] [-o docs/work-precision]
 
 Two cases, a lattice at rest with N = 20 atoms a side, 1 ps: the trapped ion, and one thrown in all three dimensions through the diffusion
-potential. Writes a figure and a table; the exact trajectory is that of the method of order six at a small step, which RK5 confirms.
+potential. Writes a figure and a table; the exact trajectory is that of the method of order six at a small step; RK5, which
+shares no code with it, converges to the same.
 """
 
 import argparse
@@ -60,7 +61,7 @@ def trajectory(model, method, steps):
 
 
 def measure(case, size, quick):
-    """{method: rows of (dt, error in Å, seconds)}, and how far the two best methods are apart."""
+    """{method: rows of (dt, error in Å, seconds)}."""
     model = model_of(case, size)
     exact, _ = trajectory(model, "blanes-moan-6", 400 if quick else 1000)
     found = {}
