@@ -11,7 +11,7 @@ from numba import prange
 
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
-from mdlite.kernels.timelocal import force_in_crystal
+from mdlite.kernels.timelocal import begin_step, end_step, force_in_crystal
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumIon, MediumWork
 
 FEW = 2  # ions; starting the threads for them takes longer than moving them
@@ -64,19 +64,9 @@ def move_ion(coupling, medium, ion, crystal, dt, fastest, work):
 
     That is, if it gets faster than ``fastest`` (Å/ps), or its state is not finite.
     """
-    half = 0.5 * dt
-    kx = half * ion.force[0] * ion.inverse_mass[0]
-    ky = half * ion.force[1] * ion.inverse_mass[1]
-    kz = half * ion.force[2] * ion.inverse_mass[2]
-    vx, vy, vz = ion.velocity[0] + kx, ion.velocity[1] + ky, ion.velocity[2] + kz
-    ion.position[0] += dt * vx
-    ion.position[1] += dt * vy
-    ion.position[2] += dt * vz
-    ion.velocity[0], ion.velocity[1], ion.velocity[2] = vx + kx, vy + ky, vz + kz
+    halfway = begin_step(ion, dt)
     force_in_crystal(coupling, medium, ion, work, crystal, dt)
-    ion.velocity[0] = vx + half * ion.force[0] * ion.inverse_mass[0]
-    ion.velocity[1] = vy + half * ion.force[1] * ion.inverse_mass[1]
-    ion.velocity[2] = vz + half * ion.force[2] * ion.inverse_mass[2]
+    end_step(ion, dt, halfway)
     speed2 = ion.velocity[0] ** 2 + ion.velocity[1] ** 2 + ion.velocity[2] ** 2
     return speed2 < fastest * fastest and math.isfinite(ion.energy[0])
 

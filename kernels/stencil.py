@@ -17,6 +17,7 @@ import numpy as np
 from numba import prange
 
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
+from mdlite.kernels.springs import neighbours
 from mdlite.kernels.vectors import WIDTH, fma, following, keep, load, preceding, prefetch, splat, store
 
 
@@ -127,7 +128,7 @@ def _plane(u, v, u_next, shape, i, springs, kick, drift):
     nx, ny, pitch = shape
     plane = ny * pitch
     step = nx * plane
-    below, above = (i if i > 0 else nx) - 1, i + 1 if i < nx - 1 else 0
+    below, above = neighbours(i, nx)
     places = (below * plane, i * plane, above * plane, i * plane, i * plane)
     kick_drift_rows(
         u,

@@ -65,6 +65,29 @@ def record(frames, row, ion, atoms):
 
 
 @bare
+def begin_step(ion, dt):
+    """Half a kick and the drift; the velocity becomes the prediction that the force is evaluated with. Returns the velocity halfway."""
+    half = 0.5 * dt
+    kx = half * ion.force[0] * ion.inverse_mass[0]
+    ky = half * ion.force[1] * ion.inverse_mass[1]
+    kz = half * ion.force[2] * ion.inverse_mass[2]
+    vx, vy, vz = ion.velocity[0] + kx, ion.velocity[1] + ky, ion.velocity[2] + kz
+    ion.position[0] += dt * vx
+    ion.position[1] += dt * vy
+    ion.position[2] += dt * vz
+    ion.velocity[0], ion.velocity[1], ion.velocity[2] = vx + kx, vy + ky, vz + kz
+    return vx, vy, vz
+
+
+@bare
+def end_step(ion, dt, halfway):
+    """The other half of the kick, from the velocity halfway and the new force."""
+    half = 0.5 * dt
+    for c in range(3):
+        ion.velocity[c] = halfway[c] + half * ion.force[c] * ion.inverse_mass[c]
+
+
+@bare
 def advance(coupling, medium, ion, work, dt, steps, frames):
     """Take steps of dt (ps) and sample; steps = (first step number, how many, sample every so many).
 
@@ -73,30 +96,14 @@ def advance(coupling, medium, ion, work, dt, steps, frames):
     Contract: ion and work are updated in place; ion.force and work.atoms carry over from call to call.
     """
     first, count, sampling = steps
-    half = 0.5 * dt
     rows = np.int64(0)
     for step in range(first, first + count):
         if step % sampling == 0:
             record(frames, rows, ion, work.atoms)
             rows += 1
-        kx, ky, kz = (
-            half * ion.force[0] * ion.inverse_mass[0],
-            half * ion.force[1] * ion.inverse_mass[1],
-            half * ion.force[2] * ion.inverse_mass[2],
-        )
-        vx, vy, vz = ion.velocity[0] + kx, ion.velocity[1] + ky, ion.velocity[2] + kz
-        ion.position[0] += dt * vx
-        ion.position[1] += dt * vy
-        ion.position[2] += dt * vz
-        ion.velocity[0], ion.velocity[1], ion.velocity[2] = (
-            vx + kx,
-            vy + ky,
-            vz + kz,
-        )  # the prediction that the force is evaluated with
+        halfway = begin_step(ion, dt)
         force_at_rest(coupling, medium, ion, work)
         if (step + 1) % sampling == 0 or step + 1 == first + count:
             show_atoms(medium, work)
-        ion.velocity[0] = vx + half * ion.force[0] * ion.inverse_mass[0]
-        ion.velocity[1] = vy + half * ion.force[1] * ion.inverse_mass[1]
-        ion.velocity[2] = vz + half * ion.force[2] * ion.inverse_mass[2]
+        end_step(ion, dt, halfway)
     return rows

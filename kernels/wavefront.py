@@ -16,6 +16,7 @@ from numba import prange
 
 from mdlite.kernels.coupling import cell_of, wrapped
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
+from mdlite.kernels.springs import neighbours
 from mdlite.kernels.stencil import kick_drift_rows
 from mdlite.kernels.verlet import interact, push_ion
 
@@ -61,7 +62,7 @@ def begin_rows(u, v, room, shape, springs, times, place, i, rows):
     nx, ny, pitch = shape
     plane = ny * pitch
     step = nx * plane
-    below, above = (i if i > 0 else nx) - 1, i + 1 if i < nx - 1 else 0
+    below, above = neighbours(i, nx)
     planes = (below * plane, i * plane, above * plane, i * plane, place)
     kick_drift_rows(
         u,

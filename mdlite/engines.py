@@ -107,7 +107,8 @@ def prepare(
     begin, before = time.perf_counter(), compiled()
     notice = notice or (lambda line: None)
     kinds = {m if m in OWN_KERNELS else "rigid" for m in methods}
-    markers = _markers(kinds, thermal, in_place)
+    ways = (False, True) if in_place is None else (in_place,)
+    markers = _markers(kinds, thermal, ways)
     if not all(marker.exists() for marker in markers):
         notice("preparing the kernels: they are compiled once for this machine, then cached ...")
     for method in sorted(kinds):
@@ -119,8 +120,8 @@ def prepare(
         elif method == "absorbing":
             _touch(AbsorbingEngine(model, 1e-3, 1))
         elif method == "reference" and (thermal is None or thermal.lattices == 1):
-            for kind in (False, True) if in_place is None else (in_place,):
-                _touch(ReferenceEngine(sphere, 1e-3, in_place=kind))
+            for way in ways:
+                _touch(ReferenceEngine(sphere, 1e-3, in_place=way))
         else:
             _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
     with contextlib.suppress(OSError):
@@ -151,15 +152,13 @@ def prepare_all(notice: Callable[[str], None]) -> tuple[str, float]:
     return CACHE_FOLDER, seconds + (time.perf_counter() - begin if compiled() > before else 0.0)
 
 
-def _markers(kinds: set[str], thermal: ThermalSection | None, in_place: bool | None) -> list[Path]:
+def _markers(kinds: set[str], thermal: ThermalSection | None, ways: tuple[bool, ...]) -> list[Path]:
     """Files beside the compiled kernels that say that these have been prepared there before."""
     import numba
 
     names = kinds - {"reference"}
     if "reference" in kinds:
-        names |= {
-            f"reference-{'in-place' if kind else 'in-turn'}" for kind in ((False, True) if in_place is None else (in_place,))
-        }
+        names |= {f"reference-{'in-place' if way else 'in-turn'}" for way in ways}
     which = "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
     versions = f"python{platform.python_version()}-numba{numba.__version__}"
     return [Path(CACHE_FOLDER) / f"ready-{name}{which}-{versions}" for name in sorted(names)]
