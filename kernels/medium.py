@@ -73,13 +73,6 @@ def in_crystal(coupling, ion, crystal, dt, work):
             work.home_velocity[n, c] = rate * (crystal.after[c, i, j, k] - crystal.before[c, i, j, k])
 
 
-@inlined
-def spread_places(coupling, cell):
-    """The ion's cell within the periodic lattice."""
-    size = coupling.size
-    return cell[0] % size[0], cell[1] % size[1], cell[2] % size[2]
-
-
 @bare
 def lanes_at_rest(coupling, ion, lanes):
     """`at_rest` for the rungs of first order: rows 0 to 5 of lanes."""
@@ -94,17 +87,13 @@ def lanes_at_rest(coupling, ion, lanes):
 def lanes_in_crystal(coupling, ion, crystal, dt, lanes):
     """`in_crystal` for the rungs of first order; what is left of the last eight repeats the last atom."""
     cell, width, count = cell_of(coupling, ion.position), lanes.shape[0] // ROWS, coupling.offsets.shape[0]
-    (x, y, z), size, a = spread_places(coupling, cell), coupling.size, coupling.spacing
     rate = 0.5 / dt
     u, before, after = crystal.u, crystal.before, crystal.after
     for n in range(width):
         m = min(n, count - 1)
-        i, j, k = x + coupling.places[m, 0], y + coupling.places[m, 1], z + coupling.places[m, 2]
-        i -= size[0] if i >= size[0] else 0
-        j -= size[1] if j >= size[1] else 0
-        k -= size[2] - 1 if k >= size[2] else -1
+        i, j, k = wrapped(coupling, cell, m)
         for c in range(3):
-            lanes[c * width + n] = (cell[c] + coupling.offsets[m, c]) * a + u[c, i, j, k]
+            lanes[c * width + n] = (cell[c] + coupling.offsets[m, c]) * coupling.spacing + u[c, i, j, k]
             lanes[(3 + c) * width + n] = rate * (after[c, i, j, k] - before[c, i, j, k])
 
 
