@@ -28,6 +28,23 @@ def wrapped(coupling, cell, n):
 
 
 @bare
+def pull(coupling, ion, n, dx, dy, dz):
+    """Forces between the ion and candidate n at r - R = (dx, dy, dz): (φ, f_x, f_y, f_z on the ion, |φ''|); -f goes to ion.atom_force."""
+    rho2 = dx * dx + dy * dy + dz * dz
+    if rho2 >= coupling.cutoff * coupling.cutoff:
+        ion.atom_force[n, 0] = ion.atom_force[n, 1] = ion.atom_force[n, 2] = 0.0
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    rho = math.sqrt(rho2)
+    phi, slope, curvature = switched(coupling, rho)
+    strength = slope / rho if rho > 0.0 else 0.0
+    fx, fy, fz = strength * dx, strength * dy, strength * dz
+    ion.atom_force[n, 0] = -fx
+    ion.atom_force[n, 1] = -fy
+    ion.atom_force[n, 2] = -fz
+    return phi, fx, fy, fz, abs(curvature)
+
+
+@bare
 def coupled_forces(coupling, u, ion):
     """Interaction energy U (meV) of the ion with the displaced atoms u (Å), and the forces on both.
 
@@ -43,17 +60,12 @@ def coupled_forces(coupling, u, ion):
         dx = (cell[0] + offset[0]) * coupling.spacing + u[0, i, j, k] - ion.position[0]
         dy = (cell[1] + offset[1]) * coupling.spacing + u[1, i, j, k] - ion.position[1]
         dz = (cell[2] + offset[2]) * coupling.spacing + u[2, i, j, k] - ion.position[2]
-        rho = math.sqrt(dx * dx + dy * dy + dz * dz)
-        phi, slope, curvature = switched(coupling, rho)
-        pull = slope / rho if rho > 0.0 else 0.0
-        stiffest = max(stiffest, abs(curvature))
+        phi, px, py, pz, curvature = pull(coupling, ion, n, dx, dy, dz)
         energy += phi
-        fx += pull * dx
-        fy += pull * dy
-        fz += pull * dz
-        ion.atom_force[n, 0] = -pull * dx
-        ion.atom_force[n, 1] = -pull * dy
-        ion.atom_force[n, 2] = -pull * dz
+        fx += px
+        fy += py
+        fz += pz
+        stiffest = max(stiffest, curvature)
     ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
     ion.stiffest[0] = max(ion.stiffest[0], stiffest)
     return energy

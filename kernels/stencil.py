@@ -22,7 +22,7 @@ from mdlite.kernels.vectors import WIDTH, fma, following, keep, load, preceding,
 
 
 @inlined
-def _near(u, step, planes, rows, o):
+def near(u, step, planes, rows, o):
     """A_x x, A_y y, z, and the sums that F_x, F_y, F_z take from the atom behind (r) and ahead (l) along k."""
     below, here, above = planes
     front, row, back = rows
@@ -38,13 +38,11 @@ def _near(u, step, planes, rows, o):
 
 
 @inlined
-def _moved(u, step, planes, rows, v, v_step, v_row, o, last, now, after, az, constants):
-    """Velocities and displacements of the block at o after the step; last, now, after: `_near` of it and of
-    the blocks on both sides; az: A_z z."""
+def diagonals(u, step, planes, rows, o, last, now, after):
+    """Displacements x, y of the block at o, and what its atoms feel from diagonal neighbours; last, now, after: `near` of the blocks around."""
     below, here, above = planes
     front, row, back = rows
-    ax, ay, z, rx, lx, ry, ly, rz, lz = now
-    c1, c2, drift, two, eight = constants
+    _, _, _, rx, lx, ry, ly, rz, lz = now
     x, y = load(u, here + row + o), load(u, here + row + step + o)
     pp = load(u, above + back + o) + load(u, below + front + o)
     pm = load(u, above + front + o) + load(u, below + back + o)
@@ -54,6 +52,16 @@ def _moved(u, step, planes, rows, v, v_step, v_row, o, last, now, after, az, con
     fx = (p + q) + (following(rx, after[3]) + preceding(last[4], lx))
     fy = (p - q) + (following(ry, after[5]) + preceding(last[6], ly))
     fz = following(rz, after[7]) + preceding(last[8], lz)
+    return x, y, fx, fy, fz
+
+
+@inlined
+def _moved(u, step, planes, rows, v, v_step, v_row, o, last, now, after, az, constants):
+    """Velocities and displacements of the block at o after the step; last, now, after: `near` of it and of
+    the blocks on both sides; az: A_z z."""
+    ax, ay, z, _, _, _, _, _, _ = now
+    c1, c2, drift, two, eight = constants
+    x, y, fx, fy, fz = diagonals(u, step, planes, rows, o, last, now, after)
     vx = fma(c2, fma(eight, x, fx), fma(c1, fma(two, x, ax), load(v, v_row + o)))
     vy = fma(c2, fma(eight, y, fy), fma(c1, fma(two, y, ay), load(v, v_row + v_step + o)))
     vz = fma(c2, fma(eight, z, fz), fma(c1, fma(two, z, az), load(v, v_row + 2 * v_step + o)))
@@ -61,7 +69,7 @@ def _moved(u, step, planes, rows, v, v_step, v_row, o, last, now, after, az, con
 
 
 @inlined
-def _put(array, step, row, o, x, y, z):
+def put(array, step, row, o, x, y, z):
     store(array, row + o, x)
     store(array, row + step + o, y)
     store(array, row + 2 * step + o, z)
@@ -89,7 +97,7 @@ def kick_drift_rows(u, v, out, steps, pitches, planes, rows, springs, kick, drif
     constants = (splat(c1), splat(c2), splat(drift), splat(-2.0), splat(-8.0))
     zero = splat(0.0)
     step, v_step, out_step = steps
-    near = planes[:3]
+    around = planes[:3]
     end = springs.length + 1
     for j in range(first, last):
         front = count - 1 if periodic and j == 0 else j - 1
@@ -99,24 +107,24 @@ def kick_drift_rows(u, v, out, steps, pitches, planes, rows, springs, kick, drif
         v_row, out_row = planes[3] + site * pitches[1], planes[4] + site * pitches[2]
         o = 0
         before = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
-        now = _near(u, step, near, three, 0)
+        now = near(u, step, around, three, 0)
         while o + WIDTH <= end:
-            after = _near(u, step, near, three, o + WIDTH)
-            beside = near[1] + three[1] + 2 * step + o
+            after = near(u, step, around, three, o + WIDTH)
+            beside = around[1] + three[1] + 2 * step + o
             az = load(u, beside + 1) + load(u, beside - 1)  # loads at odd addresses take less time here than moving lanes does
-            vx, vy, vz, x, y, z = _moved(u, step, near, three, v, v_step, v_row, o, before, now, after, az, constants)
-            _put(v, v_step, v_row, o, vx, vy, vz)
-            _put(out, out_step, out_row, o, x, y, z)
+            vx, vy, vz, x, y, z = _moved(u, step, around, three, v, v_step, v_row, o, before, now, after, az, constants)
+            put(v, v_step, v_row, o, vx, vy, vz)
+            put(out, out_step, out_row, o, x, y, z)
             if ahead > 0:
                 _fetch(out, out_step, out_row + 3 * ahead + o)
                 _fetch(v, v_step, v_row + 2 * ahead + o)
             before, now = now, after
             o += WIDTH
         az = following(now[2], now[2]) + preceding(before[2], now[2])
-        vx, vy, vz, x, y, z = _moved(u, step, near, three, v, v_step, v_row, o, before, now, now, az, constants)
+        vx, vy, vz, x, y, z = _moved(u, step, around, three, v, v_step, v_row, o, before, now, now, az, constants)
         n = end - o
-        _put(v, v_step, v_row, o, keep(vx, n), keep(vy, n), keep(vz, n))
-        _put(out, out_step, out_row, o, keep(x, n), keep(y, n), keep(z, n))
+        put(v, v_step, v_row, o, keep(vx, n), keep(vy, n), keep(vz, n))
+        put(out, out_step, out_row, o, keep(x, n), keep(y, n), keep(z, n))
         for c in range(3):
             v[v_row + c * v_step] = 0.0
             out[out_row + c * out_step] = out[out_row + c * out_step + springs.length]

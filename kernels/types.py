@@ -157,6 +157,35 @@ class Ensemble(NamedTuple):
     fastest: float  # Å/ps; an ion that gets faster has run away
 
 
+class Edge(NamedTuple):
+    """What the atoms of a patch do beside obeying their springs, v' = keep v + push (spring kick) - hold u: flat arrays like a field.
+
+    1, 1 and 0 in the core, where the patch is the crystal itself; see `mdlite.edge`.
+    """
+
+    keep: np.ndarray  # 1
+    push: np.ndarray  # 1
+    hold: np.ndarray  # 1/ps
+    springs: Springs  # of the patch
+
+
+class Patches(NamedTuple):
+    """I independent ions, each with the field δr that it radiates on a patch of N³ atoms that travels with it; leap-frog as in IonState."""
+
+    position: np.ndarray  # (I, 3), Å
+    velocity: np.ndarray  # (I, 3), Å/ps, at step n - 1/2
+    inverse_mass: np.ndarray  # (3,)
+    force: np.ndarray  # (I, 3), meV/Å
+    atom_force: np.ndarray  # (I, n, 3), meV/Å
+    energy: np.ndarray  # (I,), U, meV
+    stiffest: np.ndarray  # (I, 1), the largest |φ''| met so far, meV/Å²
+    corner: np.ndarray  # int64 (I, 3), lattice indices of the patch's first atom
+    u: np.ndarray  # (I, 3, N, N, P), δr, Å
+    v: np.ndarray  # (I, 3, N, N, P), Å/ps, at step n - 1/2
+    stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
+    fastest: float  # Å/ps; an ion that gets faster has run away
+
+
 class EnsembleFrames(NamedTuple):
     """Where an ensemble is recorded: one row per sampled step."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlite.integrators import INTEGRATORS
+from mdlite.sections import LARGEST_PATCH
 
 if TYPE_CHECKING:
     from mdlite.config import Config
@@ -18,7 +19,7 @@ HIGHEST_ENERGY = 1e9
 MOST_CANDIDATES = {"time-local": 2000, "static": 2000, "rigid": 2000, "implicit": 500}
 """More atoms than this around one ion make W(0) of all pairs, or the implicit rung's linear system, unreasonably large."""
 
-NEEDS_RESPONSE = ("time-local", "implicit", "static", "memory-kernel")
+NEEDS_RESPONSE = ("time-local", "implicit", "static", "memory-kernel", "patch")
 
 SHORTEST_MEMORY = 0.5
 """ps; a shorter memory cuts off part of the lattice's own vibrations."""
@@ -27,7 +28,7 @@ SHORTEST_MEMORY = 0.5
 def faults(config: Config) -> list[str]:
     """Every rule between fields that the configuration breaks, one line each; empty if it is sound."""
     found = [*_stepping(config), *_ion(config), *_atoms(config), *_thermal(config), *_memory(config)]
-    found += [*_snapshots(config), *_validation(config)]
+    found += [*_patch(config), *_snapshots(config), *_validation(config)]
     if not found:
         found = [*_candidates(config)]
     if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
@@ -41,7 +42,7 @@ def faults(config: Config) -> list[str]:
 def _stepping(config: Config):
     run = config.run
     omega = config.to_model().lattice.omega_max
-    lattice_moves = config.method == "reference" or config.thermal is not None
+    lattice_moves = config.method in ("reference", "patch") or config.thermal is not None
     if run.integrator != "velocity-verlet" and (config.method != "reference" or config.lattice.boundary != "periodic"):
         yield (
             f'run.integrator = "{run.integrator}": is for method = "reference" with lattice.boundary = "periodic" only; '
@@ -107,6 +108,17 @@ def _memory(config: Config):
                 f"lattice.absorber_width = {config.lattice.absorber_width}: the layer takes twice that of a box whose smallest edge is "
                 f"{min(config.lattice.size)}, and must leave room for the ion's atoms; give {max(1, room // 2)} or less, or a larger box"
             )
+
+
+def _patch(config: Config):
+    if config.method != "patch":
+        return
+    size, least = config.patch.size, config.to_model().least_patch
+    if least > size:
+        cure = f"give {least}" if least <= LARGEST_PATCH else f"{LARGEST_PATCH} is the most; give fewer atoms, or another method"
+        yield f"patch.size = {size}: the ion's atoms reach over {least} sites around its cell, and the patch must hold them; {cure}"
+    if config.thermal is not None and config.thermal.motion == "modes":
+        yield 'thermal.motion = "modes": is for the time-local rungs; the crystal of method = "patch" moves by "verlet"'
 
 
 def _snapshots(config: Config):

@@ -24,6 +24,7 @@ from mdlite.sections import (
     LatticeSection,
     MemorySection,
     Method,
+    PatchSection,
     RunSection,
     Section,
     SnapshotSection,
@@ -47,6 +48,7 @@ class Config(Section):
     interaction: InteractionSection
     thermal: ThermalSection | None = Field(None, description="temperature; absent: T = 0")
     memory: MemorySection = Field(default_factory=MemorySection)
+    patch: PatchSection = Field(default_factory=PatchSection)
     run: RunSection
     snapshots: SnapshotSection | None = Field(None, description="of the framework; absent: none")
     validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")

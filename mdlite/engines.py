@@ -14,16 +14,18 @@ import numpy as np
 from mdlite.absorbing import AbsorbingEngine
 from mdlite.config import Config
 from mdlite.echofree import EchoFreeEngine
+from mdlite.edge import open_edge
 from mdlite.ensemble import EnsembleEngine, ModesEngine, moving_crystal, starting_positions
 from mdlite.kernels.jit import CACHE_FOLDER, compiled
 from mdlite.memory import MemoryEngine
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.patch import PatchEngine, PatchEnsembleEngine
 from mdlite.reference import ReferenceEngine, ReplicaEngine, require_memory
 from mdlite.sections import RunSection, ThermalSection
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
 
-OWN_KERNELS = ("reference", "echo-free", "absorbing", "memory-kernel", "implicit")
+OWN_KERNELS = ("reference", "echo-free", "absorbing", "memory-kernel", "patch", "implicit")
 """Methods and boundaries with kernels of their own; the other rungs share theirs."""
 
 
@@ -39,7 +41,8 @@ def make_engine(config: Config, restored: bool = False):
         return EchoFreeEngine(config.to_model(), run.dt, config.n_steps, run.sample_every, run.record_atoms)
     if config.method == "reference" and lattice.boundary == "absorbing":
         return AbsorbingEngine(config.to_model(), run.dt, lattice.absorber_width, run.sample_every, run.record_atoms)
-    return _engine(config.to_model(), config.method, config.run, config.thermal, config.response == "finite", restored)
+    finite, size = config.response == "finite", config.patch.size
+    return _engine(config.to_model(), config.method, config.run, config.thermal, finite, restored, size)
 
 
 def _memory_engine(config: Config, restored: bool) -> MemoryEngine:
@@ -53,11 +56,19 @@ def _memory_engine(config: Config, restored: bool) -> MemoryEngine:
 
 
 def _engine(
-    model: Model, method: str, run: RunSection, thermal: ThermalSection | None, finite: bool = False, restored: bool = False
+    model: Model,
+    method: str,
+    run: RunSection,
+    thermal: ThermalSection | None,
+    finite: bool = False,
+    restored: bool = False,
+    patch_size: int = 12,
 ):
     if thermal is None:
         if method == "reference":
             return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, integrator=run.integrator)
+        if method == "patch":
+            return PatchEngine(model, run.dt, patch_size, run.sample_every, run.record_atoms)
         return TimeLocalEngine(model, method, run.dt, run.sample_every, run.record_atoms, finite)
     generators, states = _thermal_states(model.lattice, thermal, restored)
     if method == "reference":
@@ -65,6 +76,8 @@ def _engine(
             return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0], integrator=run.integrator)
         return ReplicaEngine(model, run.dt, states, run.sample_every, run.integrator)
     positions = np.stack([starting_positions(model, thermal.ions, rng) for rng in generators])
+    if method == "patch":
+        return PatchEnsembleEngine(model, run.dt, states, positions, patch_size, run.sample_every)
     engine = ModesEngine if thermal.motion == "modes" else EnsembleEngine
     return engine(model, method, run.dt, states, positions, run.sample_every, finite)
 
@@ -122,6 +135,8 @@ def prepare(
         elif method == "reference" and (thermal is None or thermal.lattices == 1):
             for way in ways:
                 _touch(ReferenceEngine(sphere, 1e-3, in_place=way))
+        elif method == "patch":
+            _touch_patch(model, thermal)
         else:
             _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
     with contextlib.suppress(OSError):
@@ -162,6 +177,16 @@ def _markers(kinds: set[str], thermal: ThermalSection | None, ways: tuple[bool, 
     which = "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
     versions = f"python{platform.python_version()}-numba{numba.__version__}"
     return [Path(CACHE_FOLDER) / f"ready-{name}{which}-{versions}" for name in sorted(names)]
+
+
+def _touch_patch(model: Model, thermal: ThermalSection | None) -> None:
+    """The patch's kernels, with an edge that need not be fitted first."""
+    bounds = open_edge(model.lattice, 8, 1e-3)
+    if thermal is None:
+        return _touch(PatchEngine(model, 1e-3, 8, bounds=bounds))
+    nothing = (np.zeros((3, *model.lattice.size)),) * 2
+    positions = np.zeros((thermal.lattices, 1, 3)) + model.ion.position
+    return _touch(PatchEnsembleEngine(model, 1e-3, [nothing] * thermal.lattices, positions, 8, bounds=bounds))
 
 
 def _touch(engine) -> None:

@@ -13,7 +13,7 @@ from mdlite.errors import InputError
 from mdlite.kernels import ensemble as kernels
 from mdlite.kernels.springs import fill_halo
 from mdlite.kernels.stencil import kick_drift
-from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork
+from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Patches
 from mdlite.model import Lattice, Model, aligned_zeros
 from mdlite.modes import ModeMotion
 
@@ -22,12 +22,19 @@ RUNAWAY_CROSSING = 0.1
 """An ion that crosses more than this part of the lattice constant in one step has run away."""
 
 
+def free_start(lattice: Lattice, displacement: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A state u, v (3, Nx, Ny, Nz) in Å and Å/ps as arrays of the kernels, halo filled."""
+    u, v = lattice.field(), lattice.field()
+    lattice.atoms(u)[...], lattice.atoms(v)[...] = displacement, velocity
+    fill_halo(u, lattice.springs())
+    return u, v
+
+
 def moving_crystal(lattice: Lattice, displacement: np.ndarray, velocity: np.ndarray, dt: float) -> Crystal:
     """The three steps of velocity Verlet around a state u, v (3, Nx, Ny, Nz) in Å and Å/ps, for a step of dt (ps)."""
     springs = lattice.springs()
-    u, v, before, after = (lattice.field() for _ in range(4))
-    lattice.atoms(u)[...], lattice.atoms(v)[...] = displacement, velocity
-    fill_halo(u, springs)
+    u, v = free_start(lattice, displacement, velocity)
+    before, after = lattice.field(), lattice.field()
     kick_drift(u, v, before, springs, -0.5 * dt, -dt)  # v at step -1/2, and u - dt v: the step before
     kick_drift(u, v, after, springs, dt, dt)
     return Crystal(before, u, after, v)
@@ -51,7 +58,43 @@ def starting_positions(model: Model, count: int, rng: np.random.Generator) -> np
     return np.array(model.ion.position) + index * model.lattice.spacing
 
 
-class EnsembleEngine(Engine):
+class IonsEngine(Engine):
+    """What the engines of many ions share: ``ions`` (of `mdlite.kernels.types`), (L, I, ...) for I ions in each of L crystals."""
+
+    ions: Ensemble | Patches
+
+    def _ions_of(self, c: int) -> Ensemble | Patches:
+        """The ions of crystal c, as views."""
+        shared = ("inverse_mass", "fastest")
+        return type(self.ions)(**{name: a if name in shared else a[c] for name, a in self.ions._asdict().items()})
+
+    def _allocate(self, rows: int) -> EnsembleFrames:
+        shape = (rows, *self.ions.position.shape)
+        return EnsembleFrames(np.empty(shape), np.empty(shape), np.empty(shape[:-1]))
+
+    def fault(self) -> str | None:
+        """Why the run can not go on, or None: every single ion has run away."""
+        return "every ion has run away" if np.all(self.ions.stopped >= 0) else None
+
+    def facts(self) -> dict[str, Any]:
+        """The ions that ran away: which, when (ps), where (Å) and how fast (Å/ps); their later frames repeat that state."""
+        stopped = self.ions.stopped.reshape(-1)
+        position, velocity = self.ions.position.reshape(-1, 3), self.ions.velocity.reshape(-1, 3)
+        return {
+            "ions": len(stopped),
+            "run_aways": [
+                {
+                    "ion": int(n),
+                    "time_ps": float(stopped[n] * self.dt),
+                    "position_A": position[n].tolist(),
+                    "velocity_A_per_ps": velocity[n].tolist(),
+                }
+                for n in np.nonzero(stopped >= 0)[0]
+            ],
+        }
+
+
+class EnsembleEngine(IonsEngine):
     """Independent ions of one rung in crystals that move freely and never feel them.
 
     states: (displacement, velocity) of each of L crystals at t = 0, (3, Nx, Ny, Nz) in Å and Å/ps. positions: of the ions, (L, I, 3) in Å,
@@ -104,11 +147,6 @@ class EnsembleEngine(Engine):
     def _crystal(self, c: int) -> Crystal:
         return Crystal(*(array[c] for array in self.crystals))
 
-    def _ions_of(self, c: int) -> Ensemble:
-        """The ions of crystal c, as views."""
-        shared = ("inverse_mass", "fastest")
-        return Ensemble(**{name: a if name in shared else a[c] for name, a in self.ions._asdict().items()})
-
     def state(self) -> dict[str, np.ndarray]:
         """The ions, (L, I, ...), and the crystals, (L, 3, Nx, Ny, P)."""
         return timelocal.ion_state(self.ions) | {"stopped": self.ions.stopped} | crystal_state(self.crystals)
@@ -127,31 +165,6 @@ class EnsembleEngine(Engine):
     def _record(self, out: EnsembleFrames, row: int = 0) -> None:
         for c in range(len(self.ions.position)):
             kernels.record(EnsembleFrames(*(array[:, c] for array in out)), row, self._ions_of(c))
-
-    def _allocate(self, rows: int) -> EnsembleFrames:
-        shape = (rows, *self.ions.position.shape)
-        return EnsembleFrames(np.empty(shape), np.empty(shape), np.empty(shape[:-1]))
-
-    def fault(self) -> str | None:
-        """Why the run can not go on, or None: every single ion has run away."""
-        return "every ion has run away" if np.all(self.ions.stopped >= 0) else None
-
-    def facts(self) -> dict[str, Any]:
-        """The ions that ran away: which, when (ps), where (Å) and how fast (Å/ps); their later frames repeat that state."""
-        stopped = self.ions.stopped.reshape(-1)
-        position, velocity = self.ions.position.reshape(-1, 3), self.ions.velocity.reshape(-1, 3)
-        return {
-            "ions": len(stopped),
-            "run_aways": [
-                {
-                    "ion": int(n),
-                    "time_ps": float(stopped[n] * self.dt),
-                    "position_A": position[n].tolist(),
-                    "velocity_A_per_ps": velocity[n].tolist(),
-                }
-                for n in np.nonzero(stopped >= 0)[0]
-            ],
-        }
 
 
 class ModesEngine(EnsembleEngine):

@@ -72,25 +72,12 @@ def transform(model: Model, omega: np.ndarray) -> np.ndarray:
     weight away from them.
     """
     offsets = model.offsets
-    difference = (offsets[:, None] - offsets[None]).reshape(-1, 3)
-    unique = np.unique(propagator.canonical(difference), axis=0)
-    steps = round(TIME / STEP)
-    table = propagator.response_table(model.lattice, unique, STEP, steps)
+    n, steps = len(offsets), round(TIME / STEP)
     t = STEP * np.arange(steps + 1)
     fade = np.where(t < 0.5 * TIME, 1.0, 0.5 * (1.0 + np.cos(2.0 * np.pi * (t / TIME - 0.5))))
     waves = np.exp(1j * np.outer(omega, t)) * fade * STEP * _end_weights(steps + 1)
-    hat = np.tensordot(waves, table, axes=(1, 2))  # (n, rows, 6)
-    index = {tuple(d): row for row, d in enumerate(unique)}
-    n = len(offsets)
-    out = np.zeros((len(omega), n, 3, n, 3), complex)
-    for pair, d in enumerate(difference):
-        row, order = index[tuple(propagator.canonical(d)[0])], np.argsort(np.argsort(-np.abs(d), kind="stable"), kind="stable")
-        for a in range(3):
-            for b in range(3):
-                low, high = sorted((order[a], order[b]))
-                sign = 1.0 if a == b else float(np.sign(d[a]) * np.sign(d[b]))
-                out[:, pair // n, a, pair % n, b] = sign * hat[:, row, propagator.COMPONENTS.index((low, high))]
-    return out.reshape(len(omega), 3 * n, 3 * n)
+    found = propagator.transformed(model.lattice, (offsets[:, None] - offsets[None]).reshape(-1, 3), waves, STEP)
+    return found.reshape(len(omega), n, n, 3, 3).swapaxes(2, 3).reshape(len(omega), 3 * n, 3 * n)
 
 
 def _end_weights(count: int) -> np.ndarray:

@@ -236,6 +236,18 @@ class Model:
         cell = np.floor(position / self.lattice.spacing).astype(np.int64)
         return self.offsets + (cell[..., None, :] if self.interaction.atoms.moving else 0)
 
+    def middle_cell(self, position: np.ndarray) -> np.ndarray:
+        """Lattice indices of the cell that a patch is built around: the ion's at ``position`` (..., 3), Å, or that amid fixed atoms."""
+        if self.interaction.atoms.moving:
+            return np.floor(np.asarray(position, float) / self.lattice.spacing).astype(np.int64)
+        return np.broadcast_to((self.offsets.min(axis=0) + self.offsets.max(axis=0)) // 2, np.shape(position))
+
+    @property
+    def least_patch(self) -> int:
+        """Atoms along an edge of the smallest patch that holds every candidate: 1 - n/2 to n/2 around its cell."""
+        from_middle = self.offsets - self.middle_cell(np.zeros(3))
+        return 2 * int(max(from_middle.max(), 1 - from_middle.min()))
+
     def ion_fault(self, ion, dt: float, turn: float = 1.0) -> str | None:
         """What makes an ion (of `mdlite.kernels.types`) unusable with a step of dt (ps), or None.
 

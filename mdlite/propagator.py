@@ -94,11 +94,27 @@ def response_table(lattice: Lattice, displacements: np.ndarray, dt: float, n_ste
             f"{needed / 1e9:.3g} GB; give a shorter window, a longer run.dt, or fewer atoms"
         )
     path = _cache_path(lattice, displacements, dt, n_steps, kind)
-    found = _read(path, (len(displacements), 6, n_steps + 1))
+    found = read_cached(path, (len(displacements), 6, n_steps + 1))
     if found is None:
         found = _compute(lattice, displacements, dt, n_steps, kind)
-        _write(path, found)
+        write_cached(path, found)
     return found
+
+
+def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, dt: float, kind: str = "exact") -> np.ndarray:
+    """Σ_n waves[:, n] G_d(n dt) at any lattice vectors d (m, 3), from waves (f, n_steps + 1): complex (f, m, 3, 3)."""
+    displacements = np.asarray(displacements, np.int64).reshape(-1, 3)
+    unique, row = np.unique(canonical(displacements), axis=0, return_inverse=True)
+    hat = np.tensordot(waves, response_table(lattice, unique, dt, waves.shape[1] - 1, kind), axes=(1, 2))  # (f, rows, 6)
+    out = np.empty((len(waves), len(displacements), 3, 3), complex)
+    for n, (d, r) in enumerate(zip(displacements, row.reshape(-1))):
+        order = np.argsort(np.argsort(-np.abs(d), kind="stable"), kind="stable")
+        for a in range(3):
+            for b in range(3):
+                low, high = sorted((order[a], order[b]))
+                sign = 1.0 if a == b else float(np.sign(d[a]) * np.sign(d[b]))
+                out[:, n, a, b] = sign * hat[:, r, COMPONENTS.index((low, high))]
+    return out
 
 
 def _compute(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str) -> np.ndarray:
@@ -126,7 +142,7 @@ def _cache_path(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps:
     return cache_folder() / f"response-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
 
 
-def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+def read_cached(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """The table in a cache file, or None unless it is there, whole, and of that shape."""
     try:
         found = np.load(path, allow_pickle=False)
@@ -135,7 +151,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     return found if found.shape == shape and found.dtype == np.float64 and np.isfinite(found).all() else None
 
 
-def _write(path: Path, table: np.ndarray) -> None:
+def write_cached(path: Path, table: np.ndarray) -> None:
     """Write beside and rename, so that no reader ever sees half a table; a cache that can not be written is done without."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from mdlite.kernels.potentials import FORMS
 from mdlite.units import BOLTZMANN
 
-Method = Literal["reference", "memory-kernel", "time-local", "implicit", "static", "rigid"]
+Method = Literal["reference", "memory-kernel", "patch", "time-local", "implicit", "static", "rigid"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
@@ -145,6 +145,23 @@ class MemorySection(Section):
     )
 
 
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError(f"must be an even number, such as {value + 1}")
+    return value
+
+
+LARGEST_PATCH = 24
+
+
+class PatchSection(Section):
+    """The piece of crystal that travels with the ion in method = "patch"."""
+
+    size: Annotated[int, Field(strict=True, ge=8, le=LARGEST_PATCH), AfterValidator(_even)] = Field(
+        12, description="atoms along each edge, even; what the fitted edge of 8, 10, 12, 14 gets wrong is in the manual"
+    )
+
+
 def seconds(value: Any) -> Any:
     """A length of wall-clock time such as 90, "90s", "5min", "2h", "1d" or "1:30:00", in seconds."""
     if not isinstance(value, str):
@@ -196,7 +213,7 @@ class RunSection(Section):
     )
 
 
-Rung = Literal["implicit", "time-local", "static", "rigid"]
+Rung = Literal["patch", "implicit", "time-local", "static", "rigid"]
 
 
 class SeriesSection(Section):

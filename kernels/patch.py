@@ -1,0 +1,346 @@
+"""The scattered field: r = r_H + δr, with δr, what the ion itself radiates, on a small patch of the lattice that travels with the ion.
+
+    m δr̈ = -V δr - ∇_r U(r_H + δr, R) in the patch,       M R̈ = -∇_R U(r_H + δr, R)
+
+r_H is the free motion of the whole crystal, which no ion disturbs. δr only radiates outwards, and what reaches the edge of the patch
+must not come back: its atoms are damped, held and weighted (`types.Edge`) so that the core feels an infinite crystal around it. Leap-frog
+form and synchronisation are those of `verlet`; one ion and its patch stay in one core's cache for many steps.
+"""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from mdlite.kernels.coupling import cell_of, pull, wrapped
+from mdlite.kernels.jit import bare, inlined, parallel, scalar
+from mdlite.kernels.springs import neighbours
+from mdlite.kernels.stencil import diagonals, kick_drift, kick_drift_serial, near, put
+from mdlite.kernels.types import EnsembleFrames, IonState, Patches
+from mdlite.kernels.vectors import WIDTH, fma, following, keep, load, preceding, splat
+from mdlite.kernels.verlet import push_ion
+
+
+@inlined
+def _moved(u, v, edge, step, planes, rows, o, last, now, after, az, constants):
+    """Velocities and displacements of the block at o after the step, as in `stencil`."""
+    ax, ay, z, _, _, _, _, _, _ = now
+    c1, c2, drift, two, eight = constants
+    x, y, fx, fy, fz = diagonals(u, step, planes, rows, o, last, now, after)
+    at = planes[1] + rows[1] + o
+    dx = fma(c2, fma(eight, x, fx), c1 * fma(two, x, ax))
+    dy = fma(c2, fma(eight, y, fy), c1 * fma(two, y, ay))
+    dz = fma(c2, fma(eight, z, fz), c1 * fma(two, z, az))
+    vx = fma(load(edge.keep, at), load(v, at), load(edge.push, at) * dx - load(edge.hold, at) * x)
+    at += step
+    vy = fma(load(edge.keep, at), load(v, at), load(edge.push, at) * dy - load(edge.hold, at) * y)
+    at += step
+    vz = fma(load(edge.keep, at), load(v, at), load(edge.push, at) * dz - load(edge.hold, at) * z)
+    return vx, vy, vz, fma(drift, vx, x), fma(drift, vy, y), fma(drift, vz, z)
+
+
+@bare
+def radiate(u, v, out, shape, edge, dt):
+    """One step of δr: v becomes keep v + push dt F(u)/m - hold u, then out = u + dt v with its halo filled.
+
+    u, v, out: flat arrays of ``shape`` (N, N, P), as in `types.LatticeState`, with periodic neighbours (a wave that has crossed the edge enters
+    on the other side). Contract: out and v are written; no two of the three overlap.
+    """
+    nx, ny, pitch = shape
+    plane = ny * pitch
+    step = nx * plane
+    springs = edge.springs
+    c1, c2 = dt * springs.k1 / springs.mass, 0.5 * dt * springs.k2 / springs.mass
+    zero = splat(0.0)
+    constants = (splat(c1), splat(c2), splat(dt), splat(-2.0), splat(-8.0))
+    end = springs.length + 1
+    for i in range(nx):
+        below, above = neighbours(i, nx)
+        planes = (below * plane, i * plane, above * plane)
+        for j in range(ny):
+            front, back = neighbours(j, ny)
+            rows = (front * pitch, j * pitch, back * pitch)
+            here = planes[1] + rows[1]
+            before = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
+            now = near(u, step, planes, rows, 0)
+            o = 0
+            while o + WIDTH <= end:
+                after = near(u, step, planes, rows, o + WIDTH)
+                az = load(u, here + 2 * step + o + 1) + load(u, here + 2 * step + o - 1)
+                vx, vy, vz, x, y, z = _moved(u, v, edge, step, planes, rows, o, before, now, after, az, constants)
+                put(v, step, here, o, vx, vy, vz)
+                put(out, step, here, o, x, y, z)
+                before, now = now, after
+                o += WIDTH
+            az = following(now[2], now[2]) + preceding(before[2], now[2])
+            vx, vy, vz, x, y, z = _moved(u, v, edge, step, planes, rows, o, before, now, now, az, constants)
+            n = end - o
+            put(v, step, here, o, keep(vx, n), keep(vy, n), keep(vz, n))
+            put(out, step, here, o, keep(x, n), keep(y, n), keep(z, n))
+            for c in range(3):
+                v[here + c * step] = 0.0
+                out[here + c * step] = out[here + c * step + springs.length]
+                out[here + c * step + end] = out[here + c * step + 1]
+
+
+@bare
+def copy(source, target):
+    """target = source, arrays of four axes."""
+    for c in range(source.shape[0]):
+        for i in range(source.shape[1]):
+            for j in range(source.shape[2]):
+                for k in range(source.shape[3]):
+                    target[c, i, j, k] = source[c, i, j, k]
+
+
+@bare
+def shift(field, room, by, length):
+    """Move a field (3, N, N, P) by ``by`` sites towards lower indices, through ``room`` like it; the planes that enter are at rest on their sites."""
+    nx, ny = field.shape[1], field.shape[2]
+    for c in range(3):
+        for i in range(nx):
+            for j in range(ny):
+                inside = 0 <= i + by[0] < nx and 0 <= j + by[1] < ny
+                for k in range(length):
+                    inner = inside and 0 <= k + by[2] < length
+                    room[c, i, j, k + 1] = field[c, i + by[0], j + by[1], k + by[2] + 1] if inner else 0.0
+    copy(room, field)
+
+
+@bare
+def follow(coupling, ion, corner, u, v, room, length):
+    """Re-centre the patch on the ion's cell."""
+    cell = cell_of(coupling, ion.position)
+    half = length // 2 - 1
+    by = (cell[0] - half - corner[0], cell[1] - half - corner[1], cell[2] - half - corner[2])
+    if by[0] == 0 and by[1] == 0 and by[2] == 0:
+        return
+    shift(v, room, by, length)
+    shift(u, room, by, length)
+    for c in range(3):
+        corner[c] += by[c]
+        for i in range(u.shape[1]):
+            for j in range(u.shape[2]):
+                u[c, i, j, 0], u[c, i, j, length + 1] = u[c, i, j, length], u[c, i, j, 1]
+                v[c, i, j, 0] = v[c, i, j, length + 1] = 0.0
+
+
+@bare
+def meet(coupling, ion, corner, u, home):
+    """Interaction energy U (meV), and forces between the ion and the atoms at r_H + δr; home: r_H less the sites, an array of the crystal, or
+    None for a crystal at rest. Contract: ion.force, ion.atom_force and ion.stiffest are written."""
+    cell = cell_of(coupling, ion.position)
+    energy = stiffest = fx = fy = fz = 0.0
+    for n in range(coupling.offsets.shape[0]):
+        x, y, z = cell[0] + coupling.offsets[n, 0], cell[1] + coupling.offsets[n, 1], cell[2] + coupling.offsets[n, 2]
+        i, j, k = x - corner[0], y - corner[1], z - corner[2] + 1
+        dx = x * coupling.spacing + u[0, i, j, k] - ion.position[0]
+        dy = y * coupling.spacing + u[1, i, j, k] - ion.position[1]
+        dz = z * coupling.spacing + u[2, i, j, k] - ion.position[2]
+        if home is not None:
+            i, j, k = wrapped(coupling, cell, n)
+            dx, dy, dz = dx + home[0, i, j, k], dy + home[1, i, j, k], dz + home[2, i, j, k]
+        phi, px, py, pz, curvature = pull(coupling, ion, n, dx, dy, dz)
+        energy += phi
+        fx += px
+        fy += py
+        fz += pz
+        stiffest = max(stiffest, curvature)
+    ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
+    ion.stiffest[0] = max(ion.stiffest[0], stiffest)
+    return energy
+
+
+@bare
+def pull_atoms(coupling, ion, corner, v, edge, factor):
+    """v += factor × ion.atom_force for the candidates, by their own weight in the edge (factor = dt/m in ps per mass)."""
+    cell = cell_of(coupling, ion.position)
+    pitch, plane = v.shape[3], v.shape[2] * v.shape[3]
+    for n in range(coupling.offsets.shape[0]):
+        if ion.atom_force[n, 0] == 0.0 and ion.atom_force[n, 1] == 0.0 and ion.atom_force[n, 2] == 0.0:
+            continue
+        i = cell[0] + coupling.offsets[n, 0] - corner[0]
+        j = cell[1] + coupling.offsets[n, 1] - corner[1]
+        k = cell[2] + coupling.offsets[n, 2] - corner[2] + 1
+        for c in range(3):
+            at = (c * v.shape[1] + i) * plane + j * pitch + k
+            v[c, i, j, k] += factor * edge.push[at] / edge.keep[at] * ion.atom_force[n, c]
+
+
+@bare
+def half_step_back(coupling, ion, corner, u, v, home, edge, half):
+    """Turn the synchronous velocities of a start with δr = 0 into leap-frog ones (half: dt/2, ps)."""
+    meet(coupling, ion, corner, u, home)
+    pull_atoms(coupling, ion, corner, v, edge, -half / edge.springs.mass)
+    for c in range(3):
+        ion.velocity[c] -= half * ion.force[c] * ion.inverse_mass[c]
+
+
+@inlined
+def one_patch(patches, n):
+    """Ion n of the patches as an IonState that shares its memory."""
+    return IonState(
+        patches.position[n],
+        patches.velocity[n],
+        patches.inverse_mass,
+        patches.force[n],
+        patches.atom_force[n],
+        patches.stiffest[n],
+    )
+
+
+@bare
+def step_ion(coupling, ion, corner, u, v, out, edge, dt):
+    """A kick and a drift of the ion and its patch, from (u, v) to (out, v), once `meet` has left the forces; the patch then follows the ion."""
+    pull_atoms(coupling, ion, corner, v, edge, dt / edge.springs.mass)
+    shape = (v.shape[1], v.shape[2], v.shape[3])
+    radiate(u.reshape(-1), v.reshape(-1), out.reshape(-1), shape, edge, dt)
+    push_ion(ion, dt, dt)
+    if coupling.moving:
+        follow(coupling, ion, corner, out, v, u, edge.springs.length)
+
+
+@bare
+def record(frames, row, energy, coupling, ion, corner, u, half):
+    """Write the synchronised ion, its energy U and forces (fresh ones), and its candidate atoms if asked for, into a row of frames (T = 0)."""
+    frames.interaction[row] = energy
+    for c in range(3):
+        frames.position[row, c] = frames.effective_position[row, c] = ion.position[c]
+        frames.velocity[row, c] = ion.velocity[c] + half * ion.force[c] * ion.inverse_mass[c]
+        frames.force[row, c] = ion.force[c]
+    cell = cell_of(coupling, ion.position)
+    for n in range(frames.atom_position.shape[1]):
+        x, y, z = cell[0] + coupling.offsets[n, 0], cell[1] + coupling.offsets[n, 1], cell[2] + coupling.offsets[n, 2]
+        i, j, k = x - corner[0], y - corner[1], z - corner[2] + 1
+        frames.atom_position[row, n, 0] = x * coupling.spacing + u[0, i, j, k]
+        frames.atom_position[row, n, 1] = y * coupling.spacing + u[1, i, j, k]
+        frames.atom_position[row, n, 2] = z * coupling.spacing + u[2, i, j, k]
+
+
+@bare
+def advance(coupling, ion, corner, u, v, room, edge, dt, steps, frames):
+    """Take steps of dt (ps) in a crystal that is at rest but for δr, and sample; steps = (first step number, how many, sample every so many).
+
+    A step whose number is a multiple of the sampling is recorded before it is taken. Contract: ion, corner, u and v are updated in place; room
+    is scratch space like u.
+    """
+    first, count, sampling = steps
+    row = np.int64(0)
+    here, there = u, room
+    for step in range(first, first + count):
+        energy = meet(coupling, ion, corner, here, None)
+        if step % sampling == 0:
+            record(frames, row, energy, coupling, ion, corner, here, 0.5 * dt)
+            row += 1
+        step_ion(coupling, ion, corner, here, v, there, edge, dt)
+        here, there = there, here
+    if count % 2 == 1:
+        copy(room, u)
+
+
+@bare
+def show(frames, row, n, energy, ion, half):
+    """Write the synchronised ion n into a row of an ensemble's frames."""
+    frames.interaction[row, n] = energy
+    for c in range(3):
+        frames.position[row, n, c] = ion.position[c]
+        frames.velocity[row, n, c] = ion.velocity[c] + half * ion.force[c] * ion.inverse_mass[c]
+
+
+@bare
+def travel(coupling, patches, n, history, edge, dt, steps, room, frames):
+    """Take ion n through steps of dt (ps); history[b] is the free crystal b steps after the first. steps = (first step number, how many, sample every
+    so many, row of the first frame). One that runs away is stopped, and keeps its last state."""
+    first, count, sampling, row = steps
+    ion, corner, u, v = one_patch(patches, n), patches.corner[n], patches.u[n], patches.v[n]
+    here, there = u, room
+    taken = 0
+    for b in range(count):
+        if patches.stopped[n] < 0:
+            patches.energy[n] = meet(coupling, ion, corner, here, history[b])
+        if (first + b) % sampling == 0:
+            show(frames, row, n, patches.energy[n], ion, 0.5 * dt)
+            row += 1
+        if patches.stopped[n] < 0:
+            speed2 = ion.velocity[0] ** 2 + ion.velocity[1] ** 2 + ion.velocity[2] ** 2
+            if not (speed2 < patches.fastest * patches.fastest and math.isfinite(patches.energy[n])):
+                patches.stopped[n] = first + b
+                continue
+            step_ion(coupling, ion, corner, here, v, there, edge, dt)
+            here, there = there, here
+            taken += 1
+    if taken % 2 == 1:
+        copy(room, u)
+
+
+@parallel
+def travel_all(coupling, patches, history, edge, dt, steps, rooms, frames):
+    """`travel` for all ions of one crystal, in as many blocks as there are rooms."""
+    blocks, count = rooms.shape[0], patches.position.shape[0]
+    for b in prange(blocks):
+        for n in range(b * count // blocks, (b + 1) * count // blocks):
+            travel(coupling, patches, n, history, edge, dt, steps, rooms[b], frames)
+
+
+@scalar
+def advance_ensemble(coupling, patches, history, velocity, springs, edge, dt, steps, rooms, block, frames):
+    """Take steps of dt (ps) of a free crystal and the ions in it, and sample; steps = (first step number, how many, sample every so many).
+
+    history: (B + 1, 3, Nx, Ny, P), its first entry the present displacements of the crystal, velocity those of half a step before. The
+    crystal moves B steps ahead, then every ion through them with its patch. block: None to share all work between the threads, or the one of the
+    rooms (scratch space like a patch's u) to use and stay on one thread. Contract: patches, history and velocity are updated in place.
+    """
+    first, count, sampling = steps
+    rows = done = np.int64(0)
+    while done < count:
+        length = min(history.shape[0] - 1, count - done)
+        plan = (first + done, length, sampling, rows)
+        for b in range(length):
+            if block is None:
+                kick_drift(history[b], velocity, history[b + 1], springs, dt, dt)
+            else:
+                kick_drift_serial(history[b], velocity, history[b + 1], springs, dt, dt)
+        if block is None:
+            travel_all(coupling, patches, history, edge, dt, plan, rooms, frames)
+        else:
+            for n in range(patches.position.shape[0]):
+                travel(coupling, patches, n, history, edge, dt, plan, rooms[block], frames)
+        copy(history[length], history[0])
+        rows += (first + done + length - 1) // sampling - (first + done - 1) // sampling
+        done += length
+
+
+@parallel
+def advance_all(coupling, patches, histories, velocities, springs, edge, dt, steps, rooms, frames):
+    """`advance_ensemble` for several crystals, each with its ions, side by side on the threads: a leading axis for the crystal (but for
+    patches.inverse_mass and .fastest; frames are (rows, crystals, ions of each, ...)), and a room for each."""
+    for c in prange(histories.shape[0]):
+        own = Patches(
+            patches.position[c],
+            patches.velocity[c],
+            patches.inverse_mass,
+            patches.force[c],
+            patches.atom_force[c],
+            patches.energy[c],
+            patches.stiffest[c],
+            patches.corner[c],
+            patches.u[c],
+            patches.v[c],
+            patches.stopped[c],
+            patches.fastest,
+        )
+        rows = EnsembleFrames(frames.position[:, c], frames.velocity[:, c], frames.interaction[:, c])
+        advance_ensemble(coupling, own, histories[c], velocities[c], springs, edge, dt, steps, rooms, c, rows)
+
+
+@scalar
+def impulse(source, axis, edge, dt, history):
+    """δr of a patch after a unit impulse (1 meV ps/Å) at t = 0 on its atom ``source`` (3,) along ``axis``, at rest before: history
+    (steps + 1, 3, N, N, P), Å; history[0] must be zeros."""
+    shape = history.shape[2:]
+    v = np.zeros(history.shape[1:])
+    i, j, k = source[0], source[1], source[2] + 1
+    at = ((axis * shape[0] + i) * shape[1] + j) * shape[2] + k
+    v[axis, i, j, k] = edge.push[at] / edge.keep[at] / edge.springs.mass
+    for step in range(history.shape[0] - 1):
+        radiate(history[step].reshape(-1), v.reshape(-1), history[step + 1].reshape(-1), shape, edge, dt)

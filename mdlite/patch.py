@@ -1,0 +1,176 @@
+"""Engines of the scattered field (`mdlite.kernels.patch`): the ion with the field that it radiates, on a patch that travels with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mdlite import edge
+from mdlite.engine import Engine
+from mdlite.ensemble import MOST_BLOCKS, RUNAWAY_CROSSING, IonsEngine, free_start
+from mdlite.kernels import patch as kernels
+from mdlite.kernels.springs import kick
+from mdlite.kernels.types import Edge, EnsembleFrames, Frames, IonState, Patches
+from mdlite.model import Model
+
+AHEAD_BYTES, MOST_AHEAD = 16e6, 64
+"""How far a crystal runs ahead of its ions: as many steps as fit into so many bytes, for each takes the ion's patch into the cache once."""
+
+
+def patches(model: Model, size: int, positions: np.ndarray, dt: float) -> Patches:
+    """Ions (..., 3), Å, at the model's velocity, each in the middle of a patch with nothing in it."""
+    shape, n = positions.shape[:-1], len(model.offsets)
+    field = edge.patch_lattice(model.lattice, size).field
+    fields = [field(math.prod(shape)) for _ in range(2)]
+    return Patches(
+        position=positions,
+        velocity=np.tile(np.array(model.ion.velocity), (*shape, 1)),
+        inverse_mass=model.ion.inverse_mass,
+        force=np.zeros((*shape, 3)),
+        atom_force=np.zeros((*shape, n, 3)),
+        energy=np.zeros(shape),
+        stiffest=np.zeros((*shape, 1)),
+        corner=model.middle_cell(positions) - (size // 2 - 1),
+        u=fields[0].reshape(*shape, *fields[0].shape[1:]),
+        v=fields[1].reshape(*shape, *fields[1].shape[1:]),
+        stopped=np.full(shape, -1, np.int64),
+        fastest=RUNAWAY_CROSSING * model.lattice.spacing / dt,
+    )
+
+
+def patch_state(found: Patches) -> dict[str, np.ndarray]:
+    """What of an ion and its patch decides how they move on."""
+    return {name: getattr(found, name) for name in ("position", "velocity", "corner", "u", "v")}
+
+
+def patch_facts(model: Model, size: int) -> dict[str, Any]:
+    """How good the edge is: largest relative errors of the friction up to half of Ω_max, for one atom and for eight pushed together."""
+    found = edge.fit(model.lattice.k2 / model.lattice.k1, size)
+    return {"patch_size": size, "patch_friction_error": found.friction_error, "patch_common_error": found.common_error}
+
+
+class PatchEngine(Engine):
+    """One ion in a crystal that is at rest but for what the ion radiates (T = 0).
+
+    model, dt (ps), sample_every (steps), record_atoms as for `mdlite.reference.ReferenceEngine`. size: atoms along an edge of the patch, even.
+    bounds: `mdlite.edge.Edge`, or None for the fitted one. Raises InputError if W(0) diverges (k2 = 0).
+    """
+
+    def __init__(
+        self, model: Model, dt: float, size: int, sample_every: int = 1, record_atoms: bool = False, bounds: Edge | None = None
+    ):
+        super().__init__(model, "patch", dt, sample_every, record_atoms)
+        model.lattice.require_rigidity("the patch")
+        self.size, self.coupling = size, model.coupling()
+        self.edge = edge.edge(model.lattice, size, dt) if bounds is None else bounds
+        self._patch = patches(model, size, np.array([model.ion.position]), dt)
+        self._room = np.zeros_like(self._patch.u[0])
+        kernels.half_step_back(self.coupling, self.ion, *self._fields, None, self.edge, 0.5 * dt)
+
+    @property
+    def ion(self) -> IonState:
+        """The ion, in leap-frog form."""
+        found = self._patch
+        return IonState(
+            found.position[0], found.velocity[0], found.inverse_mass, found.force[0], found.atom_force[0], found.stiffest[0]
+        )
+
+    @property
+    def _fields(self) -> tuple[np.ndarray, ...]:
+        return self._patch.corner[0], self._patch.u[0], self._patch.v[0]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The ion's position (Å) and velocity (Å/ps, half a step behind), and its patch: first site, δr (Å), δṙ (Å/ps)."""
+        return patch_state(self._patch)
+
+    def _take(self, n_steps: int, out: Frames) -> None:
+        plan = (self.step, n_steps, self.sample_every)
+        kernels.advance(self.coupling, self.ion, *self._fields, self._room, self.edge, self.dt, plan, out)
+
+    def _record(self, out: Frames) -> None:
+        corner, u, _ = self._fields
+        energy = kernels.meet(self.coupling, self.ion, corner, u, None)
+        kernels.record(out, 0, energy, self.coupling, self.ion, corner, u, 0.5 * self.dt)
+
+    def fault(self) -> str | None:
+        """What makes the present state unusable, or None."""
+        return self.model.ion_fault(self.ion, self.dt)
+
+    def facts(self) -> dict[str, Any]:
+        """The patch and its edge."""
+        return patch_facts(self.model, self.size)
+
+
+class PatchEnsembleEngine(IonsEngine):
+    """Independent ions, each with its patch, in thermal crystals that move freely and never feel them.
+
+    states, positions, sample_every as for `mdlite.ensemble.EnsembleEngine`; size as for `PatchEngine`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dt: float,
+        states: Sequence[tuple[np.ndarray, np.ndarray]],
+        positions: np.ndarray,
+        size: int,
+        sample_every: int = 1,
+        bounds: Edge | None = None,
+    ):
+        super().__init__(model, "patch", dt, sample_every)
+        model.lattice.require_rigidity("the patch")
+        lattice = model.lattice
+        self.size, self.coupling = size, model.coupling()
+        self.edge = edge.edge(lattice, size, dt) if bounds is None else bounds
+        self.springs = lattice.springs()
+        positions = np.array(positions, float).reshape(len(states), -1, 3)
+        crystals, count = positions.shape[:2]
+        self.ions = patches(model, size, positions, dt)
+        ahead = int(np.clip(AHEAD_BYTES // (8 * math.prod(lattice.field_shape)), 4, MOST_AHEAD))
+        self._history = lattice.field(crystals * (ahead + 1)).reshape(crystals, ahead + 1, *lattice.field_shape)
+        self._velocity = lattice.field(crystals)
+        for c, state in enumerate(states):
+            self._history[c, 0], self._velocity[c] = free_start(lattice, *state)
+            kick(self._history[c, 0], self._velocity[c], self.springs, -0.5 * dt)
+        rooms = crystals if crystals > 1 else min(count, MOST_BLOCKS)
+        self._rooms = np.zeros((rooms, *self.ions.u.shape[2:]))
+        for c in range(crystals):
+            own = self._ions_of(c)
+            for n in range(count):
+                ion = kernels.one_patch(own, n)
+                fields = (own.corner[n], own.u[n], own.v[n])
+                kernels.half_step_back(self.coupling, ion, *fields, self._history[c, 0], self.edge, 0.5 * dt)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The ions and their patches, (L, I, ...), and the crystals, (L, 3, Nx, Ny, P)."""
+        more = {"energy": self.ions.energy, "stopped": self.ions.stopped}
+        return patch_state(self.ions) | more | {"crystal_u": self._history[:, 0], "crystal_v": self._velocity}
+
+    def _take(self, n_steps: int, out: EnsembleFrames) -> None:
+        clock = (self.dt, (self.step, n_steps, self.sample_every))
+        feels = (self.springs, self.edge)
+        if len(self.ions.position) == 1:
+            rows = EnsembleFrames(*(array[:, 0] for array in out))
+            own = self._ions_of(0)
+            kernels.advance_ensemble(
+                self.coupling, own, self._history[0], self._velocity[0], *feels, *clock, self._rooms, None, rows
+            )
+        else:
+            kernels.advance_all(self.coupling, self.ions, self._history, self._velocity, *feels, *clock, self._rooms, out)
+
+    def _record(self, out: EnsembleFrames) -> None:
+        for c in range(len(self.ions.position)):
+            rows = EnsembleFrames(*(array[:, c] for array in out))
+            own = self._ions_of(c)
+            for n in range(own.position.shape[0]):
+                ion = kernels.one_patch(own, n)
+                if own.stopped[n] < 0:
+                    own.energy[n] = kernels.meet(self.coupling, ion, own.corner[n], own.u[n], self._history[c, 0])
+                kernels.show(rows, 0, n, own.energy[n], ion, 0.5 * self.dt)
+
+    def facts(self) -> dict[str, Any]:
+        """The ions that ran away, the patch and its edge."""
+        return super().facts() | patch_facts(self.model, self.size)
