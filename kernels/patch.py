@@ -17,7 +17,7 @@ from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.springs import neighbours
 from mdlite.kernels.stencil import diagonals, kick_drift, kick_drift_serial, near, put
 from mdlite.kernels.types import EnsembleFrames, IonState, Patches
-from mdlite.kernels.vectors import WIDTH, fma, following, keep, load, preceding, splat
+from mdlite.kernels.vectors import WIDTH, fma, following, load, preceding, splat
 from mdlite.kernels.verlet import push_ion
 
 
@@ -44,16 +44,15 @@ def radiate(u, v, out, shape, edge, dt):
     """One step of δr: v becomes keep v + push dt F(u)/m - hold u, then out = u + dt v with its halo filled.
 
     u, v, out: flat arrays of ``shape`` (N, N, P), as in `types.LatticeState`, with periodic neighbours (a wave that has crossed the edge enters
-    on the other side). Contract: out and v are written; no two of the three overlap.
+    on the other side). What is behind the atoms stays at rest, for it has no push. Contract: out and v are written; no two of the three overlap.
     """
     nx, ny, pitch = shape
     plane = ny * pitch
     step = nx * plane
-    springs = edge.springs
-    c1, c2 = dt * springs.k1 / springs.mass, 0.5 * dt * springs.k2 / springs.mass
+    c1, c2 = dt * edge.k1 / edge.mass, 0.5 * dt * edge.k2 / edge.mass
     zero = splat(0.0)
     constants = (splat(c1), splat(c2), splat(dt), splat(-2.0), splat(-8.0))
-    end = springs.length + 1
+    end = edge.length + 1
     for i in range(nx):
         below, above = neighbours(i, nx)
         planes = (below * plane, i * plane, above * plane)
@@ -74,12 +73,10 @@ def radiate(u, v, out, shape, edge, dt):
                 o += WIDTH
             az = following(now[2], now[2]) + preceding(before[2], now[2])
             vx, vy, vz, x, y, z = _moved(u, v, edge, step, planes, rows, o, before, now, now, az, constants)
-            n = end - o
-            put(v, step, here, o, keep(vx, n), keep(vy, n), keep(vz, n))
-            put(out, step, here, o, keep(x, n), keep(y, n), keep(z, n))
+            put(v, step, here, o, vx, vy, vz)
+            put(out, step, here, o, x, y, z)
             for c in range(3):
-                v[here + c * step] = 0.0
-                out[here + c * step] = out[here + c * step + springs.length]
+                out[here + c * step] = out[here + c * step + edge.length]
                 out[here + c * step + end] = out[here + c * step + 1]
 
 
@@ -171,7 +168,7 @@ def pull_atoms(coupling, ion, corner, v, edge, factor):
 def half_step_back(coupling, ion, corner, u, v, home, edge, half):
     """Turn the synchronous velocities of a start with δr = 0 into leap-frog ones (half: dt/2, ps)."""
     meet(coupling, ion, corner, u, home)
-    pull_atoms(coupling, ion, corner, v, edge, -half / edge.springs.mass)
+    pull_atoms(coupling, ion, corner, v, edge, -half / edge.mass)
     for c in range(3):
         ion.velocity[c] -= half * ion.force[c] * ion.inverse_mass[c]
 
@@ -192,12 +189,12 @@ def one_patch(patches, n):
 @bare
 def step_ion(coupling, ion, corner, u, v, out, edge, dt):
     """A kick and a drift of the ion and its patch, from (u, v) to (out, v), once `meet` has left the forces; the patch then follows the ion."""
-    pull_atoms(coupling, ion, corner, v, edge, dt / edge.springs.mass)
+    pull_atoms(coupling, ion, corner, v, edge, dt / edge.mass)
     shape = (v.shape[1], v.shape[2], v.shape[3])
     radiate(u.reshape(-1), v.reshape(-1), out.reshape(-1), shape, edge, dt)
     push_ion(ion, dt, dt)
     if coupling.moving:
-        follow(coupling, ion, corner, out, v, u, edge.springs.length)
+        follow(coupling, ion, corner, out, v, u, edge.length)
 
 
 @bare
@@ -341,6 +338,6 @@ def impulse(source, axis, edge, dt, history):
     v = np.zeros(history.shape[1:])
     i, j, k = source[0], source[1], source[2] + 1
     at = ((axis * shape[0] + i) * shape[1] + j) * shape[2] + k
-    v[axis, i, j, k] = edge.push[at] / edge.keep[at] / edge.springs.mass
+    v[axis, i, j, k] = edge.push[at] / edge.keep[at] / edge.mass
     for step in range(history.shape[0] - 1):
         radiate(history[step].reshape(-1), v.reshape(-1), history[step + 1].reshape(-1), shape, edge, dt)

@@ -166,7 +166,10 @@ class Edge(NamedTuple):
     keep: np.ndarray  # 1
     push: np.ndarray  # 1
     hold: np.ndarray  # 1/ps
-    springs: Springs  # of the patch
+    k1: float  # of the springs, as in `Springs`
+    k2: float
+    mass: float
+    length: int
 
 
 class Patches(NamedTuple):

@@ -91,7 +91,7 @@ def _arrays(patch: Lattice, dt: float, rate: float, damping: np.ndarray, stiffne
         field = aligned_zeros(int(np.prod(patch.field_shape))).reshape(patch.field_shape)
         patch.atoms(field)[...] = values[where]
         fields.append(field.reshape(-1))
-    return Edge(*fields, patch.springs())
+    return Edge(*fields, *patch.springs())
 
 
 def open_edge(lattice: Lattice, size: int, dt: float) -> Edge:
