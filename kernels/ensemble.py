@@ -28,6 +28,7 @@ def one_ion(ions, n):
         ions.effective[n],
         ions.energy[n : n + 1],
         ions.stiffest[n : n + 1],
+        ions.guess[n],
     )
 
 
@@ -35,18 +36,7 @@ def one_ion(ions, n):
 def one_work(works, b):
     """Scratch space b of the blocks (a MediumWork whose arrays have a leading axis) as a MediumWork."""
     return MediumWork(
-        works.lanes[b],
-        works.atoms[b],
-        works.home[b],
-        works.home_velocity[b],
-        works.gradient[b],
-        works.displacement[b],
-        works.reply[b],
-        works.hessian[b],
-        works.active[b],
-        works.matrix[b],
-        works.rhs[b],
-        works.shift[b],
+        works.lanes[b], works.atoms[b], works.home[b], works.home_velocity[b], works.displacement[b], works.shift[b]
     )
 
 
@@ -152,6 +142,7 @@ def advance_all(coupling, medium, ions, crystals, springs, dt, steps, works, fra
             ions.effective[c],
             ions.energy[c],
             ions.stiffest[c],
+            ions.guess[c],
             ions.stopped[c],
             ions.fastest,
         )

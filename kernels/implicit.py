@@ -7,168 +7,215 @@ With Q = R + x the ion shifted by the loss, and ξ_j the displacement without th
 
 w = K Ṙ - ṙ is the velocity of the ion relative to the atoms that follow it. Differentiating [16] once more would add ẋ to w, and
 x = L 𝒦 (Ṙ + ẋ) has run-away solutions that grow at the rate 1/(L 𝒦), like the self-accelerating ones of radiation
-reaction; the standard reduction of order drops ẋ, an error of second order in L.
+reaction; the standard reduction of order drops ẋ, an error of second order in L. docs/implicit.md has the derivation, and the friction.
+
+Unknowns are forces: ξ = W λ with λ = -∇_r U, and y = H w = dλ/dt, so that both systems have the operator A = 1 + H W, and W A is symmetric: conjugate
+gradients in the scalar product a·W b, eight atoms at a time. W is never inverted, and a curvature that is not positive shows itself: there the
+crystal has no equilibrium, and the atoms slide downhill to the next. λ, y and x of the step before are the first guess, λ moved on by y dt.
 """
 
 import math
 
+from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.jit import bare
-from mdlite.kernels.medium import force_at, pair_terms, respond
+from mdlite.kernels.medium import lanes_width, pair_lanes, recoil_lanes
+from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, total
 
-TOLERANCE = 1e-12  # Å, the change of ξ and x at which the iteration ends
+TOLERANCE = 1e-11  # Å, the change of ξ and x at which the iterations end
 LONGEST_STEP = 0.1  # of the lattice constant; a longer Newton step is cut
 MAX_ITERATIONS = 60
+HOME, RATE, APART, PULL, BEND = 0, 3, 6, 9, 10  # rows of lanes: r_H, ṙ_H; r - Q and the two numbers of the Hessian
+FORCE, SHIFT, CHANGE = 11, 14, 17  # λ, ξ = W λ, y
+RESIDUAL, RECOIL, DIRECTION, RESPONSE, BENT = 20, 23, 26, 29, 32  # of conjugate gradients: r, W r, p, W p, A p
+STEP, MOVE = 35, 38  # of Newton's method: δλ, W δλ
+ROWS = 41
 
 
 @bare
-def linearise(coupling, ion, work):
-    """Gradient and Hessian of U with respect to the atoms at home + displacement, for the ion at R_eff.
+def product(lanes, width, a, b):
+    """Σ of rows a, a + 1, a + 2 times rows b, b + 1, b + 2."""
+    sums = splat(0.0)
+    for at in range(0, 3 * width, WIDTH):
+        sums = fma(load(lanes, a * width + at), load(lanes, b * width + at), sums)
+    return total(sums)
 
-    Returns how many atoms are in range. Contract: work.gradient, work.hessian and work.active are written.
+
+@bare
+def extent(lanes, width, a):
+    """The largest absolute value in rows a, a + 1, a + 2."""
+    most = 0.0
+    for at in range(0, 3 * width, WIDTH):
+        most = max(most, largest(load(lanes, a * width + at)))
+    return most
+
+
+@bare
+def add(lanes, width, target, factor, source):
+    """Rows target .. target + 2 += factor × rows source .. source + 2."""
+    scale = splat(factor)
+    for at in range(0, 3 * width, WIDTH):
+        store(lanes, target * width + at, fma(scale, load(lanes, source * width + at), load(lanes, target * width + at)))
+
+
+@bare
+def clear(lanes, width, row):
+    """Rows row .. row + 2 = 0."""
+    for at in range(0, 3 * width, WIDTH):
+        store(lanes, row * width + at, splat(0.0))
+
+
+@bare
+def bend_rows(lanes, width, source, base, target):
+    """target = base + H source, each of three rows; returns source·target."""
+    sums = splat(0.0)
+    for at in range(0, width, WIDTH):
+        dx, dy, dz = load(lanes, APART * width + at), load(lanes, (APART + 1) * width + at), load(lanes, (APART + 2) * width + at)
+        x, y, z = load(lanes, source * width + at), load(lanes, (source + 1) * width + at), load(lanes, (source + 2) * width + at)
+        pull, along = load(lanes, PULL * width + at), load(lanes, BEND * width + at) * fma(dz, z, fma(dy, y, dx * x))
+        hx = fma(along, dx, fma(pull, x, load(lanes, base * width + at)))
+        hy = fma(along, dy, fma(pull, y, load(lanes, (base + 1) * width + at)))
+        hz = fma(along, dz, fma(pull, z, load(lanes, (base + 2) * width + at)))
+        store(lanes, target * width + at, hx)
+        store(lanes, (target + 1) * width + at, hy)
+        store(lanes, (target + 2) * width + at, hz)
+        sums = fma(z, hz, fma(y, hy, fma(x, hx, sums)))
+    return total(sums)
+
+
+@bare
+def linearise(coupling, ion, lanes, width):
+    """r - Q, the Hessians and the residual -(λ + ∇_r U) at the displacements ξ; returns U + ½ λ·ξ, the energy that equilibrium minimises."""
+    count = coupling.offsets.shape[0]
+    sums = splat(0.0)
+    for at in range(0, width, WIDTH):
+        dx = load(lanes, HOME * width + at) + load(lanes, SHIFT * width + at) - ion.effective[0]
+        dy = load(lanes, (HOME + 1) * width + at) + load(lanes, (SHIFT + 1) * width + at) - ion.effective[1]
+        dz = load(lanes, (HOME + 2) * width + at) + load(lanes, (SHIFT + 2) * width + at) - ion.effective[2]
+        phi, pull, bend, _ = pair_lanes(coupling, dx, dy, dz, count - at)
+        store(lanes, APART * width + at, dx)
+        store(lanes, (APART + 1) * width + at, dy)
+        store(lanes, (APART + 2) * width + at, dz)
+        store(lanes, PULL * width + at, pull)
+        store(lanes, BEND * width + at, bend)
+        zero = splat(0.0)
+        store(lanes, RESIDUAL * width + at, zero - fma(pull, dx, load(lanes, FORCE * width + at)))
+        store(lanes, (RESIDUAL + 1) * width + at, zero - fma(pull, dy, load(lanes, (FORCE + 1) * width + at)))
+        store(lanes, (RESIDUAL + 2) * width + at, zero - fma(pull, dz, load(lanes, (FORCE + 2) * width + at)))
+        sums = sums + phi
+    return total(sums) + 0.5 * product(lanes, width, FORCE, SHIFT)
+
+
+@bare
+def conjugate(medium, lanes, width, count, into, moved, relative, goal):
+    """Add to rows ``into`` the solution of A s = residual, and W s to rows ``moved``, until W r is within ``goal``, or ``relative`` of what it was.
+
+    Returns (how large W r was at first, whether the curvature was positive throughout; where it is not from the start, s is the residual).
     """
-    count = 0
-    for n in range(coupling.offsets.shape[0]):
-        dx = work.home[n, 0] + work.displacement[n, 0] - ion.effective[0]
-        dy = work.home[n, 1] + work.displacement[n, 1] - ion.effective[1]
-        dz = work.home[n, 2] + work.displacement[n, 2] - ion.effective[2]
-        _, pull, bend = pair_terms(coupling, dx, dy, dz)
-        d = (dx, dy, dz)
-        for c in range(3):
-            work.gradient[n, c] = pull * d[c]
-            for e in range(3):
-                work.hessian[n, c, e] = bend * d[c] * d[e]
-            work.hessian[n, c, c] += pull
-        if pull != 0.0 or bend != 0.0:
-            work.active[count] = n
-            count += 1
-    return count
+    first = last = 1.0
+    for iteration in range(MAX_ITERATIONS):
+        recoil_lanes(medium, lanes, width, RESIDUAL, RECOIL, count)
+        size = extent(lanes, width, RECOIL)
+        if iteration == 0:
+            first, goal = size, max(goal, relative * size)
+        if not size > goal:
+            break
+        power = product(lanes, width, RESIDUAL, RECOIL)
+        if iteration == 0:
+            clear(lanes, width, DIRECTION)
+            clear(lanes, width, RESPONSE)
+        beta = power / last if iteration > 0 else 0.0
+        last = power
+        scale = splat(beta)
+        for at in range(0, 3 * width, WIDTH):
+            p, q = DIRECTION * width + at, RESPONSE * width + at
+            store(lanes, p, fma(scale, load(lanes, p), load(lanes, RESIDUAL * width + at)))
+            store(lanes, q, fma(scale, load(lanes, q), load(lanes, RECOIL * width + at)))
+        curvature = bend_rows(lanes, width, RESPONSE, DIRECTION, BENT)
+        if not curvature > 0.0:
+            if iteration == 0:
+                add(lanes, width, into, 1.0, DIRECTION)
+                add(lanes, width, moved, 1.0, RESPONSE)
+            return first, False
+        alpha = power / curvature
+        add(lanes, width, into, alpha, DIRECTION)
+        add(lanes, width, moved, alpha, RESPONSE)
+        add(lanes, width, RESIDUAL, 0.0 - alpha, BENT)
+    return first, True
 
 
 @bare
-def fill_system(medium, ion, work, m):
-    """The linear system (1 + W H)[Δ, w] = [-(ξ + W g), K Ṙ - ṙ_H] over the m atoms in range, into work.matrix and work.rhs."""
-    for a in range(m):
-        j = work.active[a]
-        for c in range(3):
-            row = 3 * a + c
-            residual = work.displacement[j, c]
-            for b in range(m):
-                k = work.active[b]
-                w = medium.recoil[medium.pair[j, k]]
-                for e in range(3):
-                    residual += w[c, e] * work.gradient[k, e]
-                    h = work.hessian[k]
-                    work.matrix[row, 3 * b + e] = w[c, 0] * h[0, e] + w[c, 1] * h[1, e] + w[c, 2] * h[2, e]
-            work.matrix[row, row] += 1.0
-            work.rhs[row, 0] = -residual
-            work.rhs[row, 1] = ion.velocity[c] - work.home_velocity[j, c]
+def relax_atoms(coupling, medium, ion, lanes, width):
+    """Newton's method for λ and ξ with the ion held at ion.effective, from what these are; True once a step would be within the tolerance.
 
-
-@bare
-def solve(matrix, rhs, size):
-    """Gaussian elimination with partial pivoting on the leading ``size`` rows; rhs (., 2) becomes the solution.
-
-    Returns False, with the arrays spoilt, where the matrix is singular or not finite.
+    A step longer than a tenth of the lattice constant is cut, one that raises the energy halved. On return the Hessians are those at ξ.
     """
-    for p in range(size):
-        best = p
-        for r in range(p + 1, size):
-            if abs(matrix[r, p]) > abs(matrix[best, p]):
-                best = r
-        pivot = matrix[best, p]
-        if not (abs(pivot) > 0.0 and math.isfinite(pivot)):
-            return False
-        if best != p:
-            for c in range(p, size):
-                matrix[p, c], matrix[best, c] = matrix[best, c], matrix[p, c]
-            for c in range(2):
-                rhs[p, c], rhs[best, c] = rhs[best, c], rhs[p, c]
-        for r in range(p + 1, size):
-            factor = matrix[r, p] / pivot
-            for c in range(p + 1, size):
-                matrix[r, c] -= factor * matrix[p, c]
-            for c in range(2):
-                rhs[r, c] -= factor * rhs[p, c]
-    for p in range(size - 1, -1, -1):
-        for c in range(2):
-            value = rhs[p, c]
-            for k in range(p + 1, size):
-                value -= matrix[p, k] * rhs[k, c]
-            rhs[p, c] = value / matrix[p, p]
-    return True
-
-
-@bare
-def follow(work, m):
-    """Give the atoms out of range, which exert no force, the displacement work.reply that the others cause; active is sorted."""
-    a = 0
-    for j in range(work.displacement.shape[0]):
-        if a < m and work.active[a] == j:
-            a += 1
-            continue
-        for c in range(3):
-            work.displacement[j, c] = work.reply[j, c]
-
-
-@bare
-def relax_atoms(coupling, medium, ion, work):
-    """Newton iteration for ξ with the ion held at ion.effective, from work.displacement; returns the number of atoms in range, or -1.
-
-    A step longer than a tenth of the lattice constant is cut to that. On return work.hessian is that at ξ and work.rhs[:, 1] is w.
-    """
-    limit = LONGEST_STEP * coupling.spacing
+    count, limit, goal = coupling.offsets.shape[0], LONGEST_STEP * coupling.spacing, tolerance(ion)
+    recoil_lanes(medium, lanes, width, FORCE, SHIFT, count)
+    before, scale = math.inf, 0.0
     for _ in range(MAX_ITERATIONS):
-        m = linearise(coupling, ion, work)
-        fill_system(medium, ion, work, m)
-        if not solve(work.matrix, work.rhs, 3 * m):
-            return -1
-        respond(coupling, medium, work.gradient, work.reply)
-        follow(work, m)
-        longest = 0.0
-        for row in range(3 * m):
-            longest = max(longest, abs(work.rhs[row, 0]))
-        scale = limit / longest if longest > limit else 1.0
-        for a in range(m):
-            for c in range(3):
-                work.displacement[work.active[a], c] += scale * work.rhs[3 * a + c, 0]
-        if longest < tolerance(ion):
-            return m
-    return -1
+        energy = linearise(coupling, ion, lanes, width)
+        if energy > before + 1e-9 * (1.0 + abs(before)) and scale > 1e-3:
+            scale *= 0.5
+            add(lanes, width, FORCE, -scale, STEP)
+            add(lanes, width, SHIFT, -scale, MOVE)
+            continue
+        before = energy
+        clear(lanes, width, STEP)
+        clear(lanes, width, MOVE)
+        size, convex = conjugate(medium, lanes, width, count, STEP, MOVE, 1e-4, 0.3 * goal)
+        if size < goal:
+            return True
+        longest = extent(lanes, width, MOVE)
+        if not longest < math.inf:
+            return False
+        scale = 1.0
+        if longest > limit or not convex:
+            scale = limit / longest
+        add(lanes, width, FORCE, scale, STEP)
+        add(lanes, width, SHIFT, scale, MOVE)
+    return False
 
 
 @bare
 def tolerance(ion):
-    """Change of ξ and x (Å) at which the iterations end: 1e-12, or what the ion's coordinates resolve far from the origin."""
+    """Change of ξ and x (Å) at which the iterations end, or what the ion's coordinates resolve far from the origin."""
     return TOLERANCE + 1e-15 * (abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2]))
 
 
 @bare
-def mismatch(coupling, medium, ion, work, x, off):
+def mismatch(coupling, medium, ion, lanes, width, x, off):
     """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if ξ is not found."""
+    count = coupling.offsets.shape[0]
     for c in range(3):
         ion.effective[c] = ion.position[c] + x[c]
-    m = relax_atoms(coupling, medium, ion, work)
-    if m < 0:
+    if not relax_atoms(coupling, medium, ion, lanes, width):
         return math.nan
-    px = py = pz = 0.0  # ∇_R dU/dt = Σ H w
-    for a in range(m):
-        h = work.hessian[work.active[a]]
-        for c in range(3):
-            w = work.rhs[3 * a + c, 1]
-            px += h[0, c] * w
-            py += h[1, c] * w
-            pz += h[2, c] * w
-    largest = 0.0
+    recoil_lanes(medium, lanes, width, CHANGE, MOVE, count)  # y solves A y = H b: the residual is H (b - W y) - y
+    zero = splat(0.0)
     for c in range(3):
-        off[c] = x[c] - medium.loss[c, 0] * px - medium.loss[c, 1] * py - medium.loss[c, 2] * pz
-        largest = max(largest, abs(off[c]))
-    return largest
+        for at in range(0, width, WIDTH):
+            w = ion.velocity[c] - load(lanes, (RATE + c) * width + at) - load(lanes, (MOVE + c) * width + at)
+            store(lanes, (STEP + c) * width + at, w)
+            store(lanes, (BENT + c) * width + at, zero - load(lanes, (CHANGE + c) * width + at))
+    bend_rows(lanes, width, STEP, BENT, RESIDUAL)
+    conjugate(medium, lanes, width, count, CHANGE, MOVE, 0.0, 10.0 * TOLERANCE)
+    most = 0.0
+    rate = (0.0, 0.0, 0.0)
+    for at in range(0, width, WIDTH):
+        rate = (
+            rate[0] + total(load(lanes, CHANGE * width + at)),
+            rate[1] + total(load(lanes, (CHANGE + 1) * width + at)),
+            rate[2] + total(load(lanes, (CHANGE + 2) * width + at)),
+        )
+    for c in range(3):
+        off[c] = x[c] - medium.loss[c, 0] * rate[0] - medium.loss[c, 1] * rate[1] - medium.loss[c, 2] * rate[2]
+        most = max(most, abs(off[c]))
+    return most
 
 
 @bare
-def secant_update(work):
-    """Broyden's update of the inverse Jacobian B (work.shift[4:7]) with the pair of points in rows 0, 1 (x, F) and 2, 3."""
-    s = work.shift  # rows 4 to 6: B
+def secant_update(s):
+    """Broyden's update of the inverse Jacobian B, rows 4 to 6 of s, with the pair of points in rows 0, 1 (x, F) and 2, 3."""
     change = (s[2, 0] - s[0, 0], s[2, 1] - s[0, 1], s[2, 2] - s[0, 2])
     moved = (s[3, 0] - s[1, 0], s[3, 1] - s[1, 1], s[3, 2] - s[1, 2])
     product = (  # Bᵀ Δx
@@ -186,62 +233,108 @@ def secant_update(work):
 
 
 @bare
-def find_shift(coupling, medium, ion, work):
-    """Solve x = L ∇_R dU/dt by Broyden's method from x = 0; True if found, with ion.effective and work.displacement at the solution.
+def find_shift(coupling, medium, ion, lanes, width, s):
+    """Solve x = L ∇_R dU/dt by Broyden's method from the x in row 0 of s, for ion.effective, λ, ξ and y at the solution. False where ξ is not found.
 
-    work.shift: rows 0 and 1 hold the best x and its mismatch, 2 and 3 those on trial, 4 to 6 the inverse Jacobian. A trial that is
+    Rows of s (7, 3): 0 and 1 hold the best x and its mismatch, 2 and 3 those on trial, 4 to 6 the inverse Jacobian. A trial that is
     worse still teaches the Jacobian, so the next one from the same point is shorter; a receding ion, whose drag falls steeply
-    with x, is found this way where plain iteration diverges.
+    with x, is found this way where plain iteration diverges. Where there is no solution (the crystal around the ion is about to give way, and y
+    is unbounded), the best x that was met is taken, a tenth of the lattice constant at most: the loss is wrong for a moment, nothing else.
     """
     limit = LONGEST_STEP * coupling.spacing
-    for row in range(7):
+    for row in range(1, 7):
         for c in range(3):
-            work.shift[row, c] = 0.0
+            s[row, c] = 0.0
     for c in range(3):
-        work.shift[4 + c, c] = 1.0
-    best = mismatch(coupling, medium, ion, work, work.shift[0], work.shift[1])
-    if best < tolerance(ion):  # no loss, or no motion
-        return True
+        s[4 + c, c] = 1.0
+    best = trial = mismatch(coupling, medium, ion, lanes, width, s[0], s[1])
+    if not best < math.inf:
+        return False
     for _ in range(MAX_ITERATIONS):
+        if trial < tolerance(ion):
+            return True
         longest = 0.0
         for c in range(3):
             step = 0.0
             for e in range(3):
-                step -= work.shift[4 + c, e] * work.shift[1, e]
-            work.shift[2, c] = step
+                step -= s[4 + c, e] * s[1, e]
+            s[2, c] = step
             longest = max(longest, abs(step))
         if not longest < math.inf:
-            return False
+            break
         scale = limit / longest if longest > limit else 1.0
         for c in range(3):
-            work.shift[2, c] = work.shift[0, c] + scale * work.shift[2, c]
-        trial = mismatch(coupling, medium, ion, work, work.shift[2], work.shift[3])
-        if trial < tolerance(ion):
-            return True
+            s[2, c] = s[0, c] + scale * s[2, c]
+        trial = mismatch(coupling, medium, ion, lanes, width, s[2], s[3])
         if not trial < math.inf:
-            return False
-        secant_update(work)
+            break
+        secant_update(s)
         if trial < best:
             best = trial
             for c in range(3):
-                work.shift[0, c], work.shift[1, c] = work.shift[2, c], work.shift[3, c]
-    return False
+                s[0, c], s[1, c] = s[2, c], s[3, c]
+    longest = max(abs(s[0, 0]), abs(s[0, 1]), abs(s[0, 2]))
+    if longest > limit:
+        for c in range(3):
+            s[0, c] *= limit / longest
+    return mismatch(coupling, medium, ion, lanes, width, s[0], s[1]) < math.inf
 
 
 @bare
-def implicit_force(coupling, medium, ion, work):
-    """Force on the ion by [16], given r_H and ṙ_H in ``work``: returns U(r, R) (meV), or NaN where no solution is found.
+def recall(coupling, ion, lanes, width, dt):
+    """First guess of λ and y from those of dt (ps) before, if the candidates are still the same atoms: ion.guess holds λ, y, their cell and x."""
+    cell, guess = cell_of(coupling, ion.position), ion.guess
+    tail = 6 * width
+    same = guess[tail + 3] == 1.0 and guess[tail] == cell[0] and guess[tail + 1] == cell[1] and guess[tail + 2] == cell[2]
+    ahead = splat(dt)
+    for at in range(0, 3 * width, WIDTH):
+        force, change = splat(0.0), splat(0.0)
+        if same:
+            change = load(guess, 3 * width + at)
+            force = fma(ahead, change, load(guess, at))
+        store(lanes, FORCE * width + at, force)
+        store(lanes, CHANGE * width + at, change)
 
-    work.atoms receives r_H + ξ and ion.effective R + x, so that r = atoms - x.
-    Contract: only ion.force, ion.effective and work are written.
+
+@bare
+def keep_guess(coupling, ion, lanes, width, x, found):
+    """Leave λ, y, the cell and x for the next step."""
+    cell, guess = cell_of(coupling, ion.position), ion.guess
+    tail = 6 * width
+    for at in range(0, 3 * width, WIDTH):
+        store(guess, at, load(lanes, FORCE * width + at))
+        store(guess, 3 * width + at, load(lanes, CHANGE * width + at))
+    guess[tail], guess[tail + 1], guess[tail + 2] = cell[0], cell[1], cell[2]
+    guess[tail + 3] = 1.0 if found else 0.0
+    for c in range(3):
+        guess[tail + 4 + c] = x[c] if found else 0.0
+
+
+@bare
+def implicit_force(coupling, medium, ion, work, dt):
+    """Force on the ion by [16], given r_H and ṙ_H in rows 0 to 5 of work.lanes: returns U(r, R) (meV), or NaN where no equilibrium is found.
+
+    dt (ps): how long ago the last force on this ion was evaluated. Contract: ion.force (meV/Å), ion.effective (R + x), ion.stiffest, ion.guess and
+    work are written; rows SHIFT of the lanes are ξ, so that r = r_H + ξ - x.
     """
-    n = coupling.offsets.shape[0]
-    for j in range(n):
-        for c in range(3):
-            work.displacement[j, c] = 0.0
-    found = find_shift(coupling, medium, ion, work)
-    for j in range(n):
-        for c in range(3):
-            work.atoms[j, c] = work.home[j, c] + work.displacement[j, c]
-    energy = force_at(coupling, ion, work.atoms)
-    return energy if found else math.nan
+    count = coupling.offsets.shape[0]
+    lanes, width, s = work.lanes, lanes_width(count), work.shift
+    recall(coupling, ion, lanes, width, dt)
+    for c in range(3):
+        s[0, c] = ion.guess[6 * width + 4 + c]
+    found = find_shift(coupling, medium, ion, lanes, width, s)
+    best = (ion.effective[0] - ion.position[0], ion.effective[1] - ion.position[1], ion.effective[2] - ion.position[2])
+    for c in range(3):
+        s[0, c] = best[c]
+    keep_guess(coupling, ion, lanes, width, s[0], found)
+    zero = splat(0.0)
+    energy = fx = fy = fz = zero
+    stiffest = ion.stiffest[0]
+    for at in range(0, width, WIDTH):
+        dx, dy, dz = load(lanes, APART * width + at), load(lanes, (APART + 1) * width + at), load(lanes, (APART + 2) * width + at)
+        phi, pull, _, curvature = pair_lanes(coupling, dx, dy, dz, count - at)
+        energy, fx, fy, fz = energy + phi, fma(pull, dx, fx), fma(pull, dy, fy), fma(pull, dz, fz)
+        stiffest = max(stiffest, largest(curvature))
+    ion.force[0], ion.force[1], ion.force[2] = total(fx), total(fy), total(fz)
+    ion.stiffest[0] = stiffest
+    return total(energy) if found else math.nan

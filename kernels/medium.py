@@ -6,7 +6,7 @@
 
 H_k is the Hessian of φ at r_H,k - R. L = 0 is the rung ``static``; with W(0) = 0 as well it is ``rigid``. The caller puts r_H and ṙ_H
 into MediumWork: the lattice sites and 0 at T = 0, a thermal crystal's atoms otherwise. Eight atoms are treated at a time, from the rows of
-``MediumWork.lanes``; `at_rest`, `in_crystal`, `pair_terms`, `respond` and `force_at` are for one at a time, as other rungs want them.
+``MediumWork.lanes``; `at_rest`, `in_crystal` and `pair_terms` are for one at a time, as the memory kernel wants them.
 """
 
 import math
@@ -21,6 +21,12 @@ ROWS = 12
 
 
 @bare
+def lanes_width(count):
+    """Length of a row of lanes for ``count`` atoms: whole vectors."""
+    return (count + WIDTH - 1) // WIDTH * WIDTH
+
+
+@bare
 def pair_terms(coupling, dx, dy, dz):
     """U' terms of one pair at r - R = (dx, dy, dz): (φ, φ'/ρ, (φ'' - φ'/ρ)/ρ²).
 
@@ -32,23 +38,6 @@ def pair_terms(coupling, dx, dy, dz):
     if rho == 0.0:
         return phi, curvature, 0.0
     return phi, slope / rho, (curvature - slope / rho) / rho2
-
-
-@bare
-def respond(coupling, medium, gradient, displacement):
-    """displacement (n, 3) of the candidates: -Σ_k W_{j-k}(0) g_k, from the gradients g (n, 3) in meV/Å [19]."""
-    n = coupling.offsets.shape[0]
-    for j in range(n):
-        displacement[j, 0] = displacement[j, 1] = displacement[j, 2] = 0.0
-    for k in range(n):
-        gx, gy, gz = gradient[k, 0], gradient[k, 1], gradient[k, 2]
-        if gx == 0.0 and gy == 0.0 and gz == 0.0:
-            continue
-        for j in range(n):
-            w = medium.recoil[medium.pair[j, k]]
-            displacement[j, 0] -= w[0, 0] * gx + w[0, 1] * gy + w[0, 2] * gz
-            displacement[j, 1] -= w[1, 0] * gx + w[1, 1] * gy + w[1, 2] * gz
-            displacement[j, 2] -= w[2, 0] * gx + w[2, 1] * gy + w[2, 2] * gz
 
 
 @bare
@@ -75,8 +64,9 @@ def in_crystal(coupling, ion, crystal, dt, work):
 
 @bare
 def lanes_at_rest(coupling, ion, lanes):
-    """`at_rest` for the rungs of first order: rows 0 to 5 of lanes."""
-    cell, width, count = cell_of(coupling, ion.position), lanes.shape[0] // ROWS, coupling.offsets.shape[0]
+    """`at_rest` side by side: rows 0 to 5 of lanes."""
+    cell, count = cell_of(coupling, ion.position), coupling.offsets.shape[0]
+    width = lanes_width(count)
     for c in range(3):
         for n in range(width):
             lanes[c * width + n] = (cell[c] + coupling.offsets[min(n, count - 1), c]) * coupling.spacing
@@ -85,8 +75,9 @@ def lanes_at_rest(coupling, ion, lanes):
 
 @bare
 def lanes_in_crystal(coupling, ion, crystal, dt, lanes):
-    """`in_crystal` for the rungs of first order; what is left of the last eight repeats the last atom."""
-    cell, width, count = cell_of(coupling, ion.position), lanes.shape[0] // ROWS, coupling.offsets.shape[0]
+    """`in_crystal` side by side; what is left of the last eight repeats the last atom."""
+    cell, count = cell_of(coupling, ion.position), coupling.offsets.shape[0]
+    width = lanes_width(count)
     rate = 0.5 / dt
     u, before, after = crystal.u, crystal.before, crystal.after
     for n in range(width):
@@ -110,28 +101,28 @@ def pair_lanes(coupling, dx, dy, dz, count):
 
 
 @bare
-def respond_lanes(medium, lanes, count):
-    """r_eff = r_H - W(0) g into rows 9 to 11 of lanes, from rows 0 to 2 and 6 to 8 [19]."""
-    width, w = lanes.shape[0] // ROWS, medium.reply
+def recoil_lanes(medium, lanes, width, source, target, count):
+    """Rows target .. target + 2 of lanes = Σ_k W_{j-k}(0) f_k, from the f (meV/Å) in rows source .. source + 2; 0 for the rung rigid."""
+    w = medium.reply
     zero = splat(0.0)
-    if w.shape[0] == 0:  # rigid
+    if w.shape[0] == 0:
         count = 0
     for b in range(0, width, WIDTH):
         xx = yy = zz = yz = zy = xz = zx = xy = yx = zero
         for k in range(count):
-            gx, gy, gz = lanes[6 * width + k], lanes[7 * width + k], lanes[8 * width + k]
-            if gx == 0.0 and gy == 0.0 and gz == 0.0:
+            fx, fy, fz = lanes[source * width + k], lanes[(source + 1) * width + k], lanes[(source + 2) * width + k]
+            if fx == 0.0 and fy == 0.0 and fz == 0.0:
                 continue
             at = 6 * k * width + b
-            x, y, z = splat(gx), splat(gy), splat(gz)
+            x, y, z = splat(fx), splat(fy), splat(fz)
             wyz, wxz, wxy = load(w, at + 3 * width), load(w, at + 4 * width), load(w, at + 5 * width)
             xx, yy, zz = fma(load(w, at), x, xx), fma(load(w, at + width), y, yy), fma(load(w, at + 2 * width), z, zz)
             yz, zy = fma(wyz, z, yz), fma(wyz, y, zy)
             xz, zx = fma(wxz, z, xz), fma(wxz, x, zx)
             xy, yx = fma(wxy, y, xy), fma(wxy, x, yx)
-        store(lanes, 9 * width + b, load(lanes, b) - (xx + (xy + xz)))
-        store(lanes, 10 * width + b, load(lanes, width + b) - (yy + (yx + yz)))
-        store(lanes, 11 * width + b, load(lanes, 2 * width + b) - (zz + (zx + zy)))
+        store(lanes, target * width + b, xx + (xy + xz))
+        store(lanes, (target + 1) * width + b, yy + (yx + yz))
+        store(lanes, (target + 2) * width + b, zz + (zx + zy))
 
 
 @bare
@@ -141,7 +132,8 @@ def effective_force(coupling, medium, ion, lanes):
     ion.force and ion.effective receive F (meV/Å) and R_eff (Å), rows 9 to 11 of lanes r_eff (Å); ion.stiffest is kept up.
     Contract: these and rows 6 to 8 are written.
     """
-    width, count = lanes.shape[0] // ROWS, coupling.offsets.shape[0]
+    count = coupling.offsets.shape[0]
+    width = lanes_width(count)
     x, y, z = ion.position[0], ion.position[1], ion.position[2]
     vx, vy, vz = ion.velocity[0], ion.velocity[1], ion.velocity[2]
     zero = splat(0.0)
@@ -155,7 +147,9 @@ def effective_force(coupling, medium, ion, lanes):
         store(lanes, 8 * width + b, pull * dz)
         along = bend * fma(dz, wz, fma(dy, wy, dx * wx))
         px, py, pz = px + fma(along, dx, pull * wx), py + fma(along, dy, pull * wy), pz + fma(along, dz, pull * wz)
-    respond_lanes(medium, lanes, count)
+    recoil_lanes(medium, lanes, width, 6, 9, count)
+    for b in range(0, 3 * width, WIDTH):
+        store(lanes, 9 * width + b, load(lanes, b) - load(lanes, 9 * width + b))
     p = (total(px), total(py), total(pz))
     for c in range(3):
         ion.effective[c] = ion.position[c] + medium.loss[c, 0] * p[0] + medium.loss[c, 1] * p[1] + medium.loss[c, 2] * p[2]
@@ -170,32 +164,3 @@ def effective_force(coupling, medium, ion, lanes):
     ion.force[0], ion.force[1], ion.force[2] = total(fx), total(fy), total(fz)
     ion.stiffest[0] = stiffest
     return total(energy)
-
-
-@bare
-def settle_atoms(work):
-    """r_eff of the lanes into work.atoms."""
-    width = work.lanes.shape[0] // ROWS
-    for n in range(work.atoms.shape[0]):
-        for c in range(3):
-            work.atoms[n, c] = work.lanes[(9 + c) * width + n]
-
-
-@bare
-def force_at(coupling, ion, atoms):
-    """U (meV) of the ion at R_eff = ion.effective with atoms (n, 3) at r_eff, and -∇_R U into ion.force [18]; ion.stiffest is kept up."""
-    stiffest = ion.stiffest[0]
-    energy = fx = fy = fz = 0.0
-    for n in range(coupling.offsets.shape[0]):
-        dx = atoms[n, 0] - ion.effective[0]
-        dy = atoms[n, 1] - ion.effective[1]
-        dz = atoms[n, 2] - ion.effective[2]
-        phi, pull, bend = pair_terms(coupling, dx, dy, dz)
-        stiffest = max(stiffest, abs(pull + bend * (dx * dx + dy * dy + dz * dz)))
-        energy += phi
-        fx += pull * dx
-        fy += pull * dy
-        fz += pull * dz
-    ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
-    ion.stiffest[0] = stiffest
-    return energy

@@ -6,48 +6,43 @@ one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 
 import numpy as np
 
-from mdlite.kernels.implicit import implicit_force
+from mdlite.kernels.implicit import HOME, SHIFT, implicit_force
 from mdlite.kernels.jit import bare
-from mdlite.kernels.medium import at_rest, effective_force, in_crystal, lanes_at_rest, lanes_in_crystal, settle_atoms
+from mdlite.kernels.medium import effective_force, lanes_at_rest, lanes_in_crystal, lanes_width
 
 
 @bare
-def _at_rest(coupling, medium, ion, work, implicit):
+def _force(coupling, medium, ion, work, dt, implicit):
     if implicit is None:
-        lanes_at_rest(coupling, ion, work.lanes)
         return effective_force(coupling, medium, ion, work.lanes)
     else:
-        at_rest(coupling, ion, work)
-        return implicit_force(coupling, medium, ion, work)
+        return implicit_force(coupling, medium, ion, work, dt)
 
 
 @bare
-def _in_crystal(coupling, medium, ion, work, crystal, dt, implicit):
-    if implicit is None:
-        lanes_in_crystal(coupling, ion, crystal, dt, work.lanes)
-        return effective_force(coupling, medium, ion, work.lanes)
-    else:
-        in_crystal(coupling, ion, crystal, dt, work)
-        return implicit_force(coupling, medium, ion, work)
-
-
-@bare
-def force_at_rest(coupling, medium, ion, work):
-    """Evaluate the rung's force at T = 0; U (meV) goes to ion.energy, and r_eff of the rungs of first order stays in work.lanes."""
-    ion.energy[0] = _at_rest(coupling, medium, ion, work, medium.implicit)
+def force_at_rest(coupling, medium, ion, work, dt):
+    """Evaluate the rung's force at T = 0; U (meV) goes to ion.energy, and r_eff stays in work.lanes. dt (ps): how long ago the last one was."""
+    lanes_at_rest(coupling, ion, work.lanes)
+    ion.energy[0] = _force(coupling, medium, ion, work, dt, medium.implicit)
 
 
 @bare
 def force_in_crystal(coupling, medium, ion, work, crystal, dt):
     """`force_at_rest` in a thermal crystal."""
-    ion.energy[0] = _in_crystal(coupling, medium, ion, work, crystal, dt, medium.implicit)
+    lanes_in_crystal(coupling, ion, crystal, dt, work.lanes)
+    ion.energy[0] = _force(coupling, medium, ion, work, dt, medium.implicit)
 
 
 @bare
 def show_atoms(medium, work):
-    """Bring r_eff of the last force to work.atoms."""
-    if medium.implicit is None:
-        settle_atoms(work)
+    """Bring r_eff of the last force to work.atoms (for the implicit rung without the common shift x)."""
+    width = lanes_width(work.atoms.shape[0])
+    for n in range(work.atoms.shape[0]):
+        for c in range(3):
+            if medium.implicit is None:
+                work.atoms[n, c] = work.lanes[(9 + c) * width + n]
+            else:
+                work.atoms[n, c] = work.lanes[(HOME + c) * width + n] + work.lanes[(SHIFT + c) * width + n]
 
 
 @bare
@@ -102,7 +97,7 @@ def advance(coupling, medium, ion, work, dt, steps, frames):
             record(frames, rows, ion, work.atoms)
             rows += 1
         halfway = begin_step(ion, dt)
-        force_at_rest(coupling, medium, ion, work)
+        force_at_rest(coupling, medium, ion, work, dt)
         if (step + 1) % sampling == 0 or step + 1 == first + count:
             show_atoms(medium, work)
         end_step(ion, dt, halfway)

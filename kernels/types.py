@@ -80,39 +80,28 @@ class MediumIon(NamedTuple):
     effective: np.ndarray  # (3,), R_eff, Å
     energy: np.ndarray  # (1,), U(r_eff, R_eff), meV
     stiffest: np.ndarray  # (1,), the largest |φ''| met so far, meV/Å²
+    guess: np.ndarray  # flat (6 P + 7,), first guess of the implicit rung, see `implicit.recall`; of no length for the others
 
 
 class Medium(NamedTuple):
     """The effective medium of the time-local equations for the n candidate atoms of a Coupling."""
 
-    recoil: np.ndarray  # float64 (n_unique, 3, 3), W_d(0), Å²/meV
-    pair: np.ndarray  # int64 (n, n), the row of ``recoil`` for the pair (j, k): d = offset j - offset k
-    reply: (
-        np.ndarray
-    )  # float64, flat (n, 6, P): W_{j-k}(0) by k; xx, yy, zz, yz, xz, xy; j up to a multiple of eight (first order only)
+    reply: np.ndarray  # float64, flat (n, 6, P): W_{j-k}(0), Å²/meV, by k; xx, yy, zz, yz, xz, xy; j up to a multiple of eight
     loss: np.ndarray  # float64 (3, 3), L, Å² ps/meV
     implicit: object  # None: first order [18-20]; True: self-consistent [16]. By its type numba compiles the one that is wanted
 
 
 class MediumWork(NamedTuple):
-    """Scratch space of the time-local kernels for n candidate atoms; nothing in it carries over from step to step.
+    """Scratch space for n candidate atoms; nothing in it carries over from step to step. ``atoms`` is a result: what a force was evaluated with.
 
-    ``atoms`` is a result: what the last force was evaluated with (for the implicit rung without the common shift, see there). The rungs of
-    first order work in ``lanes``: r_H, ṙ_H, ∇_r U and r_eff of atoms side by side, see `medium`.
+    The time-local rungs work in ``lanes``: vectors of atoms side by side, see `medium` and `implicit`.
     """
 
-    lanes: np.ndarray  # float64, flat (12, P)
-
-    atoms: np.ndarray  # (n, 3), r_eff, Å
+    lanes: np.ndarray  # float64, flat (12, P), or (41, P) for the implicit rung
+    atoms: np.ndarray  # (n, 3), r_eff, Å (for the implicit rung without the common shift, see there)
     home: np.ndarray  # (n, 3), r_H, Å
     home_velocity: np.ndarray  # (n, 3), ṙ_H, Å/ps
-    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
     displacement: np.ndarray  # (n, 3), Å
-    reply: np.ndarray  # (n, 3), Å (implicit only, as all below)
-    hessian: np.ndarray  # (n, 3, 3), meV/Å²
-    active: np.ndarray  # int64 (n,), indices of the atoms in range
-    matrix: np.ndarray  # (3n, 3n)
-    rhs: np.ndarray  # (3n, 2)
     shift: np.ndarray  # (7, 3): rows of the solver for the loss shift, see implicit.py
 
 
@@ -153,6 +142,7 @@ class Ensemble(NamedTuple):
     effective: np.ndarray  # (I, 3), Å
     energy: np.ndarray  # (I,), meV
     stiffest: np.ndarray  # (I,), meV/Å²
+    guess: np.ndarray  # (I, 6 P + 7), or (I, 0)
     stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
     fastest: float  # Å/ps; an ion that gets faster has run away
 

@@ -17,7 +17,7 @@ HIGHEST_ENERGY = 1e9
 """meV; an ion that starts with more (a million eV) sits on top of an atom."""
 
 MOST_CANDIDATES = {"time-local": 2000, "static": 2000, "rigid": 2000, "implicit": 500}
-"""More atoms than this around one ion make W(0) of all pairs, or the implicit rung's linear system, unreasonably large."""
+"""More atoms than this around one ion make W(0) of all pairs, or the implicit rung's iteration over them, unreasonably large."""
 
 NEEDS_RESPONSE = ("time-local", "implicit", "static", "memory-kernel", "patch")
 

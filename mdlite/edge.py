@@ -105,7 +105,7 @@ def open_edge(lattice: Lattice, size: int, dt: float) -> Edge:
 def fit(ratio: float, size: int) -> Fit:
     """The edge of a patch of size³ atoms, size even, of a crystal with k2/k1 = ratio."""
     path = _cache_path(ratio, size)
-    where, depth = classes(size)
+    _, depth = classes(size)
     found = propagator.read_cached(path, (3 * len(depth) + 2,))
     if found is None:
         best = _Fitting(ratio, size).run()
@@ -115,7 +115,23 @@ def fit(ratio: float, size: int) -> Fit:
 
 
 def _cache_path(ratio: float, size: int):
-    key = repr((mdlite.__version__, ratio, size, CORE, TURN, PERIOD, RING, BAND.tolist(), LIGHTEST, LEAST, SCALE.tolist(), ITERATIONS, ENOUGH))
+    key = repr(
+        (
+            mdlite.__version__,
+            ratio,
+            size,
+            CORE,
+            TURN,
+            PERIOD,
+            RING,
+            BAND.tolist(),
+            LIGHTEST,
+            LEAST,
+            SCALE.tolist(),
+            ITERATIONS,
+            ENOUGH,
+        )
+    )
     return propagator.cache_folder() / f"edge-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
 
 
@@ -143,7 +159,10 @@ class _Fitting:
         self.truth = _infinite(self.patch, self.atoms, self.omega, self.dt)
         weight = np.where(BAND < 0.54, 1.0, np.where(BAND < 0.8, 0.4, 0.13))[:, None, None]
         own = self.truth[:, :1, :1]
-        self.weights = (weight / own.imag, 0.3 * weight / np.abs(own))  # friction above all: stiffness is right by itself to a few 1e-3
+        self.weights = (
+            weight / own.imag,
+            0.3 * weight / np.abs(own),
+        )  # friction above all: stiffness is right by itself to a few 1e-3
 
     def run(self) -> tuple:
         """(γ, κ, μ) of every class, and the two errors of a `Fit`."""
@@ -218,7 +237,9 @@ class _Fitting:
             for axis in range(3):
                 product = (self._turned(field, atom, axis) * field).reshape(n, -1)
                 for w in range(n):
-                    sums = np.bincount(labels, product[w].real, self.count) + 1j * np.bincount(labels, product[w].imag, self.count)
+                    sums = np.bincount(labels, product[w].real, self.count) + 1j * np.bincount(
+                        labels, product[w].imag, self.count
+                    )
                     for law in range(3):
                         change[w, j, axis, law] = -self.laws[law][w] * sums[self.active]
         return self._rows(change.reshape(n, 8, 3, -1))

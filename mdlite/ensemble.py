@@ -127,6 +127,7 @@ class EnsembleEngine(IonsEngine):
             effective=positions.copy(),
             energy=np.zeros((crystals, count)),
             stiffest=np.zeros((crystals, count)),
+            guess=np.zeros((crystals, count, timelocal.guess_room(len(model.offsets), method))),
             stopped=np.full((crystals, count), -1, np.int64),
             fastest=RUNAWAY_CROSSING * lattice.spacing / dt,
         )

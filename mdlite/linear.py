@@ -59,7 +59,7 @@ def _force(model: Model, method: str):
     def force(position, speed):
         engine.ion.position[:] = position
         engine.ion.velocity[:] = speed * moving
-        kernels.force_at_rest(engine.coupling, engine.medium, engine.ion, engine._work)
+        kernels.force_at_rest(engine.coupling, engine.medium, engine.ion, engine._work, 0.0)
         return engine.ion.force.copy()
 
     return force, np.array(model.ion.position)
@@ -96,7 +96,7 @@ def exact_mode(model: Model, axis: int) -> Mode:
     n = len(model.offsets)
     hessian = np.zeros((3 * n, 3 * n))
     for j in range(n):
-        hessian[3 * j : 3 * j + 3, 3 * j : 3 * j + 3] = held._work.hessian[j]
+        hessian[3 * j : 3 * j + 3, 3 * j : 3 * j + 3] = held.hessian[j]
     unit = np.zeros(3 * n)
     unit[axis::3] = 1.0
     mass = model.ion.mass[axis]

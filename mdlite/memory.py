@@ -50,7 +50,7 @@ class MemoryEngine(Engine):
         self.coupling, self.crystal = model.coupling(), crystal
         self.springs = lattice.springs()
         n = len(model.offsets)
-        self.ion = timelocal.medium_ion(model)
+        self.ion = timelocal.medium_ion(model, self.method)
         self._work = timelocal.work_arrays(n, False)
         slots = n if not self.coupling.moving else 4 * n
         self._held = self._relaxed() if dressed else (np.zeros((0, 3), np.int64), np.zeros((0, 3)))
@@ -96,7 +96,7 @@ class MemoryEngine(Engine):
 
     def _relaxed(self) -> tuple[np.ndarray, np.ndarray]:
         """Sites (A, 3) of the candidates, and ∇_r U of them (A, 3) in meV/Å with the ion at its start and the crystal in equilibrium."""
-        return self.model.candidate_sites(self.ion.position), timelocal.relaxed(self.model)._work.gradient.copy()
+        return self.model.candidate_sites(self.ion.position), timelocal.relaxed(self.model).gradient
 
     def _table(self, reach: int) -> dict[str, np.ndarray]:
         """The response table, latest first, for all vectors within ``reach`` sites, or 0: for those between the fixed atoms."""

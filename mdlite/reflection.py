@@ -17,7 +17,7 @@ import numpy as np
 from mdlite import plots, report
 from mdlite.config import Config
 from mdlite.errors import InputError
-from mdlite.timelocal import medium
+from mdlite.response import loss_matrix, recoil_kernel
 
 if TYPE_CHECKING:
     from mdlite.model import Model
@@ -73,8 +73,8 @@ def point(config: Config, width: float, speed: float) -> Config:
 
 def along_path(model: Model, run: Run) -> dict[str, dict[str, np.ndarray]]:
     """Deflection of the atom (F, 3) in Å and force on the ion (F, 3) in meV/Å by the right-hand side of [16] along the run's path."""
-    environment = medium(model, "time-local", run.config.response == "finite")
-    recoil, loss = environment.recoil[environment.pair[0, 0]], environment.loss
+    recoil = recoil_kernel(model.lattice, [[0, 0, 0]], finite=run.config.response == "finite")[0, 0]
+    loss = loss_matrix(model.lattice)
     site = model.candidate_sites(run.position[0, 0])[0] * model.lattice.spacing
     ion, speed = run.position[:, 0], run.velocity[:, 0]
     atom, atom_speed = run.atom_position[:, 0], run.atom_velocity[:, 0]

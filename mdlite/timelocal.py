@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
 from mdlite import response
 from mdlite.engine import Engine
 from mdlite.errors import RunError
+from mdlite.kernels import implicit as kernels_implicit
 from mdlite.kernels import timelocal
 from mdlite.kernels.medium import ROWS
 from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
@@ -31,15 +33,13 @@ def _recoil(lattice: Lattice, atoms: Sites | Shell | Cutoff, finite: bool) -> tu
 
 def medium(model: Model, method: str, finite: bool = False) -> Medium:
     """W(0) between the candidate atoms, and L, as a rung of ``method`` sees them; finite: W of this N, not the infinite lattice's."""
-    n, loss = len(model.offsets), np.zeros((3, 3))
+    loss = np.zeros((3, 3))
     if method == "rigid":
-        return Medium(np.zeros((1, 3, 3)), np.zeros((n, n), np.int64), np.zeros(0), loss, None)
+        return Medium(np.zeros(0), loss, None)
     if method in ("time-local", "implicit"):
         loss = response.loss_matrix(model.lattice)
-    recoil, pair = _recoil(model.lattice, model.interaction.atoms, finite)
-    if method == "implicit":
-        return Medium(recoil, pair, np.zeros(0), loss, True)
-    return Medium(recoil, pair, _reply(recoil, pair), loss, None)
+    reply = _reply(*_recoil(model.lattice, model.interaction.atoms, finite))
+    return Medium(reply, loss, True if method == "implicit" else None)
 
 
 def _reply(recoil: np.ndarray, pair: np.ndarray) -> np.ndarray:
@@ -58,26 +58,17 @@ def lanes(n: int) -> int:
 
 def work_arrays(n: int, implicit: bool) -> MediumWork:
     """Scratch space for n candidate atoms."""
-    k = n if implicit else 0
-    atoms, home, home_velocity, gradient, displacement = (np.zeros((n, 3)) for _ in range(5))
-    return MediumWork(
-        aligned_zeros(0 if implicit else ROWS * lanes(n)),
-        atoms,
-        home,
-        home_velocity,
-        gradient,
-        displacement,
-        reply=np.zeros((k, 3)),
-        hessian=np.zeros((k, 3, 3)),
-        active=np.zeros(k, np.int64),
-        matrix=np.zeros((3 * k, 3 * k)),
-        rhs=np.zeros((3 * k, 2)),
-        shift=np.zeros((7, 3)),
-    )
+    rows = kernels_implicit.ROWS if implicit else ROWS
+    return MediumWork(aligned_zeros(rows * lanes(n)), *(np.zeros((n, 3)) for _ in range(4)), shift=np.zeros((7, 3)))
 
 
-def medium_ion(model: Model) -> MediumIon:
-    """The model's ion at its start, with no force yet."""
+def guess_room(n: int, method: str) -> int:
+    """Length of ``MediumIon.guess`` for n candidate atoms."""
+    return 6 * lanes(n) + 7 if method == "implicit" else 0
+
+
+def medium_ion(model: Model, method: str) -> MediumIon:
+    """The model's ion at its start, as a rung of ``method`` wants it, with no force yet."""
     return MediumIon(
         position=np.array(model.ion.position),
         velocity=np.array(model.ion.velocity),
@@ -86,12 +77,13 @@ def medium_ion(model: Model) -> MediumIon:
         effective=np.array(model.ion.position),
         energy=np.zeros(1),
         stiffest=np.zeros(1),
+        guess=np.zeros(guess_room(len(model.offsets), method)),
     )
 
 
 def ion_state(ion) -> dict[str, np.ndarray]:
     """What of a `MediumIon` or an `Ensemble` decides how it moves on."""
-    return {name: getattr(ion, name) for name in ("position", "velocity", "force", "effective", "energy")}
+    return {name: getattr(ion, name) for name in ("position", "velocity", "force", "effective", "energy", "guess")}
 
 
 class TimeLocalEngine(Engine):
@@ -117,9 +109,9 @@ class TimeLocalEngine(Engine):
         self.medium = medium(model, method, finite)
         if loss is not None:
             self.medium = self.medium._replace(loss=np.array(loss, float))
-        self.ion = medium_ion(model)
+        self.ion = medium_ion(model, method)
         self._work = work_arrays(len(model.offsets), method == "implicit")
-        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work)
+        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work, 0.0)
         timelocal.show_atoms(self.medium, self._work)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -141,18 +133,29 @@ class TimeLocalEngine(Engine):
         return fault
 
 
-def relaxed(model: Model, position=None, finite: bool = False) -> TimeLocalEngine:
-    """The implicit engine with the ion held at ``position`` (3,) Å (the model's own by default), that is with the framework in equilibrium.
+class Equilibrium(NamedTuple):
+    """The framework at rest in equilibrium with an ion that is held, by W(0) alone, for the n candidate atoms."""
 
-    Raises RunError where the iteration finds no solution.
-    """
+    displacement: np.ndarray  # (n, 3), Å
+    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
+    hessian: np.ndarray  # (n, 3, 3), of φ, meV/Å²
+    interaction: float  # U, meV
+
+
+def relaxed(model: Model, position=None, finite: bool = False) -> Equilibrium:
+    """The equilibrium with the ion held at ``position`` (3,) Å (the model's own by default). Raises RunError where the iteration finds none."""
     place = tuple(model.ion.position if position is None else position)
     ion = dataclasses.replace(model.ion, position=place, velocity=(0.0, 0.0, 0.0))
     engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1e-6, finite=finite)
     fault = engine.fault()
     if fault is not None:
         raise RunError(fault)
-    return engine
+    n = len(model.offsets)
+    rows = engine._work.lanes.reshape(kernels_implicit.ROWS, -1)[:, :n]
+    away, pull, bend = rows[kernels_implicit.APART :][:3].T, rows[kernels_implicit.PULL], rows[kernels_implicit.BEND]
+    hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
+    displacement = rows[kernels_implicit.SHIFT :][:3].T.copy()
+    return Equilibrium(displacement, pull[:, None] * away, hessian, float(engine.ion.energy[0]))
 
 
 def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:
@@ -162,6 +165,5 @@ def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple
     ``finite`` the periodic one of this size. Independent of `mdlite.relax`, which minimises over every atom. Raises RunError where the
     iteration finds no solution.
     """
-    engine = relaxed(model, position, finite)
-    interaction = float(engine.ion.energy[0])
-    return interaction - 0.5 * float(np.sum(engine._work.gradient * engine._work.displacement)), interaction
+    held = relaxed(model, position, finite)
+    return held.interaction - 0.5 * float(np.sum(held.gradient * held.displacement)), held.interaction

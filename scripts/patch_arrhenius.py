@@ -18,12 +18,25 @@ from mdlite.progress import Reporter
 
 ENERGIES = (25.0, 10.0, 50.0, 15.0, 30.0, 20.0, 40.0)  # meV, the most telling ones first
 STARTS = ("quantum", "classical")
-KEPT = ("temperature_ratio", "temperature_ratio_error", "diffusion_A2_per_ps", "diffusion_error_A2_per_ps", "us_per_ion_step", "seconds")
+KEPT = (
+    "temperature_ratio",
+    "temperature_ratio_error",
+    "diffusion_A2_per_ps",
+    "diffusion_error_A2_per_ps",
+    "us_per_ion_step",
+    "seconds",
+)
 
 
 def point(folder: Path, start: str, energy: float, changes: dict, reporter: Reporter) -> dict:
     """One run, and its numbers."""
-    keys = {"thermal.statistics": start, "thermal.energy": energy, "thermal.lattices": 10, "thermal.ions": 20, "run.sample_every": 40}
+    keys = {
+        "thermal.statistics": start,
+        "thermal.energy": energy,
+        "thermal.lattices": 10,
+        "thermal.ions": 20,
+        "run.sample_every": 40,
+    }
     config = mdlite.load_case("arrhenius", **keys | changes).replace(method="patch")
     name = f"{start}-{energy:g}meV"
     run = mdlite.run(config, folder / f"{name}.h5", reporter(name), notice=reporter.notice, resume=True)
@@ -74,7 +87,9 @@ def main() -> None:
     axes.set(yscale="log", xlabel="1 / k$_B$T (1/meV)", ylabel="D (Å²/ps)", title="Diffusion by the patch, U0 = 4000 meV Å")
     axes.legend()
     figure.savefig(arguments.output / "arrhenius.png", dpi=150)
-    (arguments.output / "arrhenius.json").write_text(json.dumps({"points": rows, "lines": lines}, indent=1) + "\n", encoding="utf-8")
+    (arguments.output / "arrhenius.json").write_text(
+        json.dumps({"points": rows, "lines": lines}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
