@@ -17,13 +17,18 @@ crystal has no equilibrium, and the atoms slide downhill to the next. λ, y and 
 import math
 
 from mdlite.kernels.coupling import cell_of
-from mdlite.kernels.jit import bare
+from mdlite.kernels.jit import bare, inlined
 from mdlite.kernels.medium import lanes_width, pair_lanes, recoil_lanes
 from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, total
 
-TOLERANCE = 1e-11  # Å, the change of ξ and x at which the iterations end
+COLD, WARM = (
+    1e-12,
+    1e-7,
+)  # Å, the change of ξ and x at which the iterations end: without a first guess, and with that of the step before
 LONGEST_STEP = 0.1  # of the lattice constant; a longer Newton step is cut
 MAX_ITERATIONS = 60
+SHARP = 0.1  # Å, how far the potential reaches, cautiously: a Newton step δ is followed by one of δ²/SHARP
+LAG = 0.05  # ps, about L/W(0): how much a velocity of the atoms that is wrong shifts x
 HOME, RATE, APART, PULL, BEND = 0, 3, 6, 9, 10  # rows of lanes: r_H, ṙ_H; r - Q and the two numbers of the Hessian
 FORCE, SHIFT, CHANGE = 11, 14, 17  # λ, ξ = W λ, y
 RESIDUAL, RECOIL, DIRECTION, RESPONSE, BENT = 20, 23, 26, 29, 32  # of conjugate gradients: r, W r, p, W p, A p
@@ -31,7 +36,7 @@ STEP, MOVE = 35, 38  # of Newton's method: δλ, W δλ
 ROWS = 41
 
 
-@bare
+@inlined
 def product(lanes, width, a, b):
     """Σ of rows a, a + 1, a + 2 times rows b, b + 1, b + 2."""
     sums = splat(0.0)
@@ -40,7 +45,7 @@ def product(lanes, width, a, b):
     return total(sums)
 
 
-@bare
+@inlined
 def extent(lanes, width, a):
     """The largest absolute value in rows a, a + 1, a + 2."""
     most = 0.0
@@ -49,7 +54,7 @@ def extent(lanes, width, a):
     return most
 
 
-@bare
+@inlined
 def add(lanes, width, target, factor, source):
     """Rows target .. target + 2 += factor × rows source .. source + 2."""
     scale = splat(factor)
@@ -57,7 +62,7 @@ def add(lanes, width, target, factor, source):
         store(lanes, target * width + at, fma(scale, load(lanes, source * width + at), load(lanes, target * width + at)))
 
 
-@bare
+@inlined
 def clear(lanes, width, row):
     """Rows row .. row + 2 = 0."""
     for at in range(0, 3 * width, WIDTH):
@@ -144,12 +149,12 @@ def conjugate(medium, lanes, width, count, into, moved, relative, goal):
 
 
 @bare
-def relax_atoms(coupling, medium, ion, lanes, width):
-    """Newton's method for λ and ξ with the ion held at ion.effective, from what these are; True once a step would be within the tolerance.
+def relax_atoms(coupling, medium, ion, lanes, width, goal):
+    """Newton's method for λ and ξ with the ion held at ion.effective, from what these are; True once a step would be within ``goal`` (Å).
 
     A step longer than a tenth of the lattice constant is cut, one that raises the energy halved. On return the Hessians are those at ξ.
     """
-    count, limit, goal = coupling.offsets.shape[0], LONGEST_STEP * coupling.spacing, tolerance(ion)
+    count, limit = coupling.offsets.shape[0], LONGEST_STEP * coupling.spacing
     recoil_lanes(medium, lanes, width, FORCE, SHIFT, count)
     before, scale = math.inf, 0.0
     for _ in range(MAX_ITERATIONS):
@@ -173,22 +178,19 @@ def relax_atoms(coupling, medium, ion, lanes, width):
             scale = limit / longest
         add(lanes, width, FORCE, scale, STEP)
         add(lanes, width, SHIFT, scale, MOVE)
+        if scale == 1.0 and longest * longest < SHARP * goal and 1e-4 * longest < goal:  # the next step would be within the goal
+            linearise(coupling, ion, lanes, width)
+            return True
     return False
 
 
 @bare
-def tolerance(ion):
-    """Change of ξ and x (Å) at which the iterations end, or what the ion's coordinates resolve far from the origin."""
-    return TOLERANCE + 1e-15 * (abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2]))
-
-
-@bare
-def mismatch(coupling, medium, ion, lanes, width, x, off):
+def mismatch(coupling, medium, ion, lanes, width, goal, x, off):
     """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if ξ is not found."""
     count = coupling.offsets.shape[0]
     for c in range(3):
         ion.effective[c] = ion.position[c] + x[c]
-    if not relax_atoms(coupling, medium, ion, lanes, width):
+    if not relax_atoms(coupling, medium, ion, lanes, width, goal):
         return math.nan
     recoil_lanes(medium, lanes, width, CHANGE, MOVE, count)  # y solves A y = H b: the residual is H (b - W y) - y
     zero = splat(0.0)
@@ -198,7 +200,7 @@ def mismatch(coupling, medium, ion, lanes, width, x, off):
             store(lanes, (STEP + c) * width + at, w)
             store(lanes, (BENT + c) * width + at, zero - load(lanes, (CHANGE + c) * width + at))
     bend_rows(lanes, width, STEP, BENT, RESIDUAL)
-    conjugate(medium, lanes, width, count, CHANGE, MOVE, 0.0, 10.0 * TOLERANCE)
+    conjugate(medium, lanes, width, count, CHANGE, MOVE, 0.0, goal / LAG)
     most = 0.0
     rate = (0.0, 0.0, 0.0)
     for at in range(0, width, WIDTH):
@@ -233,7 +235,7 @@ def secant_update(s):
 
 
 @bare
-def find_shift(coupling, medium, ion, lanes, width, s):
+def find_shift(coupling, medium, ion, lanes, width, goal, s):
     """Solve x = L ∇_R dU/dt by Broyden's method from the x in row 0 of s, for ion.effective, λ, ξ and y at the solution. False where ξ is not found.
 
     Rows of s (7, 3): 0 and 1 hold the best x and its mismatch, 2 and 3 those on trial, 4 to 6 the inverse Jacobian. A trial that is
@@ -247,11 +249,11 @@ def find_shift(coupling, medium, ion, lanes, width, s):
             s[row, c] = 0.0
     for c in range(3):
         s[4 + c, c] = 1.0
-    best = trial = mismatch(coupling, medium, ion, lanes, width, s[0], s[1])
+    best = trial = mismatch(coupling, medium, ion, lanes, width, goal, s[0], s[1])
     if not best < math.inf:
         return False
     for _ in range(MAX_ITERATIONS):
-        if trial < tolerance(ion):
+        if trial < goal:
             return True
         longest = 0.0
         for c in range(3):
@@ -265,7 +267,7 @@ def find_shift(coupling, medium, ion, lanes, width, s):
         scale = limit / longest if longest > limit else 1.0
         for c in range(3):
             s[2, c] = s[0, c] + scale * s[2, c]
-        trial = mismatch(coupling, medium, ion, lanes, width, s[2], s[3])
+        trial = mismatch(coupling, medium, ion, lanes, width, goal, s[2], s[3])
         if not trial < math.inf:
             break
         secant_update(s)
@@ -277,12 +279,15 @@ def find_shift(coupling, medium, ion, lanes, width, s):
     if longest > limit:
         for c in range(3):
             s[0, c] *= limit / longest
-    return mismatch(coupling, medium, ion, lanes, width, s[0], s[1]) < math.inf
+    return mismatch(coupling, medium, ion, lanes, width, goal, s[0], s[1]) < math.inf
 
 
 @bare
 def recall(coupling, ion, lanes, width, dt):
-    """First guess of λ and y from those of dt (ps) before, if the candidates are still the same atoms: ion.guess holds λ, y, their cell and x."""
+    """First guess of λ and y from those of dt (ps) before, if the candidates are still the same atoms, which it returns.
+
+    ion.guess holds λ, y, the cell of the candidates, whether all was found, x, and by how much it changed.
+    """
     cell, guess = cell_of(coupling, ion.position), ion.guess
     tail = 6 * width
     same = guess[tail + 3] == 1.0 and guess[tail] == cell[0] and guess[tail + 1] == cell[1] and guess[tail + 2] == cell[2]
@@ -294,6 +299,7 @@ def recall(coupling, ion, lanes, width, dt):
             force = fma(ahead, change, load(guess, at))
         store(lanes, FORCE * width + at, force)
         store(lanes, CHANGE * width + at, change)
+    return same
 
 
 @bare
@@ -307,6 +313,7 @@ def keep_guess(coupling, ion, lanes, width, x, found):
     guess[tail], guess[tail + 1], guess[tail + 2] = cell[0], cell[1], cell[2]
     guess[tail + 3] = 1.0 if found else 0.0
     for c in range(3):
+        guess[tail + 7 + c] = x[c] - guess[tail + 4 + c] if found else 0.0
         guess[tail + 4 + c] = x[c] if found else 0.0
 
 
@@ -319,10 +326,13 @@ def implicit_force(coupling, medium, ion, work, dt):
     """
     count = coupling.offsets.shape[0]
     lanes, width, s = work.lanes, lanes_width(count), work.shift
-    recall(coupling, ion, lanes, width, dt)
+    goal = WARM if recall(coupling, ion, lanes, width, dt) else COLD
+    goal += 1e-15 * (
+        abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2])
+    )  # what the coordinates resolve far from the origin
     for c in range(3):
-        s[0, c] = ion.guess[6 * width + 4 + c]
-    found = find_shift(coupling, medium, ion, lanes, width, s)
+        s[0, c] = ion.guess[6 * width + 4 + c] + ion.guess[6 * width + 7 + c]
+    found = find_shift(coupling, medium, ion, lanes, width, goal, s)
     best = (ion.effective[0] - ion.position[0], ion.effective[1] - ion.position[1], ion.effective[2] - ion.position[2])
     for c in range(3):
         s[0, c] = best[c]

@@ -80,7 +80,7 @@ class MediumIon(NamedTuple):
     effective: np.ndarray  # (3,), R_eff, Å
     energy: np.ndarray  # (1,), U(r_eff, R_eff), meV
     stiffest: np.ndarray  # (1,), the largest |φ''| met so far, meV/Å²
-    guess: np.ndarray  # flat (6 P + 7,), first guess of the implicit rung, see `implicit.recall`; of no length for the others
+    guess: np.ndarray  # flat (6 P + 10,), first guess of the implicit rung, see `implicit.recall`; of no length for the others
 
 
 class Medium(NamedTuple):
@@ -142,7 +142,7 @@ class Ensemble(NamedTuple):
     effective: np.ndarray  # (I, 3), Å
     energy: np.ndarray  # (I,), meV
     stiffest: np.ndarray  # (I,), meV/Å²
-    guess: np.ndarray  # (I, 6 P + 7), or (I, 0)
+    guess: np.ndarray  # (I, 6 P + 10), or (I, 0)
     stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
     fastest: float  # Å/ps; an ion that gets faster has run away
 

@@ -93,6 +93,8 @@ def describe(run: Run, skip: float, fit: tuple[float, float]) -> dict[str, Any]:
         "curves": _curves(run, time, position, velocity, fit[1], several),
         "energy_drift_meV_per_ns": energy_drift(run),
         "seconds": run.facts["run_seconds"],
+        "threads": run.facts["threads"],
+        "duration_ps": run.config.run.duration,
         "us_per_ion_step": 1e6 * run.facts["run_seconds"] / (run.config.n_steps * run.position.shape[1]),
     }
 

@@ -14,6 +14,7 @@ STYLE = {
     "reference": {"color": "black", "lw": 1.6},
     "full": {"color": "black", "lw": 1.6},
     "time-local": {"color": "tab:red", "lw": 1.2},
+    "patch": {"color": "tab:purple", "lw": 1.2, "ls": "--"},
     "implicit": {"color": "tab:blue", "lw": 1.2},
     "static": {"color": "tab:green", "lw": 0.9},
     "rigid": {"color": "tab:gray", "lw": 0.9},

@@ -79,6 +79,29 @@ def warming(entry: dict[str, Any]) -> Figure:
     return figure
 
 
+def ladder(methods: dict[str, Any], least: float = 0.05) -> Figure:
+    """Error (%) of every method in every experiment against its cost; a bar for what chance may explain. Smaller errors stand at ``least``."""
+    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    ax = figure.subplots()
+    kinds = list(dict.fromkeys(kind for entry in methods.values() for kind in entry["errors"]))
+    for name, entry in methods.items():
+        if "core_us_per_ion_step" not in entry:
+            continue
+        for n, kind in enumerate(kinds):
+            if kind not in entry["errors"] or not np.isfinite(entry["errors"][kind]):
+                continue
+            cost = entry["core_us_per_ion_step"] * 1.035 ** (n - 0.5 * len(kinds))  # side by side
+            size, chance = max(abs(entry["errors"][kind]), least), entry.get("uncertainty", {}).get(kind, 0.0)
+            bar = [[max(0.0, size - max(size - chance, least))], [chance]]
+            mark = dict(fmt="osD^v<>*pPXh"[n % 12], ms=6, lw=0.8, alpha=0.8)
+            ax.errorbar(cost, size, bar, color=style(name).get("color", "k"), **mark, label=kind if name == "reference" else None)
+        ax.annotate(name, (entry["core_us_per_ion_step"], 1.02), xycoords=("data", "axes fraction"), ha="center", fontsize=9)
+    ax.axhline(1.0, color="0.6", lw=0.8, ls=":")
+    ax.set(xscale="log", yscale="log", xlabel="cost (µs of a core per ion-step in an ensemble)", ylabel="size of the error (%)")
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
 def van_hove(methods: dict[str, Any]) -> Figure:
     """Distribution of displacements at several lags, a panel for each lag."""
     lags = next(iter(methods.values()))["curves"]["van_hove_lag_ps"]

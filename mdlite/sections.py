@@ -226,7 +226,7 @@ class SeriesSection(Section):
 class ValidateSection(Section):
     """What `mdlite validate` does with this configuration."""
 
-    protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius"] = Field(
+    protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius", "ladder"] = Field(
         "rungs", description="which comparison is made"
     )
     reference: Literal["periodic", "echo-free", "absorbing", "memory-kernel"] = Field(
@@ -244,7 +244,7 @@ class ValidateSection(Section):
     centre: Coordinate | None = Field(None, description="rungs: plane whose passages are counted, Angstrom; default: the start")
     ranges: list[Positive] = Field([0.2, 0.5], description="reflection: ranges of the potential, Angstrom", min_length=1)
     speeds: list[Positive] = Field([2.0, 10.0, 20.0, 30.0], description="reflection: speeds, Angstrom/ps", min_length=1)
-    energies: list[Positive] = Field([1e-3, 5.0, 25.0, 50.0], description="framework: k_B T, meV", min_length=1)
+    energies: list[Positive] = Field([1e-3, 5.0, 25.0, 50.0], description="framework, ladder: k_B T, meV", min_length=1)
     series: list[SeriesSection] = Field([], description="arrhenius: the lines, each with its temperatures")
     ensemble_duration: Positive = Field(120.0, description="diffusion: length of the ensembles of time-local ions, ps")
     ions: dict[Rung, Count] = Field({}, description="diffusion: ions in each lattice for a rung, where not thermal.ions")

@@ -64,7 +64,7 @@ def work_arrays(n: int, implicit: bool) -> MediumWork:
 
 def guess_room(n: int, method: str) -> int:
     """Length of ``MediumIon.guess`` for n candidate atoms."""
-    return 6 * lanes(n) + 7 if method == "implicit" else 0
+    return 6 * lanes(n) + 10 if method == "implicit" else 0
 
 
 def medium_ion(model: Model, method: str) -> MediumIon:
