@@ -6,7 +6,8 @@ one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 
 import numpy as np
 
-from mdlite.kernels.implicit import HOME, SHIFT, implicit_force
+from mdlite.kernels.conjugate import HOME, SHIFT
+from mdlite.kernels.implicit import implicit_force
 from mdlite.kernels.jit import bare
 from mdlite.kernels.medium import effective_force, lanes_at_rest, lanes_in_crystal, lanes_width
 

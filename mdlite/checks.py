@@ -21,6 +21,9 @@ MOST_CANDIDATES = {"time-local": 2000, "static": 2000, "rigid": 2000, "implicit"
 
 NEEDS_RESPONSE = ("time-local", "implicit", "static", "memory-kernel", "patch")
 
+PATCH_LIMIT = 0.7
+"""Longest step of a patch, in 1/Ω_max: its lightest atoms have 0.15 of the mass (`mdlite.edge`)."""
+
 SHORTEST_MEMORY = 0.5
 """ps; a shorter memory cuts off part of the lattice's own vibrations."""
 
@@ -117,6 +120,9 @@ def _patch(config: Config):
     if least > size:
         cure = f"give {least}" if least <= LARGEST_PATCH else f"{LARGEST_PATCH} is the most; give fewer atoms, or another method"
         yield f"patch.size = {size}: the ion's atoms reach over {least} sites around its cell, and the patch must hold them; {cure}"
+    limit = PATCH_LIMIT / config.to_model().lattice.omega_max
+    if config.run.dt >= limit:
+        yield f"run.dt = {config.run.dt:g}: must be below {PATCH_LIMIT:g}/Omega_max = {limit:.6g} ps, which the light atoms at the edge of a patch bear"
     if config.thermal is not None and config.thermal.motion == "modes":
         yield 'thermal.motion = "modes": is for the time-local rungs; the crystal of method = "patch" moves by "verlet"'
 

@@ -26,7 +26,7 @@ def explain(error: dict[str, Any], root: type[BaseModel]) -> str:
         return f"{name}.kind = {given!r}: must be one of {error['ctx']['expected_tags']}"
     if kind == "missing":
         return f"{name}: is missing and must be given{_hint(loc, root)}"
-    message = error["msg"].replace("Input should be", "must be")
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     message = message[0].lower() + message[1:]
     return f"{name} = {_short(error['input'])}: {message}{_hint(loc, root)}"
 

@@ -12,10 +12,13 @@ from mdlite import edge
 from mdlite.engine import Engine
 from mdlite.ensemble import MOST_BLOCKS, RUNAWAY_CROSSING, IonsEngine, free_start
 from mdlite.kernels import patch as kernels
+from mdlite.kernels import patches as ensemble_kernels
 from mdlite.kernels.springs import kick
 from mdlite.kernels.types import Edge, EnsembleFrames, Frames, IonState, Patches
 from mdlite.model import Model
 
+DOUBTFUL = 0.1
+"""Error of the friction from which on the user is told."""
 AHEAD_BYTES, MOST_AHEAD = 16e6, 64
 """How far a crystal runs ahead of its ions: as many steps as fit into so many bytes, for each takes the ion's patch into the cache once."""
 
@@ -47,9 +50,20 @@ def patch_state(found: Patches) -> dict[str, np.ndarray]:
 
 
 def patch_facts(model: Model, size: int) -> dict[str, Any]:
-    """How good the edge is: largest relative errors of the friction up to half of Ω_max, for one atom and for eight pushed together."""
+    """How good the edge is: largest relative errors of the friction up to half of Ω_max, for any two atoms and for eight pushed together."""
     found = edge.fit(model.lattice.k2 / model.lattice.k1, size)
     return {"patch_size": size, "patch_friction_error": found.friction_error, "patch_common_error": found.common_error}
+
+
+def warning(model: Model, size: int) -> str | None:
+    """A line for the user where the patch is not to be trusted blindly, or None."""
+    found = edge.fit(model.lattice.k2 / model.lattice.k1, size)
+    if found.friction_error < DOUBTFUL:
+        return None
+    return (
+        f"a patch of {size}³ atoms has the friction of this crystal to {100.0 * found.friction_error:.0f} % only (k2/k1 = "
+        f'{model.lattice.k2 / model.lattice.k1:.3g}); a larger patch.size is better, method = "memory-kernel" exact'
+    )
 
 
 class PatchEngine(Engine):
@@ -99,6 +113,10 @@ class PatchEngine(Engine):
         """What makes the present state unusable, or None."""
         return self.model.ion_fault(self.ion, self.dt)
 
+    def announcement(self) -> str | None:
+        """See `warning`."""
+        return warning(self.model, self.size)
+
     def facts(self) -> dict[str, Any]:
         """The patch and its edge."""
         return patch_facts(self.model, self.size)
@@ -140,7 +158,7 @@ class PatchEnsembleEngine(IonsEngine):
         for c in range(crystals):
             own = self._ions_of(c)
             for n in range(count):
-                ion = kernels.one_patch(own, n)
+                ion = ensemble_kernels.one_patch(own, n)
                 fields = (own.corner[n], own.u[n], own.v[n])
                 kernels.half_step_back(self.coupling, ion, *fields, self._history[c, 0], self.edge, 0.5 * dt)
 
@@ -155,21 +173,27 @@ class PatchEnsembleEngine(IonsEngine):
         if len(self.ions.position) == 1:
             rows = EnsembleFrames(*(array[:, 0] for array in out))
             own = self._ions_of(0)
-            kernels.advance_ensemble(
+            ensemble_kernels.advance_ensemble(
                 self.coupling, own, self._history[0], self._velocity[0], *feels, *clock, self._rooms, None, rows
             )
         else:
-            kernels.advance_all(self.coupling, self.ions, self._history, self._velocity, *feels, *clock, self._rooms, out)
+            ensemble_kernels.advance_all(
+                self.coupling, self.ions, self._history, self._velocity, *feels, *clock, self._rooms, out
+            )
 
     def _record(self, out: EnsembleFrames) -> None:
         for c in range(len(self.ions.position)):
             rows = EnsembleFrames(*(array[:, c] for array in out))
             own = self._ions_of(c)
             for n in range(own.position.shape[0]):
-                ion = kernels.one_patch(own, n)
+                ion = ensemble_kernels.one_patch(own, n)
                 if own.stopped[n] < 0:
                     own.energy[n] = kernels.meet(self.coupling, ion, own.corner[n], own.u[n], self._history[c, 0])
-                kernels.show(rows, 0, n, own.energy[n], ion, 0.5 * self.dt)
+                ensemble_kernels.show(rows, 0, n, own.energy[n], ion, 0.5 * self.dt)
+
+    def announcement(self) -> str | None:
+        """See `warning`."""
+        return warning(self.model, self.size)
 
     def facts(self) -> dict[str, Any]:
         """The ions that ran away, the patch and its edge."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import checkpoint, resuming, storage
+from mdlite import checkpoint, edge, resuming, storage
 from mdlite.checkpoint import Saved
 from mdlite.config import Config
 from mdlite.engines import lattice_seeds, make_engine, prepare
@@ -176,6 +176,8 @@ def _announced(config: Config, notice: Callable[[str], None] | None, saved: Save
     tell = notice or (lambda line: None)
     if config.method == "memory-kernel":
         tell("the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept")
+    if config.method == "patch" and not edge.is_known(config.lattice.k2 / config.lattice.k1, config.patch.size):
+        tell("the edge of the patch: fitted once for this k2/k1 and size (half a minute), then kept")
     engine = make_engine(config, restored=saved is not None)
     if saved is not None:
         try:

@@ -11,8 +11,7 @@ import numpy as np
 from mdlite import response
 from mdlite.engine import Engine
 from mdlite.errors import RunError
-from mdlite.kernels import implicit as kernels_implicit
-from mdlite.kernels import timelocal
+from mdlite.kernels import conjugate, timelocal
 from mdlite.kernels.medium import ROWS
 from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
 from mdlite.kernels.vectors import WIDTH
@@ -58,7 +57,7 @@ def lanes(n: int) -> int:
 
 def work_arrays(n: int, implicit: bool) -> MediumWork:
     """Scratch space for n candidate atoms."""
-    rows = kernels_implicit.ROWS if implicit else ROWS
+    rows = conjugate.ROWS if implicit else ROWS
     return MediumWork(aligned_zeros(rows * lanes(n)), *(np.zeros((n, 3)) for _ in range(4)), shift=np.zeros((7, 3)))
 
 
@@ -151,10 +150,10 @@ def relaxed(model: Model, position=None, finite: bool = False) -> Equilibrium:
     if fault is not None:
         raise RunError(fault)
     n = len(model.offsets)
-    rows = engine._work.lanes.reshape(kernels_implicit.ROWS, -1)[:, :n]
-    away, pull, bend = rows[kernels_implicit.APART :][:3].T, rows[kernels_implicit.PULL], rows[kernels_implicit.BEND]
+    rows = engine._work.lanes.reshape(conjugate.ROWS, -1)[:, :n]
+    away, pull, bend = rows[conjugate.APART :][:3].T, rows[conjugate.PULL], rows[conjugate.BEND]
     hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
-    displacement = rows[kernels_implicit.SHIFT :][:3].T.copy()
+    displacement = rows[conjugate.SHIFT :][:3].T.copy()
     return Equilibrium(displacement, pull[:, None] * away, hessian, float(engine.ion.energy[0]))
 
 

@@ -287,3 +287,15 @@ def test_validation_at_temperature_is_refused(tmp_path):
     with pytest.raises(InputError, match='protocol = "rungs" compares at T = 0'):
         mdlite.validate(mdlite.config.parse(BASE), tmp_path / "v")
     assert not (tmp_path / "v").exists()
+
+
+def test_implicit_ions_go_on_where_the_crystal_gives_way():
+    """Hot ions in a hard potential: the self-consistent equation has steps where the atoms' equilibrium vanishes, and no ion is lost there."""
+    config = mdlite.load_case(
+        "diffusion",
+        **{"thermal.energy": 60.0, "interaction.potential.strength": 8000.0, "lattice.size": 8, "run.duration": 20.0},
+        **{"thermal.lattices": 2, "thermal.ions": 40},
+    ).replace(method="implicit")
+    run = mdlite.run(config)
+    assert run.facts["run_aways"] == [] and np.isfinite(run.position).all()
+    assert 0.5 < 0.7 * (run.velocity[50:] ** 2).mean() / 60.0 < 1.2

@@ -89,6 +89,7 @@ KEYS = sorted(
 WORDS = (
     "reference",
     "memory-kernel",
+    "patch",
     "time-local",
     "implicit",
     "static",

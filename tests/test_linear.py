@@ -68,3 +68,25 @@ def test_no_place_to_rest():
     ).to_model()
     with pytest.raises(RunError, match="is not bound"):
         linear.rung_mode(model, "time-local", 2)
+
+
+def test_friction_of_the_implicit_closure():
+    """Γ = 𝒦 L 𝒦 with 𝒦 = Σ H (1 + W H)⁻¹: what the rung's kernel does, and the limit of the exact equation at low frequency."""
+    model = mdlite.load_case("trapped", **{"ion.velocity": [0.0, 0.0, 0.0]}).to_model()
+    held, n = mdlite.timelocal.relaxed(model), len(model.offsets)
+    hessian = np.zeros((n, 3, n, 3))
+    hessian[np.arange(n), :, np.arange(n)] = held.hessian
+    hessian = hessian.reshape(3 * n, 3 * n)
+    difference = (model.offsets[:, None] - model.offsets[None]).reshape(-1, 3)
+    recoil = (
+        mdlite.response.recoil_kernel(model.lattice, difference)[:, 0].reshape(n, n, 3, 3).swapaxes(1, 2).reshape(3 * n, 3 * n)
+    )
+    unit = np.tile(np.eye(3), (n, 1))
+    stiffness = unit.T @ hessian @ np.linalg.solve(np.eye(3 * n) + recoil @ hessian, unit)
+    friction = (stiffness @ mdlite.response.loss_matrix(model.lattice) @ stiffness)[2, 2]
+    force, place = linear._force(model, "implicit")
+    assert -(force(place, 1e-3)[2] - force(place, -1e-3)[2]) / 2e-3 == pytest.approx(friction, rel=1e-4)
+    omega = 1.5
+    (green,) = linear.transform(model, np.array([omega]))
+    exact = (unit.T @ hessian @ np.linalg.solve(np.eye(3 * n) + green @ hessian, unit))[2, 2]
+    assert -exact.imag / omega == pytest.approx(friction, rel=0.01)

@@ -45,6 +45,9 @@ METHODS = {
     "ensembles": {"method": "time-local", "thermal": THERMAL | {"ions": 3, "lattices": 2}, **SHELL},
     "ensemble-implicit": {"method": "implicit", "thermal": THERMAL | {"ions": 3}, **SHELL},
     "ensemble-modes": {"method": "time-local", "thermal": THERMAL | {"ions": 3, "motion": "modes"}, **SHELL},
+    "patch": {"method": "patch", "patch.size": 8, "run.record_atoms": True, **SHELL},
+    "patches": {"method": "patch", "patch.size": 8, "thermal": THERMAL | {"ions": 3, "lattices": 2}, **SHELL},
+    "patches-one-lattice": {"method": "patch", "patch.size": 8, "thermal": THERMAL | {"ions": 5}, **SHELL},
     "memory": {"method": "memory-kernel", "memory.window": 0.6, **SHELL},
     "memory-dressed": {"method": "memory-kernel", "memory": {"start": "dressed"}, **SHELL},
     "memory-thermal": {"method": "memory-kernel", "memory.window": 0.6, "thermal": THERMAL, **SHELL},
@@ -421,7 +424,7 @@ VARIANTS = {
     "omp, two threads": {"NUMBA_THREADING_LAYER": "omp", "NUMBA_NUM_THREADS": "2"},
     "with progress": {},
 }
-BITS = ("reference-thermal", "replicas", "ensemble", "ensembles", "memory-thermal", "echo-free", "implicit")
+BITS = ("reference-thermal", "replicas", "ensemble", "ensembles", "memory-thermal", "echo-free", "implicit", "patch", "patches")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

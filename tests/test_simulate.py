@@ -20,7 +20,7 @@ def test_frames_and_budgets_come_when_asked(small_case):
     assert run.facts["status"] == "complete"
 
 
-@pytest.mark.parametrize("method", ["reference", "time-local", "implicit", "static", "rigid"])
+@pytest.mark.parametrize("method", ["reference", "patch", "time-local", "implicit", "static", "rigid"])
 def test_memory_and_file_hold_the_same(small_case, tmp_path, method):
     config = small_case(method=method, **{"run.record_atoms": True, "run.sample_every": 3})
     kept = mdlite.run(config)
