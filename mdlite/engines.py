@@ -155,7 +155,9 @@ def prepare_all(notice: Callable[[str], None]) -> tuple[str, float]:
     thermal = ThermalSection(energy=25.0)
     seconds = prepare((*OWN_KERNELS, "time-local"), notice)
     for lattices in (1, 2):
-        seconds += prepare(("reference", "time-local", "implicit"), notice, thermal.model_copy(update={"lattices": lattices}))
+        seconds += prepare(
+            ("reference", "patch", "time-local", "implicit"), notice, thermal.model_copy(update={"lattices": lattices})
+        )
     seconds += prepare(("memory-kernel",), notice, thermal)
     seconds += prepare(("time-local", "implicit"), notice, thermal.model_copy(update={"motion": "modes"}))
     begin, before = time.perf_counter(), compiled()
