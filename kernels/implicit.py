@@ -85,6 +85,8 @@ def relax_atoms(coupling, medium, ion, lanes, width, goal):
     before, scale = math.inf, 0.0
     for _ in range(MAX_ITERATIONS):
         energy = linearise(coupling, ion, lanes, width)
+        if not math.isfinite(energy):
+            return False
         if energy > before + 1e-9 * (1.0 + abs(before)) and scale > 1e-3:
             scale *= 0.5
             add(lanes, width, FORCE, -scale, STEP)
@@ -137,6 +139,8 @@ def mismatch(coupling, medium, ion, lanes, width, goal, x, off):
         )
     for c in range(3):
         off[c] = x[c] - medium.loss[c, 0] * rate[0] - medium.loss[c, 1] * rate[1] - medium.loss[c, 2] * rate[2]
+        if not math.isfinite(off[c]):
+            return math.nan
         most = max(most, abs(off[c]))
     return most
 
@@ -201,6 +205,8 @@ def find_shift(coupling, medium, ion, lanes, width, goal, s):
             best = trial
             for c in range(3):
                 s[0, c], s[1, c] = s[2, c], s[3, c]
+    clear(lanes, width, FORCE)  # whatever a trial has left
+    clear(lanes, width, CHANGE)
     longest = max(abs(s[0, 0]), abs(s[0, 1]), abs(s[0, 2]))
     if longest > limit:
         for c in range(3):
@@ -233,13 +239,14 @@ def keep_guess(coupling, ion, lanes, width, x, found):
     """Leave λ, y, the cell and x for the next step."""
     cell, guess = cell_of(coupling, ion.position), ion.guess
     tail = 6 * width
+    known = guess[tail + 3] == 1.0
     for at in range(0, 3 * width, WIDTH):
         store(guess, at, load(lanes, FORCE * width + at))
         store(guess, 3 * width + at, load(lanes, CHANGE * width + at))
     guess[tail], guess[tail + 1], guess[tail + 2] = cell[0], cell[1], cell[2]
     guess[tail + 3] = 1.0 if found else 0.0
     for c in range(3):
-        guess[tail + 7 + c] = x[c] - guess[tail + 4 + c] if found else 0.0
+        guess[tail + 7 + c] = x[c] - guess[tail + 4 + c] if found and known else 0.0
         guess[tail + 4 + c] = x[c] if found else 0.0
 
 

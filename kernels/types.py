@@ -184,7 +184,7 @@ class EnsembleFrames(NamedTuple):
 
     position: np.ndarray  # (F, I, 3), Å
     velocity: np.ndarray  # (F, I, 3), Å/ps
-    interaction: np.ndarray  # (F, I), U(r_eff, R_eff), meV
+    interaction: np.ndarray  # (F, I), U(r_eff, R_eff), or U(r, R) of patches, meV
 
 
 class Frames(NamedTuple):
@@ -194,6 +194,6 @@ class Frames(NamedTuple):
     velocity: np.ndarray  # (F, 3), dR/dt, Å/ps
     force: np.ndarray  # (F, 3), force on the ion, meV/Å
     interaction: np.ndarray  # (F,), U, meV
-    effective_position: np.ndarray  # (F, 3), R_eff [20] (R itself in the reference), Å
+    effective_position: np.ndarray  # (F, 3), R_eff [20] (R itself in the reference, the memory kernel and the patch), Å
     atom_position: np.ndarray  # (F, n, 3) or (F, 0, 3): candidate atoms (r_eff [19] of the time-local rungs), Å
     atom_velocity: np.ndarray  # (F, n, 3) or (F, 0, 3): their velocities (reference only), Å/ps

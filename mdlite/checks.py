@@ -21,8 +21,8 @@ MOST_CANDIDATES = {"time-local": 2000, "static": 2000, "rigid": 2000, "implicit"
 
 NEEDS_RESPONSE = ("time-local", "implicit", "static", "memory-kernel", "patch")
 
-PATCH_LIMIT = 0.7
-"""Longest step of a patch, in 1/Ω_max: its lightest atoms have 0.15 of the mass (`mdlite.edge`)."""
+PATCH_LIMIT = 0.5
+"""Longest step of a patch, in 1/Ω_max, by the bounds of its edge (`mdlite.edge`)."""
 
 SHORTEST_MEMORY = 0.5
 """ps; a shorter memory cuts off part of the lattice's own vibrations."""

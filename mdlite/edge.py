@@ -44,6 +44,10 @@ LEAST = 0.1
 """Bound of γ at the outermost atoms, sqrt(k1/m), which rises to it with the square of the depth: no mode of the edge rings for long."""
 SCALE = np.array([[0.1], [0.08], [0.2]])
 """By how much γ, κ, μ may change lightly in a step of the fit, in sqrt(k1/m), k1/m, 1."""
+STIFFEST = 1.4
+"""Bound of κ, Ω_max²: with LIGHTEST, no atom vibrates faster than a step of half of 1/Ω_max bears."""
+VERSION = 2
+"""Of the fit, for the cache: to be raised with any change to these numbers or to `_Fitting`."""
 ITERATIONS, ENOUGH = 60, 5e-4
 """Of the fit, and the part of the sum of squares that must be gained for another."""
 
@@ -122,23 +126,7 @@ def fit(ratio: float, size: int) -> Fit:
 
 
 def _cache_path(ratio: float, size: int):
-    key = repr(
-        (
-            mdlite.__version__,
-            ratio,
-            size,
-            CORE,
-            TURN,
-            PERIOD,
-            RING,
-            BAND.tolist(),
-            LIGHTEST,
-            LEAST,
-            SCALE.tolist(),
-            ITERATIONS,
-            ENOUGH,
-        )
-    )
+    key = repr((mdlite.__version__, VERSION, ratio, size))
     return propagator.cache_folder() / f"edge-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
 
 
@@ -176,6 +164,7 @@ class _Fitting:
         out = np.clip((self.depth - CORE + 0.5) / (self.half - CORE), 0.0, None)
         p = np.concatenate([0.25 * out**2 + 0.002, 0.02 * out**4, np.ones(len(out))])
         low = np.concatenate([LEAST * np.minimum(out, 1.0) ** 2, np.zeros(len(out)), np.full(len(out), LIGHTEST)])
+        high = np.repeat([np.inf, STIFFEST * self.patch.omega_max**2, np.inf], len(out))
         damp, field = 1e-2, self._field(p)
         residual = self._residual(field)
         for _ in range(ITERATIONS):
@@ -183,7 +172,7 @@ class _Fitting:
             normal, downhill = jacobian.T @ jacobian, -jacobian.T @ residual
             for _ in range(6):
                 scale = 1.0 / (np.repeat(SCALE, len(out)) + np.abs(p))
-                trial = p + _bounded(normal + np.diag(damp * scale**2), downhill, low - p)
+                trial = np.minimum(p + _bounded(normal + np.diag(damp * scale**2), downhill, low - p), high)
                 trial_field = self._field(trial)
                 trial_residual = self._residual(trial_field)
                 better = trial_residual @ trial_residual < cost

@@ -68,6 +68,10 @@ class IonsEngine(Engine):
         shared = ("inverse_mass", "fastest")
         return type(self.ions)(**{name: a if name in shared else a[c] for name, a in self.ions._asdict().items()})
 
+    def _velocities(self) -> np.ndarray:
+        """Of the ions at the present step, Å/ps."""
+        return self.ions.velocity
+
     def _allocate(self, rows: int) -> EnsembleFrames:
         shape = (rows, *self.ions.position.shape)
         return EnsembleFrames(np.empty(shape), np.empty(shape), np.empty(shape[:-1]))
@@ -79,7 +83,7 @@ class IonsEngine(Engine):
     def facts(self) -> dict[str, Any]:
         """The ions that ran away: which, when (ps), where (Å) and how fast (Å/ps); their later frames repeat that state."""
         stopped = self.ions.stopped.reshape(-1)
-        position, velocity = self.ions.position.reshape(-1, 3), self.ions.velocity.reshape(-1, 3)
+        position, velocity = self.ions.position.reshape(-1, 3), self._velocities().reshape(-1, 3)
         return {
             "ions": len(stopped),
             "run_aways": [

@@ -13,6 +13,7 @@ import numpy as np
 
 from mdlite import analysis, config, diffusion, plots_thermal, report
 from mdlite.config import Config
+from mdlite.errors import InputError
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
@@ -28,6 +29,10 @@ LEVELS = (1.5, 5.0, 25.0)
 
 def check(settings: Config) -> None:
     """Raises InputError unless every run of this protocol makes sense."""
+    if settings.thermal.statistics != "classical":
+        raise InputError(
+            f'thermal.statistics = "{settings.thermal.statistics}": the ladder takes T_ion = T for what is right, which holds for "classical" only'
+        )
     for energy in settings.validate_.energies:
         diffusion.check(_at(settings, energy))
     for name in (*OSCILLATIONS, THROW):
@@ -105,6 +110,8 @@ def _distance(run: Run, truth: Run) -> float:
 def _thermal_experiment(entry: dict[str, Any], methods: dict[str, dict[str, Any]]) -> None:
     """Take what a ladder shows from a `diffusion` point: T_ion/T, D over the reference's, run-aways, cost."""
     energy = entry["thermal_energy_meV"]
+    for method, reason in entry["failures"].items():
+        methods[method]["stopped"][f"{energy:g} meV"] = reason
     for method, found in entry["methods"].items():
         own = methods[method]
         ratio, error = (found[f"temperature_ratio{end}"] for end in ("", "_error"))
@@ -127,11 +134,13 @@ def _thermal_experiment(entry: dict[str, Any], methods: dict[str, dict[str, Any]
 def worst(entry: dict[str, Any]) -> float:
     """The largest of a method's errors (%) in decay rates and temperature, less what chance explains (two standard errors).
 
-    D is left out: its statistical error is large, and where the temperature is right the ladder has never found D wrong.
+    D is left out: its statistical error is large, and where the temperature is right the ladder has never found D wrong. A method that had to
+    stop, lost an ion, or has no number somewhere, is infinitely wrong.
     """
     chance = entry.get("uncertainty", {})
     found = [max(0.0, abs(e) - 2.0 * chance.get(k, 0.0)) for k, e in entry["errors"].items() if not k.startswith(("D ", THROW))]
-    return float(np.nanmax(found)) if found and not entry["stopped"] else float("inf")
+    sound = found and np.all(np.isfinite(found)) and not entry["stopped"] and not entry.get("run_aways", 0)
+    return max(found) if sound else float("inf")
 
 
 def recommendation(methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -168,7 +177,8 @@ def _body(settings: Config, summary: dict[str, Any]) -> str:
             f"Errors of every method, in %. Rates: of the energy of `trapped` (M = 0.7) and `trapped-heavy` (M = 14) in the later half of the run; "
             "throw: distance from the true path. These against the exact non-local equation of the infinite crystal at the same step. T_ion: "
             f"kinetic temperature over k_BT, less 1, D over that of the reference, less 1, at the given k_BT in meV; {settings.thermal.statistics} "
-            f"start, lattices of {size}. The reference is that periodic lattice; at T = 0 its rates have its echoes in them.",
+            f"start, lattices of {size}. The reference is that periodic lattice; at T = 0 its rates have its echoes in them. At T = 0 everything else is as in "
+            "the built-in cases.",
             report.table(header, rows),
             "Errors are standard errors between lattices. Cost: of one ion's step in a thermal ensemble, its share of the lattice included, times "
             f"the {summary['threads']:g} threads; and of an ion alone at T = 0, where methods that step a lattice use all threads.",

@@ -11,11 +11,13 @@ import numpy as np
 from mdlite import edge
 from mdlite.engine import Engine
 from mdlite.ensemble import MOST_BLOCKS, RUNAWAY_CROSSING, IonsEngine, free_start
+from mdlite.errors import InputError
 from mdlite.kernels import patch as kernels
 from mdlite.kernels import patches as ensemble_kernels
 from mdlite.kernels.springs import kick
 from mdlite.kernels.types import Edge, EnsembleFrames, Frames, IonState, Patches
 from mdlite.model import Model
+from mdlite.reference import require_memory
 
 DOUBTFUL = 0.1
 """Error of the friction from which on the user is told."""
@@ -24,7 +26,9 @@ AHEAD_BYTES, MOST_AHEAD = 16e6, 64
 
 
 def patches(model: Model, size: int, positions: np.ndarray, dt: float) -> Patches:
-    """Ions (..., 3), Å, at the model's velocity, each in the middle of a patch with nothing in it."""
+    """Ions (..., 3), Å, at the model's velocity, each in the middle of a patch with nothing in it. Raises InputError for a patch too small."""
+    if size % 2 or size < model.least_patch:
+        raise InputError(f"patch.size = {size}: must be even, and at least {model.least_patch} to hold the ion's atoms")
     shape, n = positions.shape[:-1], len(model.offsets)
     field = edge.patch_lattice(model.lattice, size).field
     fields = [field(math.prod(shape)) for _ in range(2)]
@@ -46,7 +50,7 @@ def patches(model: Model, size: int, positions: np.ndarray, dt: float) -> Patche
 
 def patch_state(found: Patches) -> dict[str, np.ndarray]:
     """What of an ion and its patch decides how they move on."""
-    return {name: getattr(found, name) for name in ("position", "velocity", "corner", "u", "v")}
+    return {name: getattr(found, name) for name in ("position", "velocity", "force", "corner", "u", "v")}
 
 
 def patch_facts(model: Model, size: int) -> dict[str, Any]:
@@ -79,6 +83,7 @@ class PatchEngine(Engine):
         super().__init__(model, "patch", dt, sample_every, record_atoms)
         model.lattice.require_rigidity("the patch")
         self.size, self.coupling = size, model.coupling()
+        self._fitted = bounds is None
         self.edge = edge.edge(model.lattice, size, dt) if bounds is None else bounds
         self._patch = patches(model, size, np.array([model.ion.position]), dt)
         self._room = np.zeros_like(self._patch.u[0])
@@ -115,11 +120,11 @@ class PatchEngine(Engine):
 
     def announcement(self) -> str | None:
         """See `warning`."""
-        return warning(self.model, self.size)
+        return warning(self.model, self.size) if self._fitted else None
 
     def facts(self) -> dict[str, Any]:
         """The patch and its edge."""
-        return patch_facts(self.model, self.size)
+        return patch_facts(self.model, self.size) if self._fitted else {"patch_size": self.size}
 
 
 class PatchEnsembleEngine(IonsEngine):
@@ -146,8 +151,11 @@ class PatchEnsembleEngine(IonsEngine):
         self.springs = lattice.springs()
         positions = np.array(positions, float).reshape(len(states), -1, 3)
         crystals, count = positions.shape[:2]
+        field = math.prod(lattice.field_shape)
+        ahead = int(np.clip(AHEAD_BYTES // (8 * field), 4, MOST_AHEAD))
+        own = math.prod(edge.patch_lattice(lattice, size).field_shape)
+        require_memory(lattice, crystals, ahead + 2 + (2 * count + 1) * own / field)
         self.ions = patches(model, size, positions, dt)
-        ahead = int(np.clip(AHEAD_BYTES // (8 * math.prod(lattice.field_shape)), 4, MOST_AHEAD))
         self._history = lattice.field(crystals * (ahead + 1)).reshape(crystals, ahead + 1, *lattice.field_shape)
         self._velocity = lattice.field(crystals)
         for c, state in enumerate(states):
@@ -198,3 +206,6 @@ class PatchEnsembleEngine(IonsEngine):
     def facts(self) -> dict[str, Any]:
         """The ions that ran away, the patch and its edge."""
         return super().facts() | patch_facts(self.model, self.size)
+
+    def _velocities(self) -> np.ndarray:
+        return self.ions.velocity + 0.5 * self.dt * self.ions.force * self.ions.inverse_mass

@@ -120,7 +120,7 @@ class ThermalSection(Section):
     lattices: Annotated[int, Field(strict=True, ge=1, le=100_000)] = Field(
         1, description="independent thermal lattices, side by side on the threads"
     )
-    ions: Count = Field(1, description="independent ions in each lattice (time-local rungs; the reference has one)")
+    ions: Count = Field(1, description="independent ions in each lattice (patch and time-local rungs; the reference has one)")
     motion: Literal["verlet", "modes"] = Field(
         "verlet",
         description="how the lattice of time-local ions moves: by the reference's kernel, or exactly by its modes (slower)",

@@ -175,7 +175,7 @@ def test_bad_patches_are_refused():
         ({"patch.size": 9}, "patch.size = 9: must be an even number, such as 10"),
         ({"patch.size": 6}, "patch.size = 6: .*8"),
         ({"lattice.k2": 0.0}, "lattice.k2 = 0"),
-        ({"run.dt": 0.025}, "run.dt = 0.025: must be below 0.7/Omega_max = 0.022"),
+        ({"run.dt": 0.025}, "run.dt = 0.025: must be below 0.5/Omega_max = 0.0159"),
         ({"interaction.atoms": {"kind": "sites", "sites": [[0, 0, 0], [0, 0, 30]]}}, "patch.size = 12: .*24 is the most"),
         ({"interaction.atoms": {"kind": "cutoff", "radius": 17.0}}, "patch.size = 12: .*give 14"),
     ):
@@ -183,3 +183,32 @@ def test_bad_patches_are_refused():
             mdlite.load_case("trapped", **override).replace(method="patch")
     with pytest.raises(mdlite.InputError, match=r"thermal\.motion"):
         mdlite.load_case("diffusion", **{"thermal.motion": "modes"}).replace(method="patch")
+
+
+def test_a_stopped_ion_keeps_its_last_state_through_a_checkpoint():
+    state = thermal_state(LATTICE, 25.0, "classical", np.random.default_rng(2))
+    model = dataclasses.replace(FLYING, lattice=LATTICE, ion=Ion((0.7,) * 3, (19.5, 19.5, 19.5), (22.0, 13.0, 7.0)))
+    starts = np.array([[19.5, 19.5, 19.5], [22.5, 10.5, 4.5]])
+
+    def make():
+        return PatchEnsembleEngine(model, 0.005, [state], starts, 8, bounds=edge.open_edge(LATTICE, 8, 0.005))
+
+    engine = make()
+    engine.advance(40)
+    engine.ions.stopped[0, 1] = engine.step
+    frozen = engine.sample()[1]
+    kept = {name: array.copy() for name, array in engine.state().items()}
+    other = make()
+    other.restore(engine.step, kept)
+    ours, theirs = engine.advance(30)[1], other.advance(30)[1]
+    for name in ("position", "velocity", "interaction"):
+        assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+        assert np.array_equal(getattr(ours, name)[-1, 0, 1], getattr(frozen, name)[0, 0, 1]), name
+    assert np.allclose(engine.facts()["run_aways"][0]["velocity_A_per_ps"], frozen.velocity[0, 0, 1], rtol=1e-14)
+    assert np.ptp(ours.position[:, 0, 0], axis=0).max() > 0.1
+
+
+def test_a_patch_that_can_not_hold_the_atoms_is_refused():
+    wide = dataclasses.replace(FLYING, interaction=Interaction(Potential("yukawa", (4000.0, 0.5)), Cutoff(11.0, 1.0)))
+    with pytest.raises(mdlite.InputError, match="at least 10"):
+        PatchEngine(wide, 0.005, 8, bounds=edge.open_edge(wide.lattice, 8, 0.005))
