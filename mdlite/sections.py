@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from mdlite.kernels.potentials import FORMS
 from mdlite.units import BOLTZMANN
 
-Method = Literal["reference", "memory-kernel", "patch", "time-local", "implicit", "static", "rigid"]
+Method = Literal["reference", "memory-kernel", "time-local", "implicit", "static", "rigid", "patch"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]

@@ -138,3 +138,21 @@ def test_the_lattices_of_all_methods_are_the_same():
     states = [engines.make_engine(diffusion.setting(config, m)) for m in ("reference", "time-local")]
     u = states[0]._lattices.u
     assert u.tobytes() == states[1].crystals.u.tobytes() and u.any()
+
+
+def test_ladder(tmp_path):
+    """The patch comes out ahead of the time-local ion in decay rate and temperature, and the report recommends accordingly."""
+    small = {"thermal.lattices": 3, "thermal.ions": 8, "run.duration": 30.0, "validate.ensemble_duration": 30.0}
+    config = mdlite.load_case(
+        "ladder", **small, **{"validate.energies": [50.0], "validate.rungs": ["patch", "time-local"], "validate.fit": [1.0, 6.0]}
+    )
+    summary = mdlite.validate(config, tmp_path / "ladder")
+    patch, local = summary["methods"]["patch"]["errors"], summary["methods"]["time-local"]["errors"]
+    for case in ("trapped", "trapped-heavy", "throw"):
+        assert abs(patch[case]) < 1.0 < 5.0 < abs(local[case])
+    assert abs(patch["T_ion at 50 meV"]) < 10.0 < 35.0 < -local["T_ion at 50 meV"]
+    assert summary["recommendation"]["25 %"]["method"] in ("patch", "reference")
+    report = (tmp_path / "ladder" / "report.md").read_text()
+    assert "Which one to take" in report and (tmp_path / "ladder" / "ladder.png").stat().st_size > 10_000
+    with pytest.raises(mdlite.InputError, match=r"thermal\.statistics"):
+        mdlite.validate(config.replace(**{"thermal.statistics": "quantum"}), tmp_path / "other")
