@@ -201,11 +201,11 @@ class PatchEnsembleEngine(IonsEngine):
 
     def announcement(self) -> str | None:
         """See `warning`."""
-        return warning(self.model, self.size)
+        return warning(self.model, self.size) if self._fitted else None
 
     def facts(self) -> dict[str, Any]:
         """The ions that ran away, the patch and its edge."""
-        return super().facts() | patch_facts(self.model, self.size)
+        return super().facts() | (patch_facts(self.model, self.size) if self._fitted else {"patch_size": self.size})
 
     def _velocities(self) -> np.ndarray:
         return self.ions.velocity + 0.5 * self.dt * self.ions.force * self.ions.inverse_mass
