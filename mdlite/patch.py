@@ -147,6 +147,7 @@ class PatchEnsembleEngine(IonsEngine):
         model.lattice.require_rigidity("the patch")
         lattice = model.lattice
         self.size, self.coupling = size, model.coupling()
+        self._fitted = bounds is None
         self.edge = edge.edge(lattice, size, dt) if bounds is None else bounds
         self.springs = lattice.springs()
         positions = np.array(positions, float).reshape(len(states), -1, 3)
