@@ -27,6 +27,8 @@ _PUBLIC = {
     "Run": "runs",
     "run": "simulate",
     "validate": "validation",
+    "sweep": "sweeps",
+    "collect": "collection",
 }
 _MODULES = (
     "config",

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from mdlite.errors import InputError
+from mdlite.errors import BusyError
 from mdlite.journal import roll_back, sync_folder
 
 try:
@@ -123,7 +123,7 @@ def _read(place: Path) -> Saved | None:
 
 @contextlib.contextmanager
 def exclusive(output: Path) -> Iterator[None]:
-    """Hold the right to write an output; a file ``.lock`` beside it says who does. Raises InputError if another process has it.
+    """Hold the right to write an output; a file ``.lock`` beside it says who does. Raises BusyError, an InputError, if another process has it.
 
     The lock is the system's: it goes with the process, however that ends, and a file that is left over holds nobody back.
     """
@@ -137,7 +137,7 @@ def exclusive(output: Path) -> Iterator[None]:
             file.seek(0)
             owner = file.read(200).strip() or "another process"
             file.close()
-            raise InputError(f"output = {str(output)!r}: is being written by {owner}; choose another name, or wait") from None
+            raise BusyError(f"output = {str(output)!r}: is being written by {owner}; choose another name, or wait") from None
         except OSError:  # a file system without locks
             break
         with contextlib.suppress(OSError):

@@ -6,17 +6,15 @@ Exit codes: 0; 2 bad input; 1 a run that had to stop; 130 interrupted (Ctrl-C); 
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mdlite import __version__
-from mdlite.errors import InputError, Interrupted, RunError
+from mdlite import __version__, cli_sweep
+from mdlite.errors import InputError, RunError
+from mdlite.options import Ended, Force, Overrides, Quiet, Source, interruptible
 
 app = typer.Typer(
     name="mdlite",
@@ -26,41 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Source = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A TOML file, or the name of a built-in case (see `mdlite cases`).")
-]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key with a TOML value; repeatable.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only errors.")]
-
-
-class Ended(Exception):
-    """Ended by a signal, with a line that says what is left. Exit code 128 + ``signal``."""
-
-    def __init__(self, message: str, signal: int):
-        super().__init__(message)
-        self.signal = signal
-
-
-@contextmanager
-def _interruptible(message: str) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into an exception of ours, because the command line's library would swallow one and the system the other."""
-
-    def terminate(number, frame):
-        raise Interrupted("terminated", number)
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    except Interrupted as error:
-        raise Ended(f"{error}; {message}", error.signal) from None
-    except KeyboardInterrupt:
-        raise Ended(f"interrupted; {message}", signal.SIGINT) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @app.callback(invoke_without_command=True)
@@ -99,7 +62,7 @@ def run(
     settings = config.load(source, chosen)
     limit = None if max_walltime is None else config.wall_time(max_walltime, "--max-walltime")
     reporter = Reporter(quiet)
-    with _interruptible(f"{output} keeps what was recorded, --resume goes on from the last checkpoint"):
+    with interruptible(f"{output} keeps what was recorded, --resume goes on from the last checkpoint"):
         result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice, resume, limit)
     reporter.notice(f"{output}: {len(result.time)} frames, {result.facts['run_seconds']:.2f} s")
     if result.facts["status"] != "complete":
@@ -142,7 +105,7 @@ def validate(
     settings = config.load(source, chosen)
     folder = output or Path(f"validation-{Path(source).stem}")
     reporter = Reporter(quiet)
-    with _interruptible(f"{folder} has the runs that were finished, and no report"):
+    with interruptible(f"{folder} has the runs that were finished, and no report"):
         validation.validate(settings, folder, force, reporter, reporter.notice)
     reporter.notice(f"report: {folder / 'report.md'}")
 
@@ -373,6 +336,9 @@ def precompile() -> None:
 
     folder, seconds = engines.prepare_all(lambda line: print(line, flush=True))
     print(f"all kernels are ready in {folder}" + (f", {seconds:.0f} s" if seconds else ""))
+
+
+cli_sweep.register(app)
 
 
 def main() -> None:

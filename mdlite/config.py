@@ -33,6 +33,20 @@ from mdlite.sections import (
     seconds,
 )
 
+AXES = ("x", "y", "z")
+UNITS = (
+    "meV ps^2/Angstrom^2",
+    "meV Angstrom^12",
+    "meV/Angstrom^2",
+    "Angstrom/ps",
+    "meV Angstrom",
+    "Angstrom",
+    "meV",
+    "ps",
+    "K",
+)
+"""As they stand in descriptions, the longer ones first."""
+
 LONGEST_MEMORY = 30.0
 """ps, of the memory kernel unless asked for."""
 
@@ -180,13 +194,32 @@ def wall_time(text: str, name: str) -> float:
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in nested dicts, making tables on the way. Raises InputError where the way is blocked by a value."""
+    """Set a dotted key in nested dicts, making tables on the way; ``ion.velocity.z`` sets a component of a vector that is there.
+
+    Raises InputError where the way is blocked by a value.
+    """
     *tables, last = key.split(".")
-    for name in tables:
-        data = data.setdefault(name, {})
+    for n, name in enumerate(tables):
+        owner, data = data, data.setdefault(name, {})
+        if isinstance(data, list | tuple) and len(data) == 3 and n == len(tables) - 1 and last in AXES:
+            owner[name] = [value if axis == last else component for axis, component in zip(AXES, data)]
+            return
         if not isinstance(data, dict):
             raise InputError(f"{key}: {name} is a value, not a table with keys of its own")
     data[last] = value
+
+
+def unit_of(config: Config, key: str) -> str:
+    """The unit of a dotted key of a configuration, as its description has it; empty where it has none."""
+    section: Any = config
+    *tables, last = key.split(".")
+    if last in AXES and tables:
+        *tables, last = tables
+    for name in tables:
+        section = getattr(section, name, None)
+    field = type(section).model_fields.get(last) if isinstance(section, Section) else None
+    description = (field.description or "") if field is not None else ""
+    return next((unit for unit in UNITS if re.search(rf"(?<![\w/]){re.escape(unit)}(?![\w^/])", description)), "")
 
 
 def parse(data: dict[str, Any]) -> Config:

@@ -5,6 +5,10 @@ class InputError(ValueError):
     """What the user gave can not be used; the message names the field, its value and what would be right. Exit code 2."""
 
 
+class BusyError(InputError):
+    """Another process is writing there."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A run was asked to stop by a signal, and has saved itself. Exit code 128 + ``signal``."""
 

@@ -1,0 +1,70 @@
+"""The commands of sweeps. Heavy modules are imported inside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdlite.errors import RunError
+from mdlite.options import Overrides, Quiet, interruptible
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(sweep)
+    app.command()(collect)
+
+
+def sweep(
+    source: Annotated[str, typer.Argument(metavar="SWEEP", help="A TOML file: a base and axes over its keys.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the sweep; the same one again goes on.")
+    ],
+    workers: Annotated[int | None, typer.Option(help="Processes (default: one for each core).")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of each (default: a fair share, one).")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT, or local (needs mdlite[sweep]).")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points, and write nothing.")] = False,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Write the points' folders and run none, for a job array.")] = False,
+    overrides: Overrides = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run every point of a sweep, in parallel, and go on where an earlier call was stopped."""
+    from mdlite import axes, sweeps
+    from mdlite.progress import Reporter
+    from mdlite.sweep_progress import Table
+
+    if dry_run:
+        for point in axes.load(source, overrides or ()).points:
+            print(point.name, *(f"{key}={value!r}" for key, value in point.values.items()))
+        return
+    reporter = Reporter(quiet)
+    with interruptible(f"the same command goes on, {output} keeps what is done"):
+        found = sweeps.sweep(
+            source, output, workers, threads, scheduler, overrides or (), None if quiet else Table(), reporter.notice, prepare
+        )
+    if prepare:
+        reporter.notice(f"{output}: {len(found.points)} points, none run")
+        return
+    if found.failed:
+        name = next(iter(found.failed))
+        raise RunError(
+            f"{len(found.failed)} of {len(found.points)} points failed, each twice; first {output / 'points' / name / 'error.json'}: {found.failed[name]}"
+        )
+    reporter.notice(f"{output}: {len(found.points)} points done; `mdlite collect {output}` gathers them")
+
+
+def collect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep.")],
+    quiet: Quiet = False,
+) -> None:
+    """Gather the results of a sweep into results.nc (NetCDF, for xarray) and results.csv."""
+    from mdlite import collection
+
+    paths = collection.save(folder)
+    if not quiet:
+        print(collection.summary(folder))
+        print(f"results: {paths[0]}, {paths[1].name}")

@@ -1,0 +1,122 @@
+"""One point of a sweep, in whatever process it runs: ``FOLDER/point.toml`` becomes ``run.h5`` and ``result.json``, or ``error.json``.
+
+A point that is there is not done again, one that was interrupted goes on from its checkpoint. Safe to call twice for the same folder at the
+same time: the second call waits for the first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from mdlite.errors import BusyError, InputError, RunError
+from mdlite.journal import sync_folder
+
+PATIENCE = 60.0
+"""s, for another process that writes the same point, such as one whose sweep was killed, to end."""
+_ONE_AT_A_TIME = threading.Lock()
+"""A process runs one point at a time, whatever its number of threads: the kernels take theirs."""
+
+
+def result_of(folder: Path) -> dict[str, Any] | None:
+    """The content of ``result.json``, or None."""
+    return _read(folder / "result.json")
+
+
+def error_of(folder: Path) -> dict[str, Any] | None:
+    """The content of ``error.json``: how often the point was tried, and what it said; or None."""
+    return _read(folder / "error.json")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """A JSON file that is there whole, or not at all. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def perform(folder: str, task: str, threads: int) -> str | None:
+    """Do the point in ``folder`` with so many threads; returns None, or what went wrong, which is then also in ``error.json``.
+
+    Raises Interrupted on SIGINT or SIGTERM, with a checkpoint written; OSError where the folder can not be written.
+    """
+    place = Path(folder)
+    if not (place / "point.toml").is_file():
+        raise OSError(f"{place / 'point.toml'} is not there: every worker must see the sweep's folder under the same path")
+    with _ONE_AT_A_TIME:
+        if result_of(place) is not None:
+            return None
+        _take_threads(threads)
+        try:
+            found = _patiently(place, task)
+        except (InputError, RunError, MemoryError, ArithmeticError) as error:
+            message = f"{type(error).__name__}: {error}" if isinstance(error, MemoryError | ArithmeticError) else str(error)
+            before = error_of(place) or {"tries": 0}
+            write_json(place / "error.json", {"tries": before["tries"] + 1, "error": message})
+            return message
+        write_json(place / "result.json", found)
+        (place / "error.json").unlink(missing_ok=True)
+        return None
+
+
+def _take_threads(threads: int) -> None:
+    import numba
+
+    from mdlite.kernels import jit  # noqa: F401  starts numba's threads
+
+    numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))
+
+
+def _patiently(place: Path, task: str) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return TASKS[task](place)
+        except BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+            if (found := result_of(place)) is not None:
+                return found
+
+
+def _run(place: Path) -> dict[str, Any]:
+    """The numbers of `mdlite.measures`."""
+    from mdlite import config, measures, simulate
+
+    return measures.measure(simulate.run(config.load(place / "point.toml"), place / "run.h5", resume=True))
+
+
+def _validate(place: Path) -> dict[str, Any]:
+    """Every single number of the validation's summary, by dotted name (its unit is in the name)."""
+    from mdlite import checkpoint, config, validation
+
+    folder = place / "validation"
+    with checkpoint.exclusive(folder):
+        summary = validation.validate(config.load(place / "point.toml"), folder, force=True)
+    skipped = ("environment", "settings", "files", "title", "protocol")
+    return _numbers({key: value for key, value in validation.plain(summary).items() if key not in skipped})
+
+
+def _numbers(value: Any, name: str = "") -> dict[str, float | None]:
+    if isinstance(value, dict):
+        return {k: v for key, inner in value.items() for k, v in _numbers(inner, f"{name}.{key}" if name else key).items()}
+    return {name: value} if value is None or (isinstance(value, int | float) and not isinstance(value, bool)) else {}
+
+
+TASKS = {"run": _run, "validate": _validate}

@@ -1,0 +1,252 @@
+"""Sweeps: many independent runs, one folder a point, which survive whatever kills them.
+
+``DIR/sweep.toml`` (as it was given), ``DIR/manifest.json`` (every point with its values, written once), ``DIR/points/00000/`` with
+``point.toml``, a configuration that `mdlite run` takes, and then ``run.h5`` and ``result.json``, or ``error.json``. What is done and what
+failed stands in those folders alone, so nothing can disagree.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+
+import mdlite
+from mdlite import axes, checkpoint, pool
+from mdlite.errors import InputError, RunError
+from mdlite.point import error_of, perform, result_of, write_json
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMAT = 1
+TRIES = 2
+"""How often a point that fails is tried in one call."""
+LOOK_SECONDS = 0.25
+
+
+@dataclass
+class State:
+    """Where a sweep is. points: how many; done, failed: names; running: names with the time they began (of `time.monotonic`, s)."""
+
+    points: int
+    workers: int = 0
+    done: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    running: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    done_before: int = 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated from the points done so far; None before the first."""
+        fresh = len(self.done) - self.done_before + len(self.failed)
+        if fresh == 0:
+            return None
+        return (time.monotonic() - self.began) / fresh * (self.points - len(self.done) - len(self.failed))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that has ended. folder; points: names; failed: what went wrong, by the points' names."""
+
+    folder: Path
+    points: list[str]
+    failed: dict[str, str]
+
+    def collect(self) -> xarray.Dataset:
+        """All results, see `mdlite.collect`."""
+        from mdlite.collection import collect
+
+        return collect(self.folder)
+
+    def __repr__(self) -> str:
+        done = len(self.points) - len(self.failed)
+        return f"<Sweep {str(self.folder)!r}: {done} of {len(self.points)} points done, {len(self.failed)} failed>"
+
+
+def sweep(
+    source: str | Path | dict[str, Any],
+    output: str | Path,
+    workers: int | None = None,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    overrides: list[str] | tuple[str, ...] = (),
+    progress: Callable[[State], None] | None = None,
+    notice: Callable[[str], None] | None = None,
+    prepare: bool = False,
+) -> Sweep:
+    """Run every point of a sweep (a TOML file, or its content as a dict; see `mdlite.axes`) in the folder ``output``.
+
+    Called again it goes on: what is done is left alone, what was interrupted resumes, what failed is tried again (twice in a call).
+    workers, threads: processes, and numba threads in each; by default as many one-thread processes as there are cores. scheduler: the address of a Dask
+    scheduler whose workers see the folder under the same path, or ``local``. prepare: only write the points' folders, for a job array.
+    progress is called with a `State` several times a second (and its ``close()``, if it has one, at the end).
+    Raises InputError before anything is written (all refused points in one message; a folder that holds something else; no scheduler),
+    KeyboardInterrupt on Ctrl-C, when the points at work have written a checkpoint.
+    """
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} = {value}: must be 1 or more")
+    plan = axes.load(source, overrides)
+    folder = Path(output)
+    wanted = manifest(plan)
+    _require_own(folder, wanted)
+    workers, threads = pool.shares(len(plan.points), workers, threads)
+    crew = None if prepare else pool.make(scheduler, workers, threads)
+    finished = False
+    try:
+        _write(folder, plan, wanted)
+        with checkpoint.exclusive(folder / "manifest.json"):
+            state = State(len(plan.points), crew.workers if crew else 0)
+            if crew is not None:
+                _say_kernels(notice, plan, folder)
+                _go(folder, plan, crew, threads, state, progress)
+        finished = True
+    finally:
+        if crew is not None:
+            crew.close(stop=not finished)
+        if hasattr(progress, "close"):
+            progress.close()
+    return Sweep(folder, [point.name for point in plan.points], state.failed)
+
+
+def manifest(plan: axes.Plan) -> dict[str, Any]:
+    """What ``manifest.json`` holds: axes, points, and a fingerprint of both."""
+    points = [{"name": p.name, "index": list(p.index), "values": p.values} for p in plan.points]
+    digest = hashlib.sha256(plan.task.encode())
+    for point in plan.points:
+        digest.update(point.config.to_toml().encode())
+    return {
+        "format": FORMAT,
+        "title": plan.title,
+        "task": plan.task,
+        "fingerprint": digest.hexdigest(),
+        "version": mdlite.__version__,
+        "replicas": plan.replicas,
+        "axes": [{"name": axis.name, "rows": axis.rows} for axis in plan.axes],
+        "points": points,
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a sweep's folder. Raises InputError if it is none."""
+    from mdlite.point import _read
+
+    found = _read(folder / "manifest.json")
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise InputError(
+            f"folder = {str(folder)!r}: is not the folder of a sweep (it has no manifest.json that this version can read)"
+        )
+    return found
+
+
+def point_folder(folder: Path, name: str) -> Path:
+    """Where a point is."""
+    return folder / "points" / name
+
+
+def _require_own(folder: Path, wanted: dict[str, Any]) -> None:
+    """Raise InputError if the folder holds anything but this sweep."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output = {str(folder)!r}: is a file; sweep writes a folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (folder / "manifest.json").exists():
+        raise InputError(f"output = {str(folder)!r}: is not empty, and not the folder of a sweep; choose another")
+    found = read_manifest(folder)
+    if found["fingerprint"] != wanted["fingerprint"]:
+        raise InputError(
+            f"output = {str(folder)!r}: holds another sweep ({found['title'] or 'untitled'}, {len(found['points'])} points, not the same "
+            f"{len(wanted['points'])} configurations); choose another folder"
+        )
+
+
+def _write(folder: Path, plan: axes.Plan, wanted: dict[str, Any]) -> None:
+    """Make the folder and the points' configurations, the manifest last. Raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "manifest.json").exists():
+            return
+        for point in plan.points:
+            place = point_folder(folder, point.name)
+            place.mkdir(parents=True, exist_ok=True)
+            (place / "point.toml").write_text(point.config.to_toml(), encoding="utf-8")
+        (folder / "sweep.toml").write_text(tomli_w.dumps(plan.source), encoding="utf-8")
+        write_json(folder / "manifest.json", wanted)
+    except OSError as error:
+        raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
+
+
+def _say_kernels(notice: Callable[[str], None] | None, plan: axes.Plan, folder: Path) -> None:
+    """Compile here what the points need, so that the workers do not all do it at once."""
+    from mdlite import engines
+
+    if all(result_of(point_folder(folder, point.name)) is not None for point in plan.points):
+        return
+    seen = set()
+    for point in plan.points:
+        thermal, method = point.config.thermal, point.config.method
+        boundary = point.config.lattice.boundary
+        kind = boundary if method == "reference" and boundary != "periodic" else method
+        key = (kind, thermal is not None, thermal is not None and thermal.lattices > 1, thermal and thermal.motion)
+        if key not in seen and plan.task == "run":
+            seen.add(key)
+            engines.prepare([kind], notice, thermal)
+
+
+def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progress) -> None:
+    """Give points to the crew, never more at once than it has workers, until all are done or have failed."""
+    waiting, tries, futures = [], {}, {}
+    for point in plan.points:
+        if result_of(point_folder(folder, point.name)) is not None:
+            state.done.add(point.name)
+        else:
+            waiting.append(point.name)
+    state.done_before = len(state.done)
+    waiting.reverse()
+    tell = progress or (lambda state: None)
+    while waiting or futures:
+        while waiting and len(futures) < crew.workers:
+            name = waiting.pop()
+            place = point_folder(folder, name).resolve()
+            futures[crew.submit(perform, str(place), plan.task, threads)] = name
+            tries[name] = tries.get(name, 0) + 1
+            state.running[name] = time.monotonic()
+        if not futures:  # no worker has come yet
+            time.sleep(LOOK_SECONDS)
+        state.workers = crew.workers
+        ended, _ = concurrent.futures.wait(futures, LOOK_SECONDS, concurrent.futures.FIRST_COMPLETED)
+        for future in ended:
+            name = futures.pop(future)
+            del state.running[name]
+            error = _outcome(future, point_folder(folder, name))
+            if error is None:
+                state.done.add(name)
+            elif tries[name] < TRIES:
+                waiting.insert(0, name)
+            else:
+                state.failed[name] = error
+        tell(state)
+    tell(state)
+
+
+def _outcome(future: concurrent.futures.Future, place: Path) -> str | None:
+    """None for a point that is done, or what went wrong, which is left in ``error.json`` if the worker could not."""
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:  # a worker that died, a disk that is full: the point's fault, not the sweep's
+        message = f"{type(error).__name__}: {error}".strip(": ") if not isinstance(error, RunError) else str(error)
+        if result_of(place) is not None:
+            return None
+        before = error_of(place) or {"tries": 0}
+        write_json(place / "error.json", {"tries": before["tries"] + 1, "error": message})
+        return message

@@ -1,0 +1,327 @@
+"""Sweeps: which points, and that killing whatever runs them neither loses, nor repeats, nor changes one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+import mdlite
+from mdlite import axes, collection, config, point, sweeps
+
+SWEEP = """
+base = "trapped"
+[set]
+method = "time-local"
+"run.duration" = 3.0
+"run.checkpoint_steps" = 100
+[grid]
+"interaction.potential.strength" = [100.0, 125.0, 150.0, 175.0, 200.0]
+"ion.velocity.z" = { start = 2.0, stop = 6.0, count = 5 }
+[[list]]
+method = "implicit"
+[[list]]
+"run.dt" = 0.0025
+[random]
+count = 4
+"ion.mass.z" = { low = 0.3, high = 1.2, scale = "log" }
+"""
+SMALL = {
+    "base": "trapped",
+    "set": {"method": "time-local", "run.duration": 1.0},
+    "grid": {"ion.velocity.z": [2.0, 4.0], "run.dt": [0.005, 0.01]},
+}
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "mdlite", *map(str, arguments)]
+
+
+def changed(sweep, **blocks):
+    return {**sweep, **blocks}
+
+
+def finished(folder):
+    return len(list(folder.glob("points/*/result.json")))
+
+
+def wait_for(condition, process, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def content(folder):
+    """All numbers of a sweep: its results but for the time they took, and every array of every run, as bytes."""
+    found = {}
+    for place in sorted((folder / "points").iterdir()):
+        result = json.loads((place / "result.json").read_text())
+        del result["seconds"]
+        run = mdlite.Run.load(place / "run.h5")
+        found[place.name] = result, {name: run.data[name].tobytes() for name in run.data}
+    return found
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory):
+    """The 200 points, one after the other in this process."""
+    folder = tmp_path_factory.mktemp("serial")
+    for p in axes.load(tomllib.loads(SWEEP)).points:
+        place = folder / "points" / p.name
+        place.mkdir(parents=True)
+        run = mdlite.run(p.config, place / "run.h5")
+        point.write_json(place / "result.json", mdlite.measures.measure(run))
+    return content(folder)
+
+
+def test_a_sweep_killed_three_times(tmp_path, serial):
+    (tmp_path / "s.toml").write_text(SWEEP)
+    folder = tmp_path / "out"
+    line = command("sweep", tmp_path / "s.toml", "-o", folder, "-q")
+    reached = []
+    for number, blow in enumerate((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)):
+        process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda goal=10 + 45 * number: finished(folder) >= goal, process)
+        process.send_signal(blow)
+        message = process.communicate()[1]
+        if blow == signal.SIGTERM:
+            assert process.returncode == 143 and "the same command goes on" in message
+        reached.append(finished(folder))
+    assert 10 <= reached[0] < reached[1] < reached[2] < 200
+    ages = {path: path.stat().st_mtime_ns for path in folder.glob("points/*/result.json")}
+    time.sleep(1.0)  # workers of the last one killed have ended
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    assert finished(folder) == 200
+    assert sum(path.stat().st_mtime_ns == age for path, age in ages.items()) == len(ages), "a point was done twice"
+    assert content(folder) == serial
+    assert not list(folder.glob("points/*/error.json")) and not list(folder.glob("points/*/*.lock"))
+
+
+def test_a_dask_worker_killed(tmp_path, serial):
+    (tmp_path / "s.toml").write_text(SWEEP)
+    folder, started = tmp_path / "out", []
+
+    def start(*arguments):
+        log = (tmp_path / f"log-{len(started)}").open("w")
+        started.append(subprocess.Popen([sys.executable, "-m", *arguments], stdout=log, stderr=log, cwd=tmp_path))
+        return started[-1]
+
+    try:
+        where = tmp_path / "scheduler.json"
+        local = ("--host", "127.0.0.1")
+        start("distributed.cli.dask_scheduler", *local, "--port", "0", "--no-dashboard", "--scheduler-file", str(where))
+        wait_for(where.exists, started[0])
+        time.sleep(0.2)
+        address = json.loads(where.read_text())["address"]
+        for _ in range(2):
+            start(
+                "distributed.cli.dask_worker",
+                address,
+                *local,
+                "--nworkers",
+                "1",
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--no-dashboard",
+            )
+        sweep = subprocess.Popen(
+            command("sweep", tmp_path / "s.toml", "-o", folder, "-q", "--scheduler", address), stderr=subprocess.PIPE, text=True
+        )
+        wait_for(lambda: finished(folder) >= 40, sweep)
+        started[1].kill()
+        assert sweep.poll() is None and finished(folder) < 200
+        message = sweep.communicate(timeout=240)[1]
+        assert sweep.returncode == 0, message
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert content(folder) == serial
+    assert not list(folder.glob("points/*/error.json"))
+
+
+def test_points_of_every_kind_of_axis():
+    plan = axes.load(tomllib.loads(SWEEP))
+    assert [a.name for a in plan.axes] == ["interaction.potential.strength", "ion.velocity.z", "list", "random"]
+    assert len(plan.points) == 200 and len({p.name for p in plan.points}) == 200
+    last = plan.points[-1].config
+    assert last.interaction.potential.strength == 200.0 and last.ion.velocity == (0.0, 0.0, 6.0) and last.run.dt == 0.0025
+    masses = sorted({p.config.ion.mass[2] for p in plan.points})
+    fraction = np.log(np.array(masses) / 0.3) / np.log(4.0)
+    assert list((4 * fraction).astype(int)) == [0, 1, 2, 3], "Sobol: one in every quarter"
+    assert [p.values for p in axes.load(tomllib.loads(SWEEP)).points] == [p.values for p in plan.points]
+    other = axes.load(tomllib.loads("seed = 2\n" + SWEEP))
+    assert other.points[-1].values["ion.mass.z"] != plan.points[-1].values["ion.mass.z"]
+    zipped = axes.load({"base": "trapped", "zip": {"lattice": {"k1": [500.0, 520.0], "k2": [160.0, 170.0]}}})
+    assert [(p.config.lattice.k1, p.config.lattice.k2) for p in zipped.points] == [(500.0, 160.0), (520.0, 170.0)]
+    tables = axes.load(
+        {"base": "trapped", "grid": {"interaction.potential": [{"kind": "gaussian", "strength": 90.0, "range": 0.4}]}}
+    )
+    assert tables.points[0].config.interaction.potential.kind == "gaussian"
+    whole = axes.load({"base": "trapped", "grid": {"lattice.size": {"start": 10, "stop": 20, "count": 3, "integer": True}}})
+    assert [p.config.lattice.size[0] for p in whole.points] == [10, 15, 20]
+
+
+def test_replicas_have_seeds_of_their_own():
+    sweep = {"base": "diffusion", "replicas": 3, "grid": {"thermal.energy": [10.0, 20.0]}}
+    seeds = [p.config.thermal.seed for p in axes.load(sweep).points]
+    assert len(set(seeds)) == 6
+    assert seeds == [p.config.thermal.seed for p in axes.load(sweep).points]
+    assert seeds != [p.config.thermal.seed for p in axes.load(changed(sweep, seed=5)).points]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"grid": {"ion.masss": [1.0]}}, "ion.masss = 1.0: unknown key; did you mean mass? (at every point)"),
+        (
+            {"grid": {"run.dt": [0.005, -1.0, 0.0]}},
+            "run.dt = -1.0: must be greater than 0 (time step, ps) (at 1 of 3 points, first at 00001",
+        ),
+        ({"grid": {"run.dt": [0.005, -1.0, 0.0]}}, "run.dt = 0.0: must be greater than 0"),
+        ({"grid": {"run.dt": 0.005}}, "grid run.dt = 0.005: must be a list of values, or { start, stop, count }"),
+        ({"grid": {"run.dt": [0.005, 0.005]}}, "grid run.dt: lists 0.005 twice"),
+        ({"grid": {"run.dt": {"start": 0.0, "stop": 1.0, "count": 3, "scale": "log"}}}, "needs positive numbers"),
+        ({"grid": {"run.dt": {"start": 0.1, "stop": 1.0}}}, "grid run.dt.count: is missing"),
+        (
+            {"zip": {"run.dt": [0.005], "lattice.k1": [1.0, 2.0]}},
+            "zip: its lists must have equal lengths, not 1 (run.dt), 2 (lattice.k1)",
+        ),
+        ({"zip": {"ion.velocity.z": [1.0, 2.0]}}, "ion.velocity.z: stands on more than one axis"),
+        ({"random": {"count": 0, "ion.mass.z": {"low": 1.0, "high": 2.0}}}, "random.count = 0: must be how many"),
+        ({"random": {"count": 3}}, "random: names no key"),
+        ({"random": {"count": 3, "ion.mass.z": {"low": 2.0, "high": 1.0}}}, "low must be below high"),
+        ({"replicas": 2}, "replicas = 2: without a [thermal] table all replicas would be the same run"),
+        ({"base": "nothing"}, "config = 'nothing': no such file"),
+        ({"task": "dance"}, "task = 'dance': must be 'run' or 'validate'"),
+        ({"axes": {}}, "axes = {}: unknown key"),
+        ({"grid": {"run.dt": {"start": 0.001, "stop": 0.1, "count": 100_001}}}, "sweep: has 200002 points, 100000 at most"),
+    ],
+)
+def test_what_is_refused(tmp_path, change, message):
+    sweep = changed(SMALL, **change)
+    if "run.dt" in change.get("zip", {}):
+        sweep["grid"] = {}
+    if "count" in str(change) and "100001" in str(change):
+        sweep["grid"] = {"ion.velocity.z": [1.0, 2.0]} | change["grid"]
+    with pytest.raises(mdlite.InputError) as told:
+        mdlite.sweep(sweep, tmp_path / "out")
+    assert message in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_and_schedulers_that_are_refused(tmp_path):
+    mdlite.sweep(SMALL, tmp_path / "a", prepare=True)
+    before = {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    for output, message in (
+        ("a", "holds another sweep"),
+        ("file", "is a file"),
+        ("full", "is not empty, and not the folder of a sweep"),
+    ):
+        with pytest.raises(mdlite.InputError, match=message):
+            mdlite.sweep(changed(SMALL, grid={"ion.velocity.z": [3.0]}), tmp_path / output)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    for address, message in (("tcp://127.0.0.1:9", "no Dask scheduler answers there"), ("here", "must be an address")):
+        with pytest.raises(mdlite.InputError, match=message):
+            mdlite.sweep(SMALL, tmp_path / "new", scheduler=address)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(mdlite.InputError, match="workers = 0"):
+        mdlite.sweep(SMALL, tmp_path / "new", workers=0)
+
+
+def test_failures_are_recorded_and_the_rest_goes_on(tmp_path):
+    sweep = changed(SMALL, grid={"interaction.potential.strength": [150.0, 1e8, 200.0]})  # the second is too stiff for the step
+    told = []
+    found = mdlite.sweep(sweep, tmp_path / "out", progress=lambda state: told.append((len(state.done), len(state.failed))))
+    assert list(found.failed) == ["00001"] and "run.dt" in found.failed["00001"]
+    name = next(iter(found.failed))
+    error = json.loads((tmp_path / "out" / "points" / name / "error.json").read_text())
+    assert error["tries"] == 2 and error["error"] == found.failed[name]
+    assert told[-1] == (2, 1)
+    assert found.collect().status.values.tolist() == ["done", "failed", "done"]
+
+
+def test_a_job_array_needs_no_sweep(tmp_path):
+    """`mdlite run` of the points, as a job array does it, then `collect`."""
+    mdlite.sweep(SMALL, tmp_path / "a", prepare=True)
+    folder = tmp_path / "a" / "points" / "00002"
+    mdlite.run(config.load(folder / "point.toml"), folder / "run.h5", resume=True)
+    found = collection.collect(tmp_path / "a")
+    assert found.status.values.tolist() == [["missing", "missing"], ["done", "missing"]]
+    assert np.isfinite(found.final_kinetic_energy.sel({"ion.velocity.z": 4.0, "run.dt": 0.005}))
+
+
+def test_results_in_one_file(tmp_path):
+    mdlite.sweep(SMALL, tmp_path / "a", workers=1)
+    paths = collection.save(tmp_path / "a")
+    found = xarray.open_dataset(paths[0])
+    assert found.sizes == {"ion.velocity.z": 2, "run.dt": 2}
+    assert found["run.dt"].attrs["units"] == "ps" and found.largest_speed.attrs["units"] == "Angstrom/ps"
+    run = mdlite.Run.load(tmp_path / "a" / "points" / "00003" / "run.h5")
+    assert found.largest_speed[1, 1] == np.abs(run.velocity).max()
+    energy = run.ion_kinetic[:, 0] + run.interaction[:, 0]
+    assert found.energy_loss[1, 1] == energy[0] - energy[-1]
+    lines = paths[1].read_text().splitlines()
+    assert lines[0].startswith("# units: ion.velocity.z: Angstrom/ps, run.dt: ps") and len(lines) == 6
+    assert lines[1].startswith("point,ion.velocity.z,run.dt,status,final_kinetic_energy")
+
+
+def test_validations_as_points(tmp_path):
+    sweep = {
+        "base": "trapped",
+        "task": "validate",
+        "set": {"lattice.size": 12, "run.duration": 1.0, "validate.rungs": ["time-local"]},
+        "grid": {"ion.velocity.z": [5.0, 7.5]},
+    }
+    found = mdlite.sweep(sweep, tmp_path / "a").collect()
+    told = json.loads((tmp_path / "a" / "points" / "00001" / "validation" / "summary.json").read_text())
+    name = "rungs.time-local.difference.rms_position_A.whole"
+    assert float(found[name][1]) == told["rungs"]["time-local"]["difference"]["rms_position_A"]["whole"]
+
+
+def test_a_worker_that_dies_takes_only_its_point(tmp_path):
+    """The second try of the point that it had at hand succeeds."""
+    sweep = changed(SMALL, set={**SMALL["set"], "run.duration": 1000.0})
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import mdlite\nif __name__ == '__main__': print(mdlite.sweep({sweep!r}, {str(tmp_path / 'a')!r}, workers=2))",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: len(list((tmp_path / "a").glob("points/*/run.h5"))) >= 2, process)
+    children = [int(n) for n in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    workers = [n for n in children if b"spawn_main" in Path(f"/proc/{n}/cmdline").read_bytes()]
+    os.kill(workers[-1], signal.SIGKILL)
+    out = process.communicate(timeout=200)[0]
+    assert "4 of 4 points done, 0 failed" in out
+    assert sweeps.read_manifest(tmp_path / "a")["points"][3]["values"] == {"ion.velocity.z": 4.0, "run.dt": 0.01}
+
+
+def test_the_job_array_script(tmp_path):
+    """As Slurm calls it: one task number each, the points in strides."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mdlite").write_text(f'#!/bin/sh\nexec {sys.executable} -m mdlite "$@"\n')
+    (tmp_path / "bin" / "mdlite").chmod(0o755)
+    mdlite.sweep(SMALL, tmp_path / "a", prepare=True)
+    script = Path(__file__).parent.parent / "scripts" / "slurm_array.sh"
+    for task in ("0", "1"):
+        environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": task, "STRIDE": "2"}
+        subprocess.run(["bash", script, tmp_path / "a"], env=os.environ | environment, check=True)
+    mdlite.sweep(SMALL, tmp_path / "b")
+    one, other = collection.collect(tmp_path / "a"), collection.collect(tmp_path / "b")
+    assert one.drop_vars("seconds").identical(other.drop_vars("seconds"))
