@@ -67,6 +67,18 @@ class Config(Section):
     snapshots: SnapshotSection | None = Field(None, description="of the framework; absent: none")
     validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
 
+    def __repr__(self) -> str:
+        from mdlite import notebook
+
+        return f"<Config {self.title!r}, {notebook.summary(self)}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from mdlite import notebook
+
+        return notebook.config_html(self)
+
     def to_model(self) -> model.Model:
         """The frozen physical model of this configuration."""
         potential, atoms = self.interaction.potential, self.interaction.atoms

@@ -145,7 +145,7 @@ def quotient(found: dict[str, Any], truth: dict[str, Any], name: str, unit: str)
 
 def pm(value: float, error: float, digits: int = 4) -> str:
     """value ± error for a table."""
-    return f"{report.number(value, digits)} ± {report.number(error, 2)}"
+    return report.measured(value, error, digits)
 
 
 def body(config: Config, entry: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mdlite.errors import InputError
 from mdlite.journal import beside
-from mdlite.reading import BUDGET_UNITS, FRAME_PATHS, SNAPSHOT_PATHS
+from mdlite.reading import unit
 from mdlite.units import DALTON
 
 if TYPE_CHECKING:
@@ -72,21 +72,14 @@ def dataset(run: Run) -> xarray.Dataset:
     """See `mdlite.runs.Run.to_xarray`."""
     import xarray
 
-    units = {name: unit for name, (_, unit) in (FRAME_PATHS | SNAPSHOT_PATHS).items()}
     variables: dict[str, Any] = {}
     for name, values in run.data.items():
-        if name.startswith("energy_"):
-            which, unit = "budget_time", BUDGET_UNITS.get(name.removeprefix("energy_"), "meV")
-        else:
-            which, unit = (
-                ("snapshot_time" if name.startswith("lattice_") else "time"),
-                units.get(name, "ps" if "time" in name else ""),
-            )
+        which = "budget_time" if name.startswith("energy_") else "snapshot_time" if name.startswith("lattice_") else "time"
         dims = _dimensions(name, which, values.ndim)
         if name in ("time", "energy_time", "lattice_time"):
             variables[which] = (which, values, {"units": "ps"})
         else:
-            variables[name] = (dims, values, {"units": unit} if unit else {})
+            variables[name] = (dims, values, {"units": unit(name)} if unit(name) else {})
     found = xarray.Dataset(
         variables, attrs={"method": run.config.method, "status": run.facts["status"], "settings": run.config.to_toml()}
     )

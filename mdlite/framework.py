@@ -122,13 +122,15 @@ def _body(config: Config, summary: dict[str, Any]) -> str:
             )
     size = " × ".join(str(n) for n in config.lattice.size)
     sound = summary["sound_speeds_A_per_ps"]
-    speeds = ", ".join(f"[{k}] " + " / ".join(f"{c:.3f}" for c in v) for k, v in sound.items())
+    speeds = [[f"[{direction}]", *(f"{c:.3f}" for c in values)] for direction, values in sound.items()]
     header = ["k_BT (meV)", "of", "exact rms of a component", "sampled variance / exact", "kurtosis (Gaussian: 3)"]
     return "\n\n".join(
         [
-            f"Ω_max = {summary['omega_max_rad_per_ps']:.5f} rad/ps. Sound (Å/ps; transverse, transverse, longitudinal): {speeds}. "
+            f"Ω_max = {summary['omega_max_rad_per_ps']:.5f} rad/ps. "
             f"W(0) = {summary['kernel']['xx_A2_per_meV'][0]:.6e} Å²/meV on an atom's own site, L = {summary['loss_A2_ps_per_meV']:.6e} Å² ps/meV; "
             f"∫W dt over 2 ps is {summary['integral_to_2ps_over_loss']:.4f} of L.",
+            "## Sound (Å/ps)",
+            report.table(["direction", "transverse", "transverse", "longitudinal"], speeds),
             "## Thermal states",
             report.table([*header, "largest difference of the distribution of the length"], rows),
             f"{config.thermal.lattices} states of {size} atoms at every temperature, {config.thermal.statistics} statistics. The exact variances are averages "

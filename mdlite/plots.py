@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib import colormaps
+from matplotlib import figure as matplotlib_figure
+from matplotlib.ticker import LogFormatter
 
 if TYPE_CHECKING:
-    from mdlite.simulate import Run
+    from mdlite.runs import Run
+
+
+class Figure(matplotlib_figure.Figure):
+    """A figure that a notebook shows by itself, whether pyplot is loaded or not."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def png(figure: Figure, dpi: float = 100.0) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=dpi)
+    return file.getvalue()
+
 
 STYLE = {
     "reference": {"color": "black", "lw": 1.6},
@@ -23,13 +41,25 @@ STYLE = {
     "undisturbed": {"color": "tab:blue", "lw": 1.2, "ls": ":"},
 }
 AXES = "xyz"
+LEGEND_INCHES = 1.3
+"""Width of an entry of a legend, about."""
 LOSSLESS = ("static", "rigid")
 """Rungs whose ion never loses energy."""
 
 
 def style(name: str) -> dict[str, Any]:
-    """Label, colour and line of a method or rung."""
+    """Label, colour and line of a method or rung; periodic lattices are dashed, from orange (small) to brown."""
+    size = name.removeprefix("periodic-")
+    if size != name and size.isdecimal():
+        shade = 0.35 + 0.6 * min(max(np.log(int(size) / 10.0) / np.log(20.0), 0.0), 1.0)
+        return {"label": name, "color": colormaps["YlOrBr"](shade), "lw": 1.0, "ls": "--"}
     return {"label": name, **STYLE.get(name, {})}
+
+
+def plain_ticks(axis) -> None:
+    """Numbers such as 2 and 10 on a logarithmic axis, not powers of ten."""
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
 
 
 def _mark_echo(ax, echo: float, end: float) -> None:
@@ -40,9 +70,10 @@ def _mark_echo(ax, echo: float, end: float) -> None:
 
 
 def _legend(ax) -> None:
-    """One legend above the whole figure, where it covers no curve, of what ``ax`` shows."""
+    """One legend above the whole figure, where it covers no curve, of what ``ax`` shows; in as many lines as it needs."""
     handles, labels = ax.get_legend_handles_labels()
-    ax.figure.legend(handles, labels, fontsize=8, loc="outside upper center", ncols=len(labels), frameon=False)
+    columns = max(1, min(len(labels), int(ax.figure.get_figwidth() / LEGEND_INCHES)))
+    ax.figure.legend(handles, labels, fontsize=8, loc="outside upper center", ncols=columns, frameon=False)
 
 
 def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
@@ -84,6 +115,8 @@ def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
             rates = entry["decay_against_energy"]
             right.semilogx(rates["energy_meV"][shown], rates["rate_per_ps"][shown], marker=".", ms=3, **style(rung))
     _mark_echo(left, echo, end)
+    plain_ticks(left.yaxis)
+    plain_ticks(right.xaxis)
     left.set(xlabel="time (ps)", ylabel="kinetic energy at the centre (meV)", xlim=(0, end))
     right.set(xlabel="kinetic energy at the centre (meV)", ylabel="decay rate (1/ps)", ylim=(0, None))
     right.set_title("reference: until the echo", fontsize=9, loc="right")
@@ -167,7 +200,7 @@ def reflection(curves: list, quantity: str) -> Figure:
         ax.set_xlim(max(0.0, middle - 0.8 * half), min(data["time"][-1], middle + 0.8 * half))
     for row in axes:
         row[0].set_ylabel("deflection of the atom (Å)" if quantity == "deflection" else "force on the ion (meV/Å)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=4, frameon=False)
+    _legend(axes[0, 0])
     return figure
 
 
@@ -192,9 +225,9 @@ def barriers(path: dict[str, Any], entries: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def run_overview(run: Run) -> Figure:
+def run_overview(run: Run, figsize: tuple[float, float] = (10.0, 8.0)) -> Figure:
     """One run: position and velocity per axis, energies of the ion, and the energy budget if there is one."""
-    figure = Figure(figsize=(10, 8), layout="constrained")
+    figure = Figure(figsize=figsize, layout="constrained")
     upper, middle, lower = figure.subplots(3, 1, sharex=True)
     moving = [axis for axis in range(3) if np.isfinite(run.config.ion.mass[axis])] or [0, 1, 2]
     for axis in moving:
@@ -214,9 +247,10 @@ def run_overview(run: Run) -> Figure:
             _mark_echo(ax, run.config.to_model().echo_time, run.time[-1])
     lower.set(xlabel="time (ps)", ylabel="energy (meV)", xlim=(run.time[0], run.time[-1]))
     for ax in (upper, middle, lower):
-        ax.legend(fontsize=8, loc="upper right")
+        ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     ions = f", ion 1 of {run.config.n_ions}" if run.config.n_ions > 1 else ""
-    figure.suptitle(f"{run.config.title or 'run'} – {run.config.method}{ions}", fontsize=11)
+    title = (run.config.title or "run").replace("$", r"\$")
+    figure.suptitle(f"{title} – {run.config.method}{ions}", fontsize=11, wrap=True)
     return figure
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from mdlite.plots import style
+from mdlite.plots import Figure, plain_ticks, style
 
 if TYPE_CHECKING:
-    from mdlite.simulate import Run
+    from mdlite.runs import Run
 
 DASHES = ("-", "--", ":")
+KT = r"$k_\mathrm{B}T$"
 
 
 def _msd(ax, methods: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ def displacement_grid(entries: list[dict[str, Any]]) -> Figure:
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, entry in zip(axes, entries):
         _msd(ax, entry["methods"])
-        ax.set_title(f"k_BT = {entry['thermal_energy_meV']:g} meV", fontsize=9)
+        ax.set_title(f"{KT} = {entry['thermal_energy_meV']:g} meV", fontsize=9)
     for ax in axes[len(entries) :]:
         ax.set_axis_off()
     axes[0].legend(fontsize=8)
@@ -72,7 +72,7 @@ def warming(entry: dict[str, Any]) -> Figure:
         if np.isfinite(fit["time"]):
             ideal = fit["plateau"] + (temperature[0] - fit["plateau"]) * np.exp(-(time[shown] - time[0]) / fit["time"])
             ax.plot(time[shown], ideal, color=style(method).get("color"), lw=0.8, ls=":")
-    ax.axhline(entry["thermal_energy_meV"], color="0.4", ls="--", lw=0.9, label="k_BT")
+    ax.axhline(entry["thermal_energy_meV"], color="0.4", ls="--", lw=0.9, label=KT)
     ax.axhline(entry["lattice_temperature_meV"], color="0.6", ls="-.", lw=0.9, label="the free lattice's atoms")
     ax.set(xlabel="time (ps)", ylabel="kinetic temperature of the ion (meV)", xlim=(0, None), ylim=(0, None))
     ax.legend(fontsize=8)
@@ -101,6 +101,7 @@ def ladder(methods: dict[str, Any], least: float = 0.05) -> Figure:
         ax.plot([], [], "osD^v<>*pPXh"[n % 12], color="k", ms=6, label=kind)
     ax.axhline(1.0, color="0.6", lw=0.8, ls=":")
     ax.set(xscale="log", yscale="log", xlabel="cost (µs of a core per ion-step in an ensemble)", ylabel="size of the error (%)")
+    plain_ticks(ax.xaxis)
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -159,9 +160,9 @@ def arrhenius(lines: list[dict[str, Any]]) -> Figure:
                     ms=4,
                     label=look["label"],
                 )
-    left.set(xlabel="1/k_BT (1/meV)", ylabel="D (Å²/ps)", yscale="log")
+    left.set(xlabel=f"1/{KT} (1/meV)", ylabel="D (Å²/ps)", yscale="log")
     right.axhline(1.0, color="0.5", lw=0.8)
-    right.set(xlabel="k_BT (meV)", ylabel="D / D of the reference", ylim=(0, None))
+    right.set(xlabel=f"{KT} (meV)", ylabel="D / D of the reference", ylim=(0, None))
     left.legend(fontsize=8)
     right.legend(fontsize=8)
     return figure
@@ -186,7 +187,7 @@ def own_temperature(lines: list[dict[str, Any]]) -> Figure:
             left.errorbar(energy, ratio, ratio_error, label=label, **look)
             right.errorbar(1.0 / own, value, error, label=label, **look)
     left.axhline(1.0, color="0.5", lw=0.8)
-    left.set(xlabel="k_BT of the lattice (meV)", ylabel="T of the ion / T of the lattice", ylim=(0, None))
+    left.set(xlabel=f"{KT} of the lattice (meV)", ylabel="T of the ion / T of the lattice", ylim=(0, None))
     right.set(xlabel="1 / k_B(T of the ion) (1/meV)", ylabel="D (Å²/ps)", yscale="log")
     left.legend(fontsize=8)
     return figure
@@ -213,7 +214,7 @@ def run_motion(run: Run, found: dict[str, Any]) -> Figure:
         **{k: v for k, v in style(method).items() if k == "color"},
     )
     if run.config.thermal is not None:
-        warm.axhline(run.config.thermal.scale, color="0.4", ls="--", lw=0.9, label="k_BT")
+        warm.axhline(run.config.thermal.scale, color="0.4", ls="--", lw=0.9, label=KT)
         warm.legend(fontsize=8)
     warm.set(xlabel="time (ps)", ylabel="kinetic temperature (meV)", ylim=(0, None))
     figure.suptitle(f"{run.config.title or 'run'} – {method}, {found['ions']} ions", fontsize=11)
@@ -231,7 +232,7 @@ def framework(bands: dict[str, Any], time: np.ndarray, kernel: np.ndarray) -> Fi
     left.set(ylabel="Ω (rad/ps)", xlim=(0, bands["distance"][-1]), ylim=(0, None))
     right.plot(time, kernel, color="tab:blue")
     right.axhline(0.0, color="0.6", lw=0.8)
-    right.set(xlabel="t (ps)", ylabel="W_xx(t) / W_xx(0)", xlim=(0, time[-1]))
+    right.set(xlabel="t (ps)", ylabel="$W_{xx}(t)$ / $W_{xx}(0)$", xlim=(0, time[-1]))
     return figure
 
 
@@ -252,7 +253,7 @@ def thermal_states(entries: list[dict[str, Any]]) -> Figure:
                 lw=1.0,
                 label="Gaussian",
             )
-            ax.set(xlabel=label, xlim=(0, edges[-1]), title=f"k_BT = {entry['thermal_energy_meV']:g} meV")
+            ax.set(xlabel=label, xlim=(0, edges[-1]), title=f"{KT} = {entry['thermal_energy_meV']:g} meV")
         row[0].set_ylabel("density")
     axes[0, 0].legend(fontsize=8)
     return figure

@@ -1,9 +1,11 @@
-"""How a run tells the user where it is: a live line on a terminal, plain lines elsewhere, nothing with ``quiet``."""
+"""How a run tells the user where it is: a live bar on a terminal or in a notebook, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,25 +13,43 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.1
+NOTEBOOK_SECONDS = 0.25
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel shows what is displayed."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+def callbacks(
+    label: str, progress: Callable[[Progress], None] | bool | None, notice: Callable[[str], None] | None
+) -> tuple[Callable[[Progress], None] | None, Callable[[str], None] | None]:
+    """The callbacks that a run gets: for ``progress`` True those of a `Reporter`, for False none."""
+    if progress is not True:
+        return progress or None, notice
+    reporter = Reporter()
+    return reporter(label), notice or reporter.notice
 
 
 class Reporter:
-    """Progress and notices on standard error."""
+    """Progress and notices on standard error, or in the output of a notebook's cell."""
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet
+        self.notebook = not quiet and in_notebook()
         self.live = not quiet and sys.stderr.isatty()
 
     def notice(self, line: str) -> None:
         """One line of text, unless quiet."""
         if not self.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(line, file=sys.stdout if self.notebook else sys.stderr, flush=True)
 
     def __call__(self, label: str):
         """The progress callback for one run."""
         if self.quiet:
             return None
-        return _Live(label) if self.live else _Plain(label)
+        return _Notebook(label) if self.notebook else _Live(label) if self.live else _Plain(label)
 
 
 def describe(state: Progress) -> str:
@@ -91,3 +111,50 @@ class _Live:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+class _Notebook:
+    """A bar in the output of a notebook's cell, drawn again in place."""
+
+    def __init__(self, label: str):
+        self.label, self.last, self.handle = label, 0.0, None
+        self.pending: Progress | None = None
+
+    def __call__(self, state: Progress) -> None:
+        now = time.monotonic()
+        if state.done < state.total and now - self.last < NOTEBOOK_SECONDS:
+            self.pending = state
+            return
+        self.last, self.pending = now, None
+        self._show(_Drawn(self.label, state))
+
+    def _show(self, drawn: _Drawn) -> None:
+        from IPython.display import display
+
+        if self.handle is None:
+            self.handle = display(drawn, display_id=True)
+        else:
+            self.handle.update(drawn)
+
+    def close(self) -> None:
+        """Draw how far the run came."""
+        if self.pending is not None:
+            self._show(_Drawn(self.label, self.pending))
+            self.pending = None
+
+
+class _Drawn:
+    """A state of a run as a notebook shows it, or as text."""
+
+    def __init__(self, label: str, state: Progress):
+        self.label, self.state = label, state
+
+    def __repr__(self) -> str:
+        return f"{self.label}: {describe(self.state)}"
+
+    def _repr_html_(self) -> str:
+        bar = (
+            f'<progress value="{self.state.done}" max="{self.state.total}" style="width:12em; vertical-align:middle"></progress>'
+        )
+        text = f'<code style="background:none; white-space:pre-wrap">{escape(describe(self.state))}</code>'
+        return f"<div>{escape(self.label)} {bar} {text}</div>"

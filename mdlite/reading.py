@@ -52,6 +52,15 @@ def places(path: str) -> dict[str, str]:
     return {"frames": frames, "snapshots": lattice}[path]
 
 
+def unit(name: str) -> str:
+    """The unit of a run's array, empty where it has none."""
+    if name.endswith(("time", "step")):
+        return "ps" if name.endswith("time") else ""
+    if name.startswith("energy_"):
+        return BUDGET_UNITS.get(name.removeprefix("energy_"), "meV")
+    return (FRAME_PATHS | SNAPSHOT_PATHS).get(name, ("", ""))[1]
+
+
 def integral(array: np.ndarray, before: int = 0) -> int:
     """Checksum of an array's bytes, carried on from ``before``."""
     return crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), before)

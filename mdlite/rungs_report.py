@@ -81,7 +81,7 @@ def _linear_section(modes: dict[str, Any]) -> list[str]:
     for name, mode in modes.items():
         off = "" if true is None or name == "exact" else report.percent(percent(mode["rate_per_ps"], true["rate_per_ps"]))
         period_off = "" if true is None or name == "exact" else report.percent(percent(mode["period_ps"], true["period_ps"]))
-        rows.append([name, report.number(mode["rate_per_ps"], 5), off, report.number(mode["period_ps"], 6), period_off])
+        rows.append([name, report.number(mode["rate_per_ps"] + 0.0, 5), off, report.number(mode["period_ps"], 6), period_off])
     parts = [
         "## Small oscillations, by linear response",
         report.table(["", "rate (1/ps)", "error (%)", "period (ps)", "error (%)"], rows),
@@ -123,7 +123,8 @@ def _rate_table(rates: dict[str, Any]) -> str:
             continue
         off = rates["difference_percent"].get(name)
         cells = [
-            report.number(v) if off is None else f"{report.number(v)} ({report.percent(off[n])} %)" for n, v in enumerate(values)
+            report.number(v) if off is None or np.isnan(v) else f"{report.number(v)} ({report.percent(off[n])} %)"
+            for n, v in enumerate(values)
         ]
         rows.append([name, *cells])
     return report.table(["rung", *(f"at {e:.3g} meV" for e in rates["energy_meV"])], rows)
@@ -134,7 +135,7 @@ def _decay_table(entries: dict[str, Any], span: str) -> str:
     for name, entry in entries.items():
         rate, error = entry["decay_rate_per_ps"][span], entry["decay_rate_error_per_ps"][span]
         off = entry.get("difference")
-        shown = "–" if np.isnan(rate) else f"{rate:.4g} ± {error:.1g}"
+        shown = report.measured(rate, error)
         rate_off = report.percent(off["decay_rate_percent"][span]) if off and name not in plots.LOSSLESS else ""
         period_off = report.percent(off["period_percent"][span]) if off else ""
         rows.append([name, shown, rate_off, report.number(entry["period_ps"][span], 5), period_off])
@@ -192,5 +193,7 @@ def _budget_table(energies: dict[str, np.ndarray]) -> str:
         "framework_kinetic": "framework kinetic",
     }
     names |= {"elastic": "elastic", "total": "total"}
-    rows = [[f"{energies[key][n]:.6g}" for key in names] for n in chosen]
+    largest = max(np.abs(energies[key]).max() for key in names if key != "time")
+    digits = min(max(5 - math.floor(math.log10(largest)), 0), 12) if largest > 0.0 else 0
+    rows = [[f"{energies['time'][n]:.6g}", *(f"{energies[key][n]:.{digits}f}" for key in list(names)[1:])] for n in chosen]
     return report.table(list(names.values()), rows)

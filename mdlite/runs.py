@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import reading
+from mdlite import notebook, reading
 from mdlite.config import Config, parse
+from mdlite.errors import InputError
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.figure import Figure
+
+LARGEST_PICTURED = 2e8
+"""Bytes of arrays that may be read for the picture in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,28 @@ class Run:
     def __repr__(self) -> str:
         arrays = ", ".join(f"{name} {shape}" for name, shape in self.shapes().items())
         return f"<Run {self.config.method!r}, {self.facts.get('status')}: {arrays}>"
+
+    def _repr_html_(self) -> str:
+        return notebook.run_html(self, {name: reading.unit(name) for name in self.shapes()}, self._picture())
+
+    def _picture(self) -> bytes | None:
+        """The overview as a small PNG; None where there is nothing to see, or too much to read."""
+        from mdlite import plots
+
+        shapes = self.shapes()
+        if shapes["time"][0] < 2 or 8.0 * sum(map(np.prod, shapes.values())) > LARGEST_PICTURED:
+            return None
+        return plots.png(plots.run_overview(self, (7.0, 5.6)), notebook.PICTURE_DPI)
+
+    def plot(self) -> Figure:
+        """Position, velocity and energies against time, as a Matplotlib figure. Raises InputError for fewer than two frames."""
+        from mdlite import plots
+
+        if len(self.time) < 2:
+            raise InputError(
+                f"run: holds fewer than two frames, there is nothing to plot; its status: {self.facts.get('status')}"
+            )
+        return plots.run_overview(self)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every array, without reading it from a file."""

@@ -1,33 +1,36 @@
 """Validation: pairs of runs, their differences, and a folder that can go into an appendix.
 
 `validate` runs the protocol that a configuration names (``rungs``, ``reflection``, ``barriers``), each in a module of its own that
-returns an `Outcome`; this module turns it into ``summary.json``, ``report.md`` and figures. Nothing is overwritten without ``force``.
+returns an `Outcome`; this module turns it into ``summary.json``, ``report.md``, ``report.html`` and figures. Nothing is
+overwritten without ``force``.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mdlite import engines, report, simulate
+from mdlite import engines, html, report, simulate
 from mdlite.config import Config
 from mdlite.errors import InputError, RunError
+from mdlite.progress import Reporter
 from mdlite.reference import require_memory
 
 
 @dataclass
 class Outcome:
-    """What a protocol found: numbers for summary.json, the report's body in Markdown, and figures by file name."""
+    """What a protocol found: numbers for summary.json, the report's body in Markdown, figures by file name, and names of other files that it wrote."""
 
     summary: dict[str, Any]
     body: str
     figures: dict[str, Callable[[], Any]] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,15 @@ class Job:
             return None
 
 
-def prepare_folder(output: str | Path, force: bool) -> Path:
+def prepare_folder(output: str | Path, force: bool, resumed: Sequence[str] = ()) -> Path:
     """Make the folder. With ``force``, what an earlier validation left there is removed, and nothing else.
 
-    Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
+    resumed: folders in it with which an unfinished validation goes on. Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
     """
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output = {str(folder)!r}: is a file; validate writes a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
+    if folder.is_dir() and any(path.name not in resumed for path in folder.iterdir()) and not force:
         raise InputError(f"output = {str(folder)!r}: is not empty; choose another folder, or give --force to replace its files")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,14 +96,18 @@ def validate(
     config: Config,
     output: str | Path,
     force: bool = False,
-    progress: Callable[[str], Callable[[simulate.Progress], None] | None] | None = None,
+    progress: Callable[[str], Callable[[simulate.Progress], None] | None] | bool | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Run the comparison that ``config.validate_.protocol`` names and write one folder: runs, figures, report.md, summary.json.
 
-    progress(label) gives the callback for the run of that name. Returns the content of summary.json. Raises InputError before
-    anything is computed, RunError if a run had to stop.
+    report.html is the same report with the figures inside. progress(label) gives the callback for the run of that name;
+    progress=True shows bars, and the notices. Returns the content of summary.json. Raises InputError before anything is computed,
+    RunError if a run had to stop.
     """
+    if progress is True:
+        progress = Reporter()
+        notice = notice or progress.notice
     name = config.validate_.protocol
     protocol = importlib.import_module(f"mdlite.{name}")
     if config.thermal is not None and not getattr(protocol, "THERMAL", False):
@@ -115,7 +122,7 @@ def validate(
         )
     protocol.check(config)
     require_memory(config.to_model().lattice)
-    folder = prepare_folder(output, force)
+    folder = prepare_folder(output, force, getattr(protocol, "FOLDERS", ()))
     say = notice or (lambda line: None)
     methods = getattr(protocol, "METHODS", ("reference", "time-local", "implicit"))
     other = [config.validate_.reference] if config.validate_.reference != "periodic" else []
@@ -123,13 +130,18 @@ def validate(
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():
-        draw().savefig(folder / name, dpi=150)
+        draw().savefig(folder / name, dpi=html.DPI)
     facts = simulate.environment() | {"compile_seconds": compile_seconds}
     summary = {"title": config.title, "protocol": config.validate_.protocol, "environment": facts, **outcome.summary}
     summary["settings"] = config.to_dict()
-    summary["files"] = sorted({p.name for p in folder.glob("*.h5")} | {*outcome.figures, "report.md", "summary.json"})
+    summary["files"] = sorted(
+        {p.name for p in folder.glob("*.h5")} | {*outcome.figures, *outcome.files, "report.md", "report.html", "summary.json"}
+    )
     (folder / "summary.json").write_text(json.dumps(plain(summary), indent=2) + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(report.page(config, facts, outcome.body, list(outcome.figures)), encoding="utf-8")
+    text = report.page(config, facts, outcome.body, list(outcome.figures))
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    pictures = {figure: (folder / figure).read_bytes() for figure in outcome.figures}
+    (folder / "report.html").write_text(html.page(config.title or "Validation", text, pictures), encoding="utf-8")
     return summary
 
 

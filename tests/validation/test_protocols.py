@@ -7,6 +7,7 @@ import pytest
 
 import mdlite
 from mdlite.errors import InputError
+from mdlite.report import measured
 
 
 def files(folder):
@@ -37,7 +38,8 @@ def test_trapped_on_a_small_lattice(tmp_path):
     report = (tmp_path / "v" / "report.md").read_text()
     for name in ("trajectory.png", "decay.png", "energy-budget.png", "difference.png"):
         assert name in report and name in files(tmp_path / "v")
-    assert f"{rates['reference']:.4g} ±" in report and "echo" in report.lower()
+    error = rungs["reference"]["decay_rate_error_per_ps"]["before_echo"]
+    assert f"| {measured(rates['reference'], error)} |" in report and "echo" in report.lower()
     for name in rungs:
         assert mdlite.Run.load(tmp_path / "v" / f"{name}.h5").config.method == name
     with pytest.raises(InputError, match="is not empty"):

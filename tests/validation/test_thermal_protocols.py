@@ -34,7 +34,8 @@ def test_framework(tmp_path):
             assert entry[name]["largest_difference_of_distribution"] < 0.02
     assert summary["kernel"]["xx_A2_per_meV"][0] == pytest.approx(9.48247e-4, rel=1e-5)
     assert summary["loss_A2_ps_per_meV"] == pytest.approx(3.29077e-5, rel=1e-5)
-    assert {p.name for p in (tmp_path / "v").iterdir()} == {"framework.png", "thermal-states.png", "report.md", "summary.json"}
+    names = {"framework.png", "thermal-states.png", "report.md", "report.html", "summary.json"}
+    assert {p.name for p in (tmp_path / "v").iterdir()} == names
 
 
 def test_diffusion(tmp_path):
