@@ -29,6 +29,7 @@ _PUBLIC = {
     "validate": "validation",
     "sweep": "sweeps",
     "collect": "collection",
+    "validity": "estimate",
 }
 _MODULES = (
     "config",

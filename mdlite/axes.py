@@ -38,7 +38,7 @@ class SweepSection(Section):
 
     title: str = ""
     base: str = Field(description="a built-in case, or a TOML file beside the sweep's")
-    task: Literal["run", "validate"] = Field("run", description="what every point does")
+    task: Literal["run", "validate", "compare"] = Field("run", description="what every point does")
     replicas: Count = Field(1, description="of every point, each with a seed of its own")
     seed: int = Field(1, ge=0, lt=2**63, strict=True, description="of random axes and of replicas")
     set_: dict[str, Any] = Field({}, alias="set", description="changes for all points")

@@ -107,7 +107,7 @@ def validate(
     reporter = Reporter(quiet)
     with interruptible(f"{folder} has the runs that were finished, and no report"):
         validation.validate(settings, folder, force, reporter, reporter.notice)
-    reporter.notice(f"report: {folder / 'report.md'}")
+    reporter.notice(f"report: {folder / 'report.html'} (report.md has the same without the figures inside)")
 
 
 @app.command()
@@ -145,6 +145,20 @@ def phonons(
         print(f"figure: {output}")
     if json_file not in (None, "-"):
         Path(json_file).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
+def validity(
+    source: Source,
+    overrides: Overrides = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="validity.json of a map of your own; default: the one in the package.")
+    ] = None,
+) -> None:
+    """What error to expect of the time-local method and its better rungs for a configuration, without running it."""
+    from mdlite import config, estimate
+
+    print(estimate.validity(config.load(source, overrides or ()), data))
 
 
 @app.command()

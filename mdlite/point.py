@@ -113,10 +113,17 @@ def _validate(place: Path) -> dict[str, Any]:
     return _numbers({key: value for key, value in validation.plain(summary).items() if key not in skipped})
 
 
+def _compare(place: Path) -> dict[str, Any]:
+    """The numbers of `mdlite.comparison`."""
+    from mdlite import comparison, config
+
+    return comparison.compare(config.load(place / "point.toml"))
+
+
 def _numbers(value: Any, name: str = "") -> dict[str, float | None]:
     if isinstance(value, dict):
         return {k: v for key, inner in value.items() for k, v in _numbers(inner, f"{name}.{key}" if name else key).items()}
     return {name: value} if value is None or (isinstance(value, int | float) and not isinstance(value, bool)) else {}
 
 
-TASKS = {"run": _run, "validate": _validate}
+TASKS = {"run": _run, "validate": _validate, "compare": _compare}

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import checkpoint, edge, resuming, storage
+from mdlite import checkpoint, edge, estimate, resuming, storage
 from mdlite.checkpoint import Saved
 from mdlite.config import Config
 from mdlite.engines import lattice_seeds, make_engine, prepare
 from mdlite.errors import InputError, Interrupted, RunError
 from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
+from mdlite.progress import callbacks
 from mdlite.reference import wavefront
 from mdlite.runs import Run
 from mdlite.stopping import Stopper
@@ -60,7 +61,7 @@ def environment() -> dict[str, Any]:
 def run(
     config: Config,
     output: str | Path | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Progress], None] | bool | None = None,
     force: bool = False,
     notice: Callable[[str], None] | None = None,
     resume: bool = False,
@@ -69,13 +70,15 @@ def run(
     """Integrate a configuration and return the run; with ``output`` it is also written to that H5MD file while it goes.
 
     progress is called after every compiled chunk (and its ``close()``, if it has one, at the end, however it comes), notice with a
-    line of text where the user should know why nothing moves. resume: go on from the last checkpoint of ``output``, or from the end of
-    a finished run to a longer ``run.duration``, with the bits that one uninterrupted run would have; begin where there is nothing yet.
+    line of text where the user should know why nothing moves; progress=True shows a bar, and the notices. resume: go on from the last
+    checkpoint of ``output``, or from the end of a finished run to a longer ``run.duration``, with the bits that one uninterrupted run
+    would have; begin where there is nothing yet.
     max_walltime: stop cleanly, with a checkpoint, before so many seconds have passed since the call; ``facts["status"]`` says so.
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``),
     Interrupted (a KeyboardInterrupt) on SIGINT or SIGTERM, once a checkpoint is written.
     """
     deadline = None if max_walltime is None else time.monotonic() + max_walltime
+    progress, notice = callbacks(config.method, progress, notice)
     if resume and force:
         raise InputError("resume and force: one continues a run, the other replaces it; give one of them")
     if output is None:
@@ -178,6 +181,10 @@ def _announced(config: Config, notice: Callable[[str], None] | None, saved: Save
         tell("the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept")
     if config.method == "patch" and not edge.is_known(config.lattice.k2 / config.lattice.k1, config.patch.size):
         tell("the edge of the patch: fitted once for this k2/k1 and size (half a minute), then kept")
+    if config.method == "time-local" and notice is not None and saved is None:
+        line = estimate.warning(config)
+        if line is not None:
+            tell(line)
     engine = make_engine(config, restored=saved is not None)
     if saved is not None:
         try:

@@ -21,6 +21,7 @@ import mdlite
 from mdlite import axes, checkpoint, pool
 from mdlite.errors import InputError, RunError
 from mdlite.point import error_of, perform, result_of, write_json
+from mdlite.sweep_progress import Table
 
 if TYPE_CHECKING:
     import xarray
@@ -44,12 +45,17 @@ class State:
     done_before: int = 0
 
     @property
+    def seconds(self) -> float:
+        """Since the sweep began or went on."""
+        return time.monotonic() - self.began
+
+    @property
     def seconds_left(self) -> float | None:
         """Estimated from the points done so far; None before the first."""
         fresh = len(self.done) - self.done_before + len(self.failed)
         if fresh == 0:
             return None
-        return (time.monotonic() - self.began) / fresh * (self.points - len(self.done) - len(self.failed))
+        return self.seconds / fresh * (self.points - len(self.done) - len(self.failed))
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def sweep(
     threads: int | None = None,
     scheduler: str | None = None,
     overrides: list[str] | tuple[str, ...] = (),
-    progress: Callable[[State], None] | None = None,
+    progress: Callable[[State], None] | bool | None = None,
     notice: Callable[[str], None] | None = None,
     prepare: bool = False,
 ) -> Sweep:
@@ -87,13 +93,15 @@ def sweep(
     Called again it goes on: what is done is left alone, what was interrupted resumes, what failed is tried again (twice in a call).
     workers, threads: processes, and numba threads in each; by default as many one-thread processes as there are cores. scheduler: the address of a Dask
     scheduler whose workers see the folder under the same path, or ``local``. prepare: only write the points' folders, for a job array.
-    progress is called with a `State` several times a second (and its ``close()``, if it has one, at the end).
+    progress is called with a `State` several times a second (and its ``close()``, if it has one, at the end); True shows a table.
     Raises InputError before anything is written (all refused points in one message; a folder that holds something else; no scheduler),
     KeyboardInterrupt on Ctrl-C, when the points at work have written a checkpoint.
     """
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise InputError(f"{name} = {value}: must be 1 or more")
+    if progress is True:
+        progress = Table()
     plan = axes.load(source, overrides)
     folder = Path(output)
     wanted = manifest(plan)

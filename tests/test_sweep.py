@@ -202,7 +202,7 @@ def test_replicas_have_seeds_of_their_own():
         ({"random": {"count": 3, "ion.mass.z": {"low": 2.0, "high": 1.0}}}, "low must be below high"),
         ({"replicas": 2}, "replicas = 2: without a [thermal] table all replicas would be the same run"),
         ({"base": "nothing"}, "config = 'nothing': no such file"),
-        ({"task": "dance"}, "task = 'dance': must be 'run' or 'validate'"),
+        ({"task": "dance"}, "task = 'dance': must be 'run', 'validate' or 'compare'"),
         ({"axes": {}}, "axes = {}: unknown key"),
         ({"grid": {"run.dt": {"start": 0.001, "stop": 0.1, "count": 100_001}}}, "sweep: has 200002 points, 100000 at most"),
     ],
@@ -242,7 +242,7 @@ def test_folders_and_schedulers_that_are_refused(tmp_path):
 
 
 def test_failures_are_recorded_and_the_rest_goes_on(tmp_path):
-    sweep = changed(SMALL, grid={"interaction.potential.strength": [150.0, 1e8, 200.0]})  # the second is too stiff for the step
+    sweep = changed(SMALL, grid={"ion.velocity.z": [2.0, 50.0, 4.0]})  # the second meets an atom too closely for the step
     told = []
     found = mdlite.sweep(sweep, tmp_path / "out", progress=lambda state: told.append((len(state.done), len(state.failed))))
     assert list(found.failed) == ["00001"] and "run.dt" in found.failed["00001"]

@@ -1,0 +1,140 @@
+"""Task ``compare`` of a sweep: one experiment by the best method there is and by cheaper ones, and what these get wrong.
+
+At T = 0 the truth is the exact non-local equation in the infinite crystal (memory kernel), at a temperature equipartition (T_ion, classical
+start) and the patch. Nothing but the numbers is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mdlite import analysis, groups, motion, simulate
+from mdlite.config import Config
+from mdlite.errors import RunError
+
+if TYPE_CHECKING:
+    from mdlite.runs import Run
+
+METHODS = ("time-local", "implicit", "patch")
+QUANTITIES = ("energy_loss", "force", "path")
+THERMAL_QUANTITIES = ("temperature", "diffusion")
+FREE = 1e-3
+"""Interaction energy over kinetic energy below which an ion counts as having left."""
+
+
+def compare(config: Config) -> dict[str, float | None]:
+    """The groups (`mdlite.groups`) of a configuration, and the relative errors of METHODS by ``method.quantity``; None where there is none.
+
+    T = 0: ``energy_loss`` (of the first period between passages of validate.centre, or of a collision that has ended), ``force`` (the largest on the ion),
+    ``path`` (rms distance of the positions where the force acts, weighted by its square, over the length of `mdlite.groups.length`). At a temperature: ``temperature`` and
+    ``diffusion`` with their ``_error``. ``method.stopped`` is 1 for a method that had to stop. Raises RunError if the truth has to.
+    """
+    groups.require(config)
+    own = groups.probe(config)
+    return own._asdict() | (_at_rest(config, own) if config.thermal is None else _thermal(config))
+
+
+def _attempt(config: Config) -> Run | None:
+    try:
+        return simulate.run(config)
+    except RunError:
+        return None
+
+
+def _at_rest(config: Config, own: groups.Groups) -> dict[str, Any]:
+    bare = simulate.run(config.replace(method="memory-kernel"))
+    dressed = _dressed(config, bare)
+    speed = float(np.linalg.norm(bare.velocity[:, 0], axis=1).max())
+    scale = groups.length(config.to_model(), own, speed) if own.rapidity > 0.0 else np.inf
+    found: dict[str, Any] = {f"exact.{key}": value for key, value in _facts(dressed, dressed).items()}
+    for method in METHODS:
+        truth = bare if method == "patch" else dressed
+        run = _attempt(config.replace(method=method))
+        found[f"{method}.stopped"] = float(run is None)
+        if run is not None:
+            found |= {f"{method}.{key}": value for key, value in _errors(run, truth, scale).items()}
+    return found
+
+
+def _dressed(config: Config, bare: Run) -> Run:
+    """The exact run from the crystal in equilibrium with the ion, which the time-local rungs take for granted (the patch begins bare).
+
+    The bare one where the ion starts free of force, or where there is no such equilibrium.
+    """
+    force = np.linalg.norm(bare.force[:, 0], axis=1)
+    pushed = max(np.linalg.norm(rows) for rows in _start_forces(config))
+    if pushed < FREE * force.max():
+        return bare
+    return _attempt(config.replace(method="memory-kernel", **{"memory.start": "dressed"})) or bare
+
+
+def _start_forces(config: Config) -> np.ndarray:
+    """∇_r U of the candidate atoms at the ion's start, (A, 3) in meV/Å."""
+    model = config.to_model()
+    d = model.candidate_sites(np.array(model.ion.position)) * model.lattice.spacing - model.ion.position
+    rho = np.linalg.norm(d, axis=1)
+    return model.interaction.potential.evaluate(rho)[1][:, None] * d / rho[:, None]
+
+
+def _facts(run: Run, truth: Run) -> dict[str, float | None]:
+    """Energy lost by the ion, meV, and the largest force on it, meV/Å; the loss where the true ion has one."""
+    return {"energy_loss": _loss(run, truth), "force": float(np.linalg.norm(run.force[:, 0], axis=1).max())}
+
+
+def _loss(run: Run, truth: Run) -> float | None:
+    """What the ion loses in its first period, or in a collision; None if the true one does neither in the run."""
+    axis = int(np.argmax(np.ptp(truth.position[:, 0], axis=0)))
+    start = float(run.ion_kinetic[0, 0])
+    if run.config.validate_.centre is not None:
+        if _return(truth, axis) is None:
+            return None
+        speed = _return(run, axis)
+        return start if speed is None else start - 0.5 * float(run.config.ion.mass[axis]) * speed**2
+    if not np.all(abs(truth.interaction[[0, -1], 0]) < FREE * start):
+        return None
+    energy = run.ion_kinetic[:, 0] + run.interaction[:, 0]
+    return float(energy[0] - energy[-1])
+
+
+def _return(run: Run, axis: int) -> float | None:
+    """Speed at which an ion that starts in the plane validate.centre first passes it again in the same direction, Å/ps; None if it does not."""
+    centre, v = run.config.validate_.centre, run.velocity[:, 0, axis]
+    passed = analysis.crossings(run.time, run.position[:, 0, axis], v, centre)
+    same = passed.velocity[np.sign(passed.velocity) == np.sign(v[0])]
+    return float(same[0]) if len(same) and run.position[0, 0, axis] == centre else None
+
+
+def _errors(run: Run, truth: Run, scale: float) -> dict[str, float | None]:
+    mine, true = _facts(run, truth), _facts(truth, truth)
+    out = {key: None if mine[key] is None or not true[key] else mine[key] / true[key] - 1.0 for key in ("energy_loss", "force")}
+    apart = np.sum((run.position[:, 0] - truth.position[:, 0]) ** 2, axis=1)
+    weight = np.sum(truth.force[:, 0] ** 2, axis=1)
+    out["path"] = float(np.sqrt(np.sum(weight * apart) / weight.sum()) / scale) if weight.any() else None
+    return out
+
+
+def _thermal(config: Config) -> dict[str, Any]:
+    told = {}
+    for method in METHODS:
+        run = _attempt(config.replace(method=method))
+        told[method] = None if run is None else motion.describe(run, config.validate_.equilibration, config.validate_.fit)
+    patch = told["patch"]
+    if patch is None:
+        raise RunError("the patch had to stop, and there is nothing to compare with")
+    classical = config.thermal.statistics == "classical"
+    true = config.thermal.scale if classical else patch["temperature_meV"]
+    found: dict[str, Any] = {"exact.temperature": true, "exact.diffusion": patch["diffusion_A2_per_ps"]}
+    for method, seen in told.items():
+        found[f"{method}.stopped"] = float(seen is None)
+        if seen is None:
+            continue
+        found[f"{method}.run_aways"] = float(len(seen["run_aways"]))
+        for name, key in (("temperature", "temperature_{}meV"), ("diffusion", "diffusion_{}A2_per_ps")):
+            value, error = seen[key.format("")], seen[key.format("error_")]
+            base = found[f"exact.{name}"]
+            known = patch[key.format("error_")] if name == "diffusion" or not classical else 0.0
+            found[f"{method}.{name}"] = value / base - 1.0
+            found[f"{method}.{name}_error"] = abs(value / base) * float(np.hypot(error / value, known / base))
+    return found

@@ -1,0 +1,238 @@
+"""What error to expect of the time-local method and its better rungs, before a run: `validity`.
+
+The map of validity (`mdlite validate map`) has measured errors at many points. Here they are interpolated over the dimensionless groups of
+`mdlite.groups`: thin-plate splines through the logarithms of κ, ν and η (SciPy), smoothed, in a scale in which an error and its sign both count.
+How far that is to be trusted is measured too, at points left out of the fit; the interval around an estimate is what such points had nearby.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.interpolate import RBFInterpolator
+
+from mdlite import groups
+from mdlite.config import Config
+from mdlite.errors import InputError, RunError
+from mdlite.groups import Groups
+
+FOLDS = 10
+NEAR = 16
+"""Points left out nearby, from whose misses the interval is taken."""
+NORMAL_80 = 1.2816
+SCALE = 0.1
+"""Relative error at which the scale of signed errors turns from linear to logarithmic."""
+LARGEST, SMALLEST = 10.0, 1e-5
+LEAST = 1e-6
+"""Of a group, whose logarithm is taken."""
+FAR = 0.75
+"""Distance from the nearest point of the map, in standard deviations of its points, beyond which an estimate is a guess."""
+LIMIT = 0.1
+"""Expected error beyond which a run by the time-local method is warned of."""
+NAMES = {
+    "energy_loss": "energy lost",
+    "force": "peak force",
+    "path": "path (rms, of v/ω)",
+    "temperature": "ion temperature",
+    "diffusion": "D",
+}
+METHODS = ("time-local", "implicit", "patch")
+SMOOTHING = {"signed": 0.1, "size": 1.0, "thermal": 1.0}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A relative error: the middle of the estimate, and the ends of its 80 % interval. A path's has no sign."""
+
+    error: float
+    low: float
+    high: float
+
+    @property
+    def size(self) -> float:
+        """The root mean square that the error is expected to have."""
+        spread = 0.5 * (self.high - self.low) / NORMAL_80
+        return float(np.hypot(self.error, spread)) if self.low < 0.0 else max(abs(self.error), spread)
+
+    def __str__(self) -> str:
+        sign = "+" if self.low < 0.0 else ""
+        return f"{100 * self.error:{sign}.2g} % ({100 * self.low:{sign}.2g} to {100 * self.high:{sign}.2g})"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What to expect: ``groups`` of the configuration, ``expected[method][quantity]``, and whether it lies ``outside`` the map."""
+
+    groups: Groups
+    expected: dict[str, dict[str, Expected]]
+    outside: bool
+
+    @property
+    def worst(self) -> float:
+        """The largest of the errors expected of the time-local method."""
+        return max(one.size for one in self.expected["time-local"].values())
+
+    @property
+    def verdict(self) -> str:
+        """One line: whether to use the time-local method, and what instead."""
+        if self.outside:
+            return "outside the map: the figures are a guess; compare with method patch, or by mdlite validate"
+        if self.worst <= LIMIT:
+            return f"time-local is good to {_percent(self.worst)}"
+        best = min(METHODS, key=lambda m: max(one.size for one in self.expected[m].values()))
+        size = max(one.size for one in self.expected[best].values())
+        return f"time-local is expected to be up to {_percent(self.worst)} off; take method {best}, up to {_percent(size)}"
+
+    def __str__(self) -> str:
+        lines = [
+            f"compliance κ = {self.groups.compliance:.3g}, rapidity ν = {self.groups.rapidity:.3g}, loss η = {self.groups.loss:.3g}",
+            "expected relative error, with the interval that holds 80 %:",
+        ]
+        for method, found in self.expected.items():
+            lines += [f"  {method:<12}{NAMES[quantity]:<30}{one}" for quantity, one in found.items()]
+        return "\n".join([*lines, self.verdict])
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2g} %" if value < 1.0 else "100 % or more"
+
+
+def validity(config: Config, data: str | Path | None = None) -> Estimate:
+    """The errors to expect of a configuration, in milliseconds and without its run.
+
+    At T = 0: of the energy lost (in a period, or a collision), the peak force, and the path over ``run.duration``; at a temperature: of the ion's
+    temperature and D. data: a ``validity.json`` that `mdlite validate map` has made, or None for the one in the package. Raises InputError
+    for a crystal without W(0) (k2 = 0) or a file that is no map, RunError if the ion meets atoms too hard to be followed.
+    """
+    return _estimate(groups.probe(config), config.thermal is not None, _map(None if data is None else str(data)))
+
+
+@functools.lru_cache(maxsize=4)
+def _map(path: str | None) -> dict[str, Surrogates]:
+    if path is None:
+        text = resources.files("mdlite").joinpath("validity.json").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"data = {path!r}: can not be read: {error.strerror or error}") from None
+    try:
+        points = json.loads(text)["points"]
+        return {kind: Surrogates(points[kind], kind) for kind in ("cold", "thermal")}
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"data = {path!r}: is not a map of validity (validity.json of mdlite validate map)") from None
+
+
+def _estimate(found: Groups, thermal: bool, surrogates: dict[str, Surrogates]) -> Estimate:
+    chosen = surrogates["thermal" if thermal else "cold"]
+    if not found.loss > 0.0:  # no force ever changes: nothing can be wrong
+        nothing = Expected(0.0, 0.0, 0.0)
+        return Estimate(found, {m: dict.fromkeys(chosen.quantities, nothing) for m in METHODS}, False)
+    x = chosen.place(found)
+    expected = {m: {q: chosen.expect(m, q, x) for q in chosen.quantities if (m, q) in chosen.fits} for m in METHODS}
+    return Estimate(found, expected, found.compliance < 0.0 or chosen.distance(x) > FAR)
+
+
+class Surrogates:
+    """The fits of one kind of point: ``cold`` (T = 0) or ``thermal``. points: a column for every number of `mdlite.comparison.compare`."""
+
+    def __init__(self, points: dict[str, list[float | None]], kind: str):
+        self.quantities = ("energy_loss", "force", "path") if kind == "cold" else ("temperature", "diffusion")
+        self.kind = kind
+        raw = np.log(np.maximum(np.abs(np.array([points[name] for name in Groups._fields], float).T), LEAST))
+        if kind == "thermal":
+            raw = raw[:, :2]
+        self._middle, self._width = raw.mean(axis=0), raw.std(axis=0)
+        self.x = (raw - self._middle) / self._width
+        self.fits: dict[tuple[str, str], tuple[Any, np.ndarray, np.ndarray]] = {}
+        self.left_out: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        for method in METHODS:
+            for quantity in self.quantities:
+                self._fit(method, quantity, points)
+
+    def _fit(self, method: str, quantity: str, points: dict[str, list[float | None]]) -> None:
+        stopped = np.array(points[f"{method}.stopped"], float) > 0.0
+        error = np.array([np.nan if v is None else v for v in points[f"{method}.{quantity}"]], float)
+        error[stopped] = LARGEST
+        known = np.isfinite(error)
+        if known.sum() < 8:
+            return
+        x, y = self.x[known], to_scale(error[known], quantity)
+        guessed = np.empty(len(y))
+        folds = np.arange(len(y)) % min(FOLDS, len(y))
+        for fold in np.unique(folds):
+            out = folds == fold
+            guessed[out] = self._interpolator(x[~out], y[~out], quantity)(x[out])
+        self.fits[method, quantity] = self._interpolator(x, y, quantity), x, guessed - y
+        self.left_out[method, quantity] = from_scale(guessed, quantity), from_scale(y, quantity)
+
+    def _interpolator(self, x: np.ndarray, y: np.ndarray, quantity: str) -> RBFInterpolator:
+        smoothing = SMOOTHING["thermal" if self.kind == "thermal" else "size" if quantity == "path" else "signed"]
+        return RBFInterpolator(x, y, smoothing=smoothing, kernel="thin_plate_spline", degree=1)
+
+    def place(self, found: Groups) -> np.ndarray:
+        """Where a configuration is among the points."""
+        return (np.log(np.maximum(np.abs(found[: self.x.shape[1]]), LEAST)) - self._middle) / self._width
+
+    def distance(self, x: np.ndarray) -> float:
+        """From the nearest point."""
+        return float(np.linalg.norm(self.x - x, axis=1).min())
+
+    def expect(self, method: str, quantity: str, x: np.ndarray) -> Expected:
+        """The error expected at a place."""
+        fit, places, missed = self.fits[method, quantity]
+        middle = float(fit(x[None])[0])
+        near = np.argsort(np.linalg.norm(places - x, axis=1))[:NEAR]
+        spread = NORMAL_80 * float(np.sqrt(np.mean(missed[near] ** 2)))
+        error, low, high = from_scale(np.array([middle, middle - spread, middle + spread]), quantity).tolist()
+        return Expected(error, low, high)
+
+    def cross_validation(self) -> dict[str, dict[str, float]]:
+        """How well points left out of the fit were foreseen, by ``method.quantity``.
+
+        points; median_miss and p90_miss: of the difference, where the true error is below 1, as a fraction; verdict_right: fraction of points of which it
+        is foreseen whether the error is below LIMIT; rms of the true errors below 1, to compare with.
+        """
+        found = {}
+        for (method, quantity), (guessed, true) in self.left_out.items():
+            small = np.abs(true) < 1.0
+            miss = np.abs(guessed - true)[small]
+            found[f"{method}.{quantity}"] = {
+                "points": len(true),
+                "median_miss": float(np.median(miss)),
+                "p90_miss": float(np.quantile(miss, 0.9)),
+                "rms_error": float(np.sqrt(np.mean(true[small] ** 2))),
+                "verdict_right": float(np.mean((np.abs(guessed) < LIMIT) == (np.abs(true) < LIMIT))),
+            }
+        return found
+
+
+def to_scale(error: np.ndarray, quantity: str) -> np.ndarray:
+    """Relative errors in the scale of the fits: logarithmic for a path, linear up to SCALE and then logarithmic for signed ones."""
+    if quantity == "path":
+        return np.log(np.clip(error, SMALLEST, LARGEST))
+    return np.arcsinh(np.clip(error, -LARGEST, LARGEST) / SCALE)
+
+
+def from_scale(value: np.ndarray, quantity: str) -> np.ndarray:
+    """The inverse of `to_scale`."""
+    found = np.exp(value) if quantity == "path" else SCALE * np.sinh(value)
+    return np.clip(found, -LARGEST, LARGEST)
+
+
+def warning(config: Config) -> str | None:
+    """A line for a user who is about to run the time-local method where it is not good; None where it is, or where nothing can be said."""
+    try:
+        found = validity(config)
+    except (InputError, RunError):
+        return None
+    if found.worst <= LIMIT and not found.outside:
+        return None
+    parts = [f"{NAMES[quantity]} {one}" for quantity, one in found.expected["time-local"].items()]
+    return f"warning: expected errors: {'; '.join(parts)}; {found.verdict}"

@@ -1,0 +1,224 @@
+"""Protocol ``map``: where the time-local method may be used, and where its better rungs.
+
+Three sweeps of task ``compare``: head-on collisions with one atom over a grid of speed, range and strength (the paper's reflection); an ion between
+two atoms of a line (the paper's trapped ion) at Sobol points of strength, range, speed and mass, in three crystals; and thermal ensembles. Their
+errors, and the dimensionless groups of `mdlite.groups`, go into ``validity.json``, from which `mdlite.validity` estimates.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mdlite import analysis, collection, edge, estimate, groups, map_report, plots_map, simulate, sweeps
+from mdlite.config import Config
+from mdlite.errors import InputError
+from mdlite.timelocal import TimeLocalEngine
+
+if TYPE_CHECKING:
+    import pandas
+
+    from mdlite.validation import Job, Outcome
+
+METHODS = ("memory-kernel", "time-local", "implicit", "patch")
+FOLDERS = ("collisions", "trapped", "thermal")
+"""In which the sweeps are; a map that was stopped goes on with them."""
+STRENGTH, RANGE = "interaction.potential.strength", "interaction.potential.range"
+RATIOS = (170.0 / 520.0, 0.2, 0.6)
+"""k2/k1 of the crystals."""
+LOW, HIGH = (30.0, 0.15, 0.5, 0.2), (14000.0, 0.8, 20.0, 14.0)
+"""Bounds of the trapped points: strength (meV Å), range (Å), speed (Å/ps), mass."""
+LARGEST_COMPLIANCE = 3.0
+"""Beyond, nothing is to be learnt: [17] is a first order in it."""
+START, LENGTH = 24.0, 1.5
+"""Ranges before the atom where a collision starts, and its length in free flights to the atom, as in the paper."""
+PERIODS = 2.3
+STEPS_PER_RANGE, STEPS_PER_PERIOD = 60, 150
+SHORTEST_STEP = 5e-5
+SIZES: dict[str, dict[str, Any]] = {
+    "quick": {
+        "speeds": [2.0, 5.0, 10.0],
+        "ranges": [0.35, 0.5],
+        "strengths": [14000.0],
+        "trapped": 12,
+        "thermal": {"thermal.ions": 2, "thermal.lattices": 4, "run.duration": 30.0},
+        "temperatures": [10.0, 25.0],
+        "barriers": [4000.0],
+        "others": [],
+    },
+    "coarse": {
+        "speeds": [1.0, 2.0, 5.0, 10.0, 20.0, 30.0],
+        "ranges": [0.2, 0.35, 0.5, 0.8],
+        "strengths": [150.0, 1500.0, 14000.0],
+        "trapped": 96,
+        "thermal": {"thermal.ions": 6, "run.duration": 50.0},
+        "temperatures": [10.0, 25.0, 50.0],
+        "barriers": [2000.0, 4000.0, 8000.0],
+        "others": [],
+    },
+    "full": {
+        "speeds": np.geomspace(0.5, 32.0, 13).tolist(),
+        "ranges": np.geomspace(0.15, 0.8, 9).tolist(),
+        "strengths": [150.0, 500.0, 1500.0, 5000.0, 14000.0],
+        "trapped": 512,
+        "thermal": {"thermal.ions": 8, "run.duration": 120.0},
+        "temperatures": [5.0, 10.0, 15.0, 25.0, 35.0, 50.0],
+        "barriers": [1000.0, 2000.0, 4000.0, 8000.0],
+        "others": [{"ion.mass": m} for m in (0.2, 2.0, 7.0)]
+        + [{RANGE: w} for w in (0.3, 0.8)]
+        + [{"lattice.k2": 520.0 * r} for r in RATIOS[1:]],
+    },
+}
+
+
+def check(config: Config) -> None:
+    """Raises InputError unless the configuration is one that the map's points can be made from."""
+    if config.interaction.potential.kind != "yukawa":
+        raise InputError(f'interaction.potential.kind = {config.interaction.potential.kind!r}: the map is made for "yukawa"')
+    groups.require(config)
+
+
+def compare(config: Config, job: Job) -> Outcome:
+    """Run the three sweeps, going on where they are, and judge."""
+    from mdlite.validation import Outcome
+
+    size, say = SIZES[config.validate_.map], job.notice or (lambda line: None)
+    for ratio in RATIOS:
+        if not edge.is_known(ratio, config.patch.size):
+            say(f"the edge of the patch for k2/k1 = {ratio:.3g}: fitted once (half a minute), then kept")
+            edge.fit(ratio, config.patch.size)
+    crystal = {f"lattice.{key}": value for key, value in config.lattice.model_dump(include={"spacing", "mass", "k1"}).items()}
+    rows = (collisions(size), trapped(config, size["trapped"]), thermal(size))
+    tables = {}
+    for name, base, points in zip(FOLDERS, ("reflection", "map", "diffusion"), rows):
+        sweep = {"title": f"map of validity, {name}", "base": base, "task": "compare", "set": crystal, "list": points}
+        swept = sweeps.sweep(sweep, job.folder / name, progress=_told(job.progress(name)), notice=job.notice)
+        if swept.failed:
+            say(f"{name}: {len(swept.failed)} of {len(swept.points)} points failed, first: {next(iter(swept.failed.values()))}")
+        found = collection.table(job.folder / name)
+        tables[name] = found[found["status"] == "done"]
+    points = {"cold": _columns(tables, ("collisions", "trapped")), "thermal": _columns(tables, ("thermal",))}
+    (job.folder / "validity.json").write_text(
+        json.dumps({"size": config.validate_.map, "points": points}) + "\n", encoding="utf-8"
+    )
+    surrogates = {kind: estimate.Surrogates(points[kind], kind) for kind in points}
+    for name, found in tables.items():
+        found.to_csv(job.folder / f"{name}.csv", index=False)
+    summary = map_report.summary(tables, surrogates)
+    figures = {
+        "map.png": lambda: plots_map.planes(tables["collisions"], "time-local"),
+        "methods.png": lambda: plots_map.methods(tables["collisions"]),
+        "groups.png": lambda: plots_map.collapse(tables, surrogates["cold"]),
+        "estimate.png": lambda: plots_map.foreseen(surrogates),
+        "thermal.png": lambda: plots_map.thermal(tables["thermal"]),
+    }
+    return Outcome(
+        summary | {"size": config.validate_.map},
+        map_report.body(summary),
+        figures,
+        ["validity.json", *[f"{name}.csv" for name in FOLDERS]],
+    )
+
+
+def _told(progress: Callable | None):
+    """A run's progress callback as a sweep's."""
+    if progress is None:
+        return None
+
+    def tell(state: sweeps.State) -> None:
+        seconds = max(1e-3, state.seconds)
+        progress(simulate.Progress(len(state.done) + len(state.failed), state.points, seconds, None))
+
+    tell.close = getattr(progress, "close", lambda: None)
+    return tell
+
+
+def collisions(size: dict[str, Any]) -> list[dict[str, Any]]:
+    """The grid of head-on collisions, as rows of a sweep's list."""
+    rows = []
+    for strength, width, speed in itertools.product(size["strengths"], size["ranges"], size["speeds"]):
+        dt = _step(width / speed / STEPS_PER_RANGE)
+        rows.append(
+            {
+                STRENGTH: strength,
+                RANGE: width,
+                "ion.velocity.z": speed,
+                "ion.position.z": -START * width,
+                "run.dt": dt,
+                "run.duration": dt * round(LENGTH * START * width / speed / dt),
+                "lattice.size": 20,
+            }
+        )
+    return rows
+
+
+def trapped(config: Config, count: int) -> list[dict[str, Any]]:
+    """Trapped ions at Sobol points, as rows of a sweep's list; points whose compliance is beyond all hope are passed over."""
+    from scipy.stats import qmc
+
+    low, high = np.log(LOW), np.log(HIGH)
+    draws = qmc.Sobol(len(LOW), seed=np.random.default_rng(config.validate_.map_seed))
+    rows: list[dict[str, Any]] = []
+    while len(rows) < count:
+        for n, (strength, width, speed, mass) in enumerate(np.exp(low + (high - low) * draws.random(64)).tolist()):
+            values = {STRENGTH: strength, RANGE: width, "ion.velocity.z": speed, "ion.mass.z": mass}
+            row = _timed(config, values | {"lattice.k2": config.lattice.k1 * RATIOS[n % len(RATIOS)]}, width / speed)
+            if row is not None:
+                rows.append(row)
+    return rows[:count]
+
+
+def _timed(config: Config, row: dict[str, Any], passage: float) -> dict[str, Any] | None:
+    """A row with step and duration that its period in a rigid lattice asks for; None for a point that is passed over."""
+    dt = _step(passage / STEPS_PER_RANGE)
+    while dt >= SHORTEST_STEP:
+        model = config.replace(**row).to_model()
+        _, path = TimeLocalEngine(model, "rigid", dt).advance(groups.LONGEST)
+        z, v = path.position[:, 2], path.velocity[:, 2]
+        total = model.ion.kinetic_energy(path.velocity) + path.interaction
+        passed = analysis.crossings(dt * np.arange(len(z)), z, v, config.ion.position[2]).time
+        sound = np.ptp(total) < groups.TOLERANCE * total[0]
+        if not sound or len(passed) < 2 or passed[1] < STEPS_PER_PERIOD * dt:
+            if sound and len(passed) < 2:
+                return None  # longer than the probe
+            dt *= 0.5
+            continue
+        end = int(passed[1] / dt) + 2
+        found = groups.along(model, path.position[:end], path.velocity[:end], dt)
+        if found.compliance > LARGEST_COMPLIANCE:
+            return None
+        return row | {
+            "run.dt": dt,
+            "run.duration": dt * round(PERIODS * float(passed[1]) / dt),
+            "validate.centre": config.ion.position[2],
+        }
+    return None
+
+
+def _step(longest: float) -> float:
+    """5 fs, or a power of two less, so that points share their response tables."""
+    return 0.005 * 2.0 ** -max(0, int(np.ceil(np.log2(0.005 / longest))))
+
+
+def thermal(size: dict[str, Any]) -> list[dict[str, Any]]:
+    """Thermal ensembles, classical so that every ion should have T_ion = T, as rows of a sweep's list."""
+    common = {"thermal.statistics": "classical", "thermal.lattices": 12, "validate.equilibration": 5.0, **size["thermal"]}
+    pairs = list(itertools.product(size["temperatures"], size["barriers"]))
+    rows = [common | {"thermal.energy": t, STRENGTH: u} for t, u in pairs]
+    return rows + [
+        common | {"thermal.energy": t, STRENGTH: 4000.0} | other for t in size["temperatures"][1::2] for other in size["others"]
+    ]
+
+
+def _columns(tables: dict[str, pandas.DataFrame], names: tuple[str, ...]) -> dict[str, list[float | None]]:
+    """The numbers of some sweeps' points, a list for each, None where there is none; points without groups are left out."""
+    import pandas
+
+    found = pandas.concat([tables[name] for name in names], ignore_index=True)
+    kept = found[found["loss"] > 0.0]
+    numbers = [c for c in kept.columns if c in groups.Groups._fields or c.split(".")[0] in ("exact", *estimate.METHODS)]
+    return {c: [None if v is None or not np.isfinite(v) else round(float(v), 6) for v in kept[c]] for c in numbers}

@@ -1,0 +1,191 @@
+"""The report of the map of validity: numbers and tables."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mdlite import report
+from mdlite.estimate import LIMIT, METHODS, NAMES, Surrogates
+
+if TYPE_CHECKING:
+    import pandas
+
+COMPLIANCE = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, np.inf)
+RAPIDITY = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, np.inf)
+FEWEST = 3
+"""Points in a cell of the table."""
+
+
+def typical(values: pandas.Series) -> float:
+    """Root mean square of relative errors, those beyond 1 (and methods that stopped) as 1."""
+    return float(np.sqrt(np.mean(np.minimum(np.abs(values.fillna(1.0)), 1.0) ** 2)))
+
+
+def cells(points: pandas.DataFrame, column: str) -> list[dict[str, Any]]:
+    """The typical error in every cell of COMPLIANCE × RAPIDITY that has points enough."""
+    found = []
+    for low, high in itertools.pairwise(COMPLIANCE):
+        for slow, fast in itertools.pairwise(RAPIDITY):
+            inside = points[points["compliance"].between(low, high, "left") & points["rapidity"].between(slow, fast, "left")]
+            if len(inside) >= FEWEST:
+                found.append(
+                    {"compliance": [low, high], "rapidity": [slow, fast], "points": len(inside), "error": typical(inside[column])}
+                )
+    return found
+
+
+def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogates]) -> dict[str, Any]:
+    """Everything that the report shows."""
+    import pandas
+
+    cold = pandas.concat([tables["collisions"], tables["trapped"]], ignore_index=True)
+    cold = cold[cold["loss"] > 0.0]
+    quantities = ("energy_loss", "force", "path")
+    thermal = tables["thermal"]
+    return {
+        "points": {name: len(table) for name, table in tables.items()},
+        "cells": {f"{m}.{q}": cells(cold, f"{m}.{q}") for m in METHODS for q in quantities},
+        "shares": {f"{m}.{q}": _shares(cold, m, q) for m in METHODS for q in quantities},
+        "by_mass": _grouped(tables["trapped"], "ion.mass.z", [0.2, 0.7, 2.5, 14.001], quantities),
+        "by_k2": _grouped(tables["trapped"], "lattice.k2", [0.0, 110.0, 180.0, 1e9], quantities),
+        "thermal": thermal[
+            [
+                c
+                for c in thermal.columns
+                if c.split(".")[0] in (*METHODS, "thermal", "interaction", "ion", "lattice") or "." not in c
+            ]
+        ]
+        .drop(columns=["point", "status"])
+        .to_dict("records"),
+        "cross_validation": {kind: one.cross_validation() for kind, one in surrogates.items()},
+    }
+
+
+def _shares(points: pandas.DataFrame, method: str, quantity: str) -> dict[str, float]:
+    """Fractions of the points where an error is below 1, 10 and 50 %, and where the method had to stop."""
+    error = np.abs(points[f"{method}.{quantity}"].to_numpy(float))
+    known = np.isfinite(error) | (points[f"{method}.stopped"] > 0).to_numpy()
+    found = {f"below_{int(100 * level)}_percent": float(np.mean(error[known] < level)) for level in (0.01, 0.1, 0.5)}
+    return found | {"stopped": float(points[f"{method}.stopped"].mean())}
+
+
+def _grouped(points: pandas.DataFrame, key: str, edges: list[float], quantities: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Typical errors of the time-local method by ranges of a key, for points of moderate compliance."""
+    found = []
+    moderate = points[points["compliance"] < COMPLIANCE[4]]
+    for low, high in itertools.pairwise(edges):
+        inside = moderate[moderate[key].between(low, high, "left")]
+        if len(inside):
+            errors = {q: typical(inside[f"time-local.{q}"]) for q in quantities}
+            found.append({"range": [low, high], "points": len(inside), "rapidity": float(inside["rapidity"].median())} | errors)
+    return found
+
+
+def _between(pair: list[float]) -> str:
+    low, high = pair
+    return f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more"
+
+
+def _square(found: list[dict[str, Any]]) -> str:
+    """A table of typical errors in %, compliance to the right, rapidity downwards."""
+    value = {(c["compliance"][0], c["rapidity"][0]): f"{100 * c['error']:.2g}" for c in found}
+    columns = [low for low in COMPLIANCE[:-1] if any(key[0] == low for key in value)]
+    rows = [low for low in RAPIDITY[:-1] if any(key[1] == low for key in value)]
+    names = {low: _between([low, high]) for ends in (COMPLIANCE, RAPIDITY) for low, high in itertools.pairwise(ends)}
+    names |= {low: _between([low, high]) for low, high in itertools.pairwise(COMPLIANCE)}
+    header = ["ν \\ κ", *[names[low] for low in columns]]
+    slow = {low: _between([low, high]) for low, high in itertools.pairwise(RAPIDITY)}
+    return report.table(header, [[slow[r], *[value.get((c, r), "–") for c in columns]] for r in rows])
+
+
+def body(summary: dict[str, Any]) -> str:
+    """The report's body in Markdown."""
+    count = summary["points"]
+    parts = [
+        f"{count['collisions']} collisions, {count['trapped']} trapped ions, {count['thermal']} thermal ensembles. At T = 0 the truth is the exact non-local "
+        "equation in the infinite crystal, at a temperature equipartition (T_ion) and the patch (D). κ (compliance), ν (rapidity) and η (loss) are the groups "
+        "of `mdlite.groups`, from the ion's path in a rigid lattice.",
+    ]
+    for quantity, name in (("energy_loss", "energy lost"), ("force", "peak force"), ("path", "path")):
+        parts.append(
+            f"## Time-local: {name}\n\nTypical error (root mean square; those beyond 100 % count as 100), %:\n\n{_square(summary['cells'][f'time-local.{quantity}'])}"
+        )
+    parts += [_methods(summary), _masses(summary), _thermal(summary["thermal"]), _left_out(summary["cross_validation"])]
+    return "\n\n".join(parts)
+
+
+def _methods(summary: dict[str, Any]) -> str:
+    rows = [
+        [name.split(".")[0], NAMES[name.split(".")[1]], *[f"{100 * share:.0f}" for share in shares.values()]]
+        for name, shares in summary["shares"].items()
+    ]
+    return "## Methods\n\nShare of the points at T = 0, %, where the error is below:\n\n" + report.table(
+        ["method", "quantity", "1 %", "10 %", "50 %", "method had to stop"], rows
+    )
+
+
+def _masses(summary: dict[str, Any]) -> str:
+    parts = []
+    for title, key in (("ion mass, meV ps²/Å² (an atom has 3.5)", "by_mass"), ("k2, meV/Å² (k1 = 520)", "by_k2")):
+        rows = [
+            [_between(r["range"]) if r["range"][1] < 1e8 else f"{r['range'][0]:g} and more", r["points"], r["rapidity"]]
+            + [f"{100 * r[q]:.2g}" for q in ("energy_loss", "force", "path")]
+            for r in summary[key]
+        ]
+        parts.append(report.table([title, "points", "median ν", "energy lost", "peak force", "path"], rows))
+    return "## Mass and crystal\n\nTypical errors of the time-local method, %, trapped ions with κ below 0.3:\n\n" + "\n\n".join(
+        parts
+    )
+
+
+def _thermal(rows: list[dict[str, Any]]) -> str:
+    header = ["k_BT (meV)", "U0 (meV Å)", "κ", "ν"]
+    header += [f"T_ion/T, {m}" for m in METHODS] + [f"D/D(patch), {m}" for m in METHODS[:2]] + ["run-aways, time-local"]
+    lines = []
+    for row in rows:
+        other = ", ".join(
+            f"{k} = {row[k]:g}" for k in ("ion.mass", "interaction.potential.range", "lattice.k2") if _given(row.get(k))
+        )
+        line = [
+            row["thermal.energy"],
+            f"{row['interaction.potential.strength']:g}" + (f" ({other})" if other else ""),
+            row["compliance"],
+            row["rapidity"],
+        ]
+        for quantity, methods in (("temperature", METHODS), ("diffusion", METHODS[:2])):
+            for method in methods:
+                value, error = row.get(f"{method}.{quantity}"), row.get(f"{method}.{quantity}_error")
+                line.append("–" if not _given(value) else f"{1 + value:.3f} ± {error:.3f}")
+        lines.append([*line, f"{row.get('time-local.run_aways', 0):.0f}"])
+    return "## Temperature\n\nClassical start, so that every ion should have T_ion = T:\n\n" + report.table(header, lines)
+
+
+def _given(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and np.isnan(value))
+
+
+def _left_out(found: dict[str, dict[str, dict[str, float]]]) -> str:
+    rows = []
+    for kind, entries in found.items():
+        for name, one in entries.items():
+            method, quantity = name.split(".")
+            rows.append(
+                [
+                    method,
+                    NAMES[quantity] + (" (thermal)" if kind == "thermal" else ""),
+                    one["points"],
+                    f"{100 * one['rms_error']:.2g}",
+                ]
+                + [f"{100 * one[key]:.2g}" for key in ("median_miss", "p90_miss")]
+                + [f"{100 * one['verdict_right']:.0f}"]
+            )
+    return (
+        "## How well `mdlite.validity` foresees this\n\nCross-validation: every point is foreseen by a fit that has not seen it. Misses are absolute differences of "
+        f"relative errors, in percentage points, over the points whose error is below 100 %; the last column is how often it is right about an error being below {100 * LIMIT:.0f} %.\n\n"
+        + report.table(
+            ["method", "quantity", "points", "rms error, %", "median miss", "90 % miss by less than", "right about 10 %, %"], rows
+        )
+    )
