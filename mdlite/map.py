@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,7 @@ STEPS_PER_RANGE, STEPS_PER_PERIOD = 60, 150
 SHORTEST_STEP = 5e-5
 SIZES: dict[str, dict[str, Any]] = {
     "quick": {
+        "ratios": RATIOS[:1],
         "speeds": [2.0, 5.0, 10.0],
         "ranges": [0.35, 0.5],
         "strengths": [14000.0],
@@ -51,6 +52,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "others": [],
     },
     "coarse": {
+        "ratios": RATIOS,
         "speeds": [1.0, 2.0, 5.0, 10.0, 20.0, 30.0],
         "ranges": [0.2, 0.35, 0.5, 0.8],
         "strengths": [150.0, 1500.0, 14000.0],
@@ -61,6 +63,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "others": [],
     },
     "full": {
+        "ratios": RATIOS,
         "speeds": np.geomspace(0.5, 32.0, 13).tolist(),
         "ranges": np.geomspace(0.15, 0.8, 9).tolist(),
         "strengths": [150.0, 500.0, 1500.0, 5000.0, 14000.0],
@@ -87,12 +90,12 @@ def compare(config: Config, job: Job) -> Outcome:
     from mdlite.validation import Outcome
 
     size, say = SIZES[config.validate_.map], job.notice or (lambda line: None)
-    for ratio in RATIOS:
+    for ratio in size["ratios"]:
         if not edge.is_known(ratio, config.patch.size):
             say(f"the edge of the patch for k2/k1 = {ratio:.3g}: fitted once (half a minute), then kept")
             edge.fit(ratio, config.patch.size)
     crystal = {f"lattice.{key}": value for key, value in config.lattice.model_dump(include={"spacing", "mass", "k1"}).items()}
-    rows = (collisions(size), trapped(config, size["trapped"]), thermal(size))
+    rows = (collisions(size), trapped(config, size["trapped"], size["ratios"]), thermal(size))
     tables = {}
     for name, base, points in zip(FOLDERS, ("reflection", "map", "diffusion"), rows):
         sweep = {"title": f"map of validity, {name}", "base": base, "task": "compare", "set": crystal, "list": points}
@@ -156,8 +159,8 @@ def collisions(size: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def trapped(config: Config, count: int) -> list[dict[str, Any]]:
-    """Trapped ions at Sobol points, as rows of a sweep's list; points whose compliance is beyond all hope are passed over."""
+def trapped(config: Config, count: int, ratios: Sequence[float]) -> list[dict[str, Any]]:
+    """Trapped ions at Sobol points, the crystals (k2/k1) in turn, as rows of a sweep's list; points whose compliance is beyond all hope are passed over."""
     from scipy.stats import qmc
 
     low, high = np.log(LOW), np.log(HIGH)
@@ -166,7 +169,7 @@ def trapped(config: Config, count: int) -> list[dict[str, Any]]:
     while len(rows) < count:
         for n, (strength, width, speed, mass) in enumerate(np.exp(low + (high - low) * draws.random(64)).tolist()):
             values = {STRENGTH: strength, RANGE: width, "ion.velocity.z": speed, "ion.mass.z": mass}
-            row = _timed(config, values | {"lattice.k2": config.lattice.k1 * RATIOS[n % len(RATIOS)]}, width / speed)
+            row = _timed(config, values | {"lattice.k2": config.lattice.k1 * ratios[n % len(ratios)]}, width / speed)
             if row is not None:
                 rows.append(row)
     return rows[:count]

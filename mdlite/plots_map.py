@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
 from mdlite.estimate import METHODS, NAMES, Surrogates, from_scale
 from mdlite.groups import Groups
+from mdlite.plots import Figure
 
 if TYPE_CHECKING:
     import pandas
-    from matplotlib.figure import Figure
 
 STRENGTH, RANGE, SPEED = "interaction.potential.strength", "interaction.potential.range", "ion.velocity.z"
 LEVELS = (0.01, 0.1, 0.5)
 NORM = LogNorm(1e-3, 1.0)
 QUANTITIES = ("energy_loss", "force", "path")
+
+
+def _figure(rows: int, columns: int, size: tuple[float, float], shared: bool = False):
+    """A figure with a grid of axes, (rows, columns)."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False)
 
 
 def _plane(axes, points: pandas.DataFrame, column: str):
@@ -42,15 +47,7 @@ def _plane(axes, points: pandas.DataFrame, column: str):
 def planes(collisions: pandas.DataFrame, method: str) -> Figure:
     """Errors of a method in head-on collisions over speed and range, for every strength (columns) and quantity (rows)."""
     strengths = sorted(collisions[STRENGTH].unique())
-    figure, grid = plt.subplots(
-        3,
-        len(strengths),
-        figsize=(3.3 * len(strengths) + 1.2, 8.2),
-        sharex=True,
-        sharey=True,
-        layout="constrained",
-        squeeze=False,
-    )
+    figure, grid = _figure(3, len(strengths), (3.3 * len(strengths) + 1.2, 8.2), True)
     for row, quantity in zip(grid, QUANTITIES):
         for axes, strength in zip(row, strengths):
             picture = _plane(axes, collisions[collisions[STRENGTH] == strength], f"{method}.{quantity}")
@@ -63,7 +60,7 @@ def methods(collisions: pandas.DataFrame) -> Figure:
     """The same for every method, at the middle strength."""
     strengths = sorted(collisions[STRENGTH].unique())
     chosen = collisions[collisions[STRENGTH] == strengths[len(strengths) // 2]]
-    figure, grid = plt.subplots(3, 3, figsize=(11.1, 8.2), sharex=True, sharey=True, layout="constrained")
+    figure, grid = _figure(3, 3, (11.1, 8.2), True)
     for row, quantity in zip(grid, QUANTITIES):
         for axes, method in zip(row, METHODS):
             picture = _plane(axes, chosen, f"{method}.{quantity}")
@@ -86,7 +83,7 @@ def _label(figure, grid, picture, title: str) -> None:
 
 def collapse(tables: dict[str, pandas.DataFrame], surrogates: Surrogates) -> Figure:
     """Errors of the time-local method over the groups κ and ν: points of both experiments, and the contours of the estimate."""
-    figure, grid = plt.subplots(1, 3, figsize=(13.5, 4.4), sharex=True, sharey=True, layout="constrained")
+    figure, (grid,) = _figure(1, 3, (13.5, 4.4), True)
     for axes, quantity in zip(grid, QUANTITIES):
         for name, marker in (("collisions", "s"), ("trapped", "o")):
             table = tables[name][tables[name]["loss"] > 0.0]
@@ -133,8 +130,9 @@ def _foreseen_contours(axes, surrogates: Surrogates, quantity: str, tables) -> N
 
 def foreseen(surrogates: dict[str, Surrogates]) -> Figure:
     """Errors foreseen at points left out of the fit, against the true ones."""
-    figure, grid = plt.subplots(1, 2, figsize=(10.0, 4.6), layout="constrained")
-    for axes, (kind, one) in zip(grid, surrogates.items()):
+    known = {kind: one for kind, one in surrogates.items() if one.left_out}
+    figure, grid = _figure(1, len(known), (5.0 * len(known), 4.6))
+    for axes, (kind, one) in zip(grid[0], known.items()):
         for (method, quantity), (guessed, true) in one.left_out.items():
             if method == "time-local":
                 axes.scatter(100 * true, 100 * guessed, s=12, label=NAMES[quantity])
@@ -151,7 +149,7 @@ def thermal(points: pandas.DataFrame) -> Figure:
     """Temperature and diffusion of every method against the lattice's temperature, for every strength (the base's mass, range and crystal)."""
     others = [c for c in ("ion.mass", RANGE, "lattice.k2") if c in points.columns]
     plain = points[points[others].isna().all(axis=1)] if others else points
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+    figure, ((left, right),) = _figure(1, 2, (10.5, 4.2))
     for method, marker in zip(METHODS, ("o", "s", "^")):
         for n, strength in enumerate(sorted(plain[STRENGTH].unique())):
             own = plain[plain[STRENGTH] == strength].sort_values("thermal.energy")
