@@ -12,7 +12,6 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
@@ -43,7 +42,11 @@ NAMES = {
     "diffusion": "D",
 }
 METHODS = ("time-local", "implicit", "patch")
-SMOOTHING = {"signed": 0.1, "size": 1.0, "thermal": 1.0}
+KINDS = {"cold": ("energy_loss", "force", "path"), "thermal": ("temperature", "diffusion")}
+"""Kinds of point, and the errors that they have."""
+SMOOTHING = {"cold": 0.01, "thermal": 0.01}
+FEWEST = 8
+"""Points that a fit needs."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,8 @@ def _map(path: str | None) -> dict[str, Surrogates]:
         except OSError as error:
             raise InputError(f"data = {path!r}: can not be read: {error.strerror or error}") from None
     try:
-        points = json.loads(text)["points"]
-        return {kind: Surrogates(points[kind], kind) for kind in ("cold", "thermal")}
+        content = json.loads(text)
+        return {kind: Surrogates(content["points"][kind], kind, content["guessed"][kind]) for kind in KINDS}
     except (ValueError, KeyError, TypeError):
         raise InputError(f"data = {path!r}: is not a map of validity (validity.json of mdlite validate map)") from None
 
@@ -135,46 +138,64 @@ def _estimate(found: Groups, thermal: bool, surrogates: dict[str, Surrogates]) -
         nothing = Expected(0.0, 0.0, 0.0)
         return Estimate(found, {m: dict.fromkeys(chosen.quantities, nothing) for m in METHODS}, False)
     x = chosen.place(found)
-    expected = {m: {q: chosen.expect(m, q, x) for q in chosen.quantities if (m, q) in chosen.fits} for m in METHODS}
+    expected = {m: {q: chosen.expect(m, q, x) for q in chosen.quantities if (m, q) in chosen.known} for m in METHODS}
     return Estimate(found, expected, found.compliance < 0.0 or chosen.distance(x) > FAR)
 
 
 class Surrogates:
-    """The fits of one kind of point: ``cold`` (T = 0) or ``thermal``. points: a column for every number of `mdlite.comparison.compare`."""
+    """The fits of one kind of point, ``cold`` (T = 0) or ``thermal``.
 
-    def __init__(self, points: dict[str, list[float | None]], kind: str):
-        self.quantities = ("energy_loss", "force", "path") if kind == "cold" else ("temperature", "diffusion")
-        self.kind = kind
+    points: a column for every number of `mdlite.comparison.compare`. guessed: what `foresee` has found for them, or None to do that now (seconds).
+    """
+
+    def __init__(self, points: dict[str, list[float | None]], kind: str, guessed: dict[str, list[float]] | None = None):
+        self.quantities, self.kind = KINDS[kind], kind
         raw = np.log(np.maximum(np.abs(np.array([points[name] for name in Groups._fields], float).T), LEAST))
         if kind == "thermal":
             raw = raw[:, :2]
-        self._middle, self._width = raw.mean(axis=0), raw.std(axis=0)
+        self._middle, self._width = raw.mean(axis=0), np.maximum(raw.std(axis=0), LEAST)
         self.x = (raw - self._middle) / self._width
-        self.fits: dict[tuple[str, str], tuple[Any, np.ndarray, np.ndarray]] = {}
-        self.left_out: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self.known: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self._fits: dict[tuple[str, str], RBFInterpolator] = {}
         for method in METHODS:
             for quantity in self.quantities:
-                self._fit(method, quantity, points)
+                self._take(method, quantity, points)
+        if guessed is None:
+            self.guessed = {key: self.foresee(*key) for key in self.known}
+        else:
+            self.guessed = {key: np.array(guessed[".".join(key)]) for key in self.known}
 
-    def _fit(self, method: str, quantity: str, points: dict[str, list[float | None]]) -> None:
+    def _take(self, method: str, quantity: str, points: dict[str, list[float | None]]) -> None:
+        """The points where a method's error is known, on the scale of the fits; where it had to stop, the largest there is."""
         stopped = np.array(points[f"{method}.stopped"], float) > 0.0
         error = np.array([np.nan if v is None else v for v in points[f"{method}.{quantity}"]], float)
         error[stopped] = LARGEST
-        known = np.isfinite(error)
-        if known.sum() < 8:
-            return
-        x, y = self.x[known], to_scale(error[known], quantity)
-        guessed = np.empty(len(y))
-        folds = np.arange(len(y)) % min(FOLDS, len(y))
+        there = np.isfinite(error)
+        if there.sum() >= FEWEST:
+            self.known[method, quantity] = self.x[there], to_scale(error[there], quantity)
+
+    def fit(self, method: str, quantity: str) -> RBFInterpolator:
+        """The smooth function through the errors of a method, from a place to the scale of `to_scale`."""
+        key = method, quantity
+        if key not in self._fits:
+            self._fits[key] = self._interpolator(*self.known[key])
+        return self._fits[key]
+
+    def _interpolator(self, x: np.ndarray, y: np.ndarray) -> RBFInterpolator:
+        return RBFInterpolator(x, y, smoothing=SMOOTHING[self.kind], kernel="thin_plate_spline", degree=1)
+
+    def foresee(self, method: str, quantity: str) -> np.ndarray:
+        """What fits to nine tenths of the points say of the other tenth, for every point, on the scale of the fits."""
+        x, y = self.known[method, quantity]
+        guessed, folds = np.empty(len(y)), np.random.default_rng(0).permutation(len(y)) % FOLDS
         for fold in np.unique(folds):
             out = folds == fold
-            guessed[out] = self._interpolator(x[~out], y[~out], quantity)(x[out])
-        self.fits[method, quantity] = self._interpolator(x, y, quantity), x, guessed - y
-        self.left_out[method, quantity] = from_scale(guessed, quantity), from_scale(y, quantity)
+            guessed[out] = self._interpolator(x[~out], y[~out])(x[out])
+        return guessed
 
-    def _interpolator(self, x: np.ndarray, y: np.ndarray, quantity: str) -> RBFInterpolator:
-        smoothing = SMOOTHING["thermal" if self.kind == "thermal" else "size" if quantity == "path" else "signed"]
-        return RBFInterpolator(x, y, smoothing=smoothing, kernel="thin_plate_spline", degree=1)
+    def left_out(self, method: str, quantity: str) -> tuple[np.ndarray, np.ndarray]:
+        """Relative errors as they were foreseen at points left out of the fit, and as they are."""
+        return from_scale(self.guessed[method, quantity], quantity), from_scale(self.known[method, quantity][1], quantity)
 
     def place(self, found: Groups) -> np.ndarray:
         """Where a configuration is among the points."""
@@ -186,8 +207,9 @@ class Surrogates:
 
     def expect(self, method: str, quantity: str, x: np.ndarray) -> Expected:
         """The error expected at a place."""
-        fit, places, missed = self.fits[method, quantity]
-        middle = float(fit(x[None])[0])
+        places, y = self.known[method, quantity]
+        missed = self.guessed[method, quantity] - y
+        middle = float(self.fit(method, quantity)(x[None])[0])
         near = np.argsort(np.linalg.norm(places - x, axis=1))[:NEAR]
         spread = NORMAL_80 * float(np.sqrt(np.mean(missed[near] ** 2)))
         error, low, high = from_scale(np.array([middle, middle - spread, middle + spread]), quantity).tolist()
@@ -200,7 +222,8 @@ class Surrogates:
         is foreseen whether the error is below LIMIT; rms of the true errors below 1, to compare with.
         """
         found = {}
-        for (method, quantity), (guessed, true) in self.left_out.items():
+        for method, quantity in self.known:
+            guessed, true = self.left_out(method, quantity)
             small = np.abs(true) < 1.0
             miss = np.abs(guessed - true)[small]
             found[f"{method}.{quantity}"] = {

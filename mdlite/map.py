@@ -105,10 +105,13 @@ def compare(config: Config, job: Job) -> Outcome:
         found = collection.table(job.folder / name)
         tables[name] = found[found["status"] == "done"]
     points = {"cold": _columns(tables, ("collisions", "trapped")), "thermal": _columns(tables, ("thermal",))}
-    (job.folder / "validity.json").write_text(
-        json.dumps({"size": config.validate_.map, "points": points}) + "\n", encoding="utf-8"
-    )
     surrogates = {kind: estimate.Surrogates(points[kind], kind) for kind in points}
+    guessed = {
+        k: {".".join(key): [float(f"{v:.4g}") for v in values] for key, values in one.guessed.items()}
+        for k, one in surrogates.items()
+    }
+    content = {"size": config.validate_.map, "points": points, "guessed": guessed}
+    (job.folder / "validity.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
     for name, found in tables.items():
         found.to_csv(job.folder / f"{name}.csv", index=False)
     summary = map_report.summary(tables, surrogates)
@@ -224,4 +227,4 @@ def _columns(tables: dict[str, pandas.DataFrame], names: tuple[str, ...]) -> dic
     found = pandas.concat([tables[name] for name in names], ignore_index=True)
     kept = found[found["loss"] > 0.0]
     numbers = [c for c in kept.columns if c in groups.Groups._fields or c.split(".")[0] in ("exact", *estimate.METHODS)]
-    return {c: [None if v is None or not np.isfinite(v) else round(float(v), 6) for v in kept[c]] for c in numbers}
+    return {c: [None if v is None or not np.isfinite(v) else float(f"{v:.5g}") for v in kept[c]] for c in numbers}

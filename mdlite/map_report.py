@@ -17,6 +17,10 @@ COMPLIANCE = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, np.inf)
 RAPIDITY = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, np.inf)
 FEWEST = 3
 """Points in a cell of the table."""
+SMALL = (0.1, 0.35)
+"""κ and ν below which the error is a law of two terms."""
+LEAST_LOSS = 1e-3
+"""meV; of less the exact run's own error is a part."""
 
 
 def typical(values: pandas.Series) -> float:
@@ -48,6 +52,7 @@ def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogate
     return {
         "points": {name: len(table) for name, table in tables.items()},
         "cells": {f"{m}.{q}": cells(cold, f"{m}.{q}") for m in METHODS for q in quantities},
+        "law": {m: law(cold, m) for m in METHODS[:2]},
         "shares": {f"{m}.{q}": _shares(cold, m, q) for m in METHODS for q in quantities},
         "by_mass": _grouped(tables["trapped"], "ion.mass.z", [0.2, 0.7, 2.5, 14.001], quantities),
         "by_k2": _grouped(tables["trapped"], "lattice.k2", [0.0, 110.0, 180.0, 1e9], quantities),
@@ -61,6 +66,27 @@ def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogate
         .drop(columns=["point", "status"])
         .to_dict("records"),
         "cross_validation": {kind: one.cross_validation() for kind, one in surrogates.items()},
+    }
+
+
+def law(points: pandas.DataFrame, method: str) -> dict[str, float] | None:
+    """a and b of error = a κ + b ν² for the energy lost, by least squares over the points with small groups; None with too few."""
+    near = points[
+        (points["compliance"] < SMALL[0]) & (points["rapidity"] < SMALL[1]) & (points["exact.energy_loss"] > LEAST_LOSS)
+    ]
+    near = near[near[f"{method}.energy_loss"].notna()]
+    if len(near) < 3 * FEWEST:
+        return None
+    x = np.column_stack([near["compliance"], near["rapidity"] ** 2])
+    error = near[f"{method}.energy_loss"].to_numpy(float)
+    (a, b), *_ = np.linalg.lstsq(x, error, rcond=None)
+    miss = error - x @ (a, b)
+    return {
+        "kappa": float(a),
+        "nu_squared": float(b),
+        "rms_miss": float(np.sqrt(np.mean(miss**2))),
+        "rms_error": typical(near[f"{method}.energy_loss"]),
+        "points": len(near),
     }
 
 
@@ -113,8 +139,25 @@ def body(summary: dict[str, Any]) -> str:
         parts.append(
             f"## Time-local: {name}\n\nTypical error (root mean square; those beyond 100 % count as 100), %:\n\n{_square(summary['cells'][f'time-local.{quantity}'])}"
         )
-    parts += [_methods(summary), _masses(summary), _thermal(summary["thermal"]), _left_out(summary["cross_validation"])]
+    parts += [
+        _law(summary["law"]),
+        _methods(summary),
+        _masses(summary),
+        _thermal(summary["thermal"]),
+        _left_out(summary["cross_validation"]),
+    ]
     return "\n\n".join(parts)
+
+
+def _law(found: dict[str, dict[str, float] | None]) -> str:
+    lines = [
+        f"- `{method}`: error = {one['kappa']:+.2f} κ {one['nu_squared']:+.2f} ν², which misses {one['points']} points by {100 * one['rms_miss']:.2g} % "
+        f"rms (their errors: {100 * one['rms_error']:.2g} %)."
+        for method, one in found.items()
+        if one is not None
+    ]
+    told = "\n".join(lines) or "Too few points."
+    return f"## Small groups\n\nEnergy lost, κ below {SMALL[0]:g} and ν below {SMALL[1]:g}, fitted:\n\n{told}"
 
 
 def _methods(summary: dict[str, Any]) -> str:

@@ -113,7 +113,7 @@ def collapse(tables: dict[str, pandas.DataFrame], surrogates: Surrogates) -> Fig
 
 def _foreseen_contours(axes, surrogates: Surrogates, quantity: str, tables) -> None:
     """Where the estimate is 10 and 50 %, at the loss that points there have on the median."""
-    if ("time-local", quantity) not in surrogates.fits:
+    if ("time-local", quantity) not in surrogates.known:
         return
     kappa, nu = np.geomspace(1e-3, 4.0, 60), np.geomspace(0.02, 8.0, 50)
     trapped = tables["trapped"]
@@ -123,18 +123,19 @@ def _foreseen_contours(axes, surrogates: Surrogates, quantity: str, tables) -> N
         for j, k in enumerate(kappa):
             x = surrogates.place(Groups(k, n, typical * k))
             if surrogates.distance(x) < 1.0:
-                error[i, j] = abs(from_scale(surrogates.fits["time-local", quantity][0](x[None]), quantity)[0])
+                error[i, j] = abs(from_scale(surrogates.fit("time-local", quantity)(x[None]), quantity)[0])
     lines = axes.contour(kappa, nu, np.log10(np.maximum(error, 1e-4)), levels=np.log10(LEVELS), colors="0.3", linewidths=1.2)
     axes.clabel(lines, fmt={np.log10(level): f"{100 * level:g} %" for level in LEVELS}, fontsize=8)
 
 
 def foreseen(surrogates: dict[str, Surrogates]) -> Figure:
     """Errors foreseen at points left out of the fit, against the true ones."""
-    known = {kind: one for kind, one in surrogates.items() if one.left_out}
+    known = {kind: one for kind, one in surrogates.items() if one.known}
     figure, grid = _figure(1, len(known), (5.0 * len(known), 4.6))
     for axes, (kind, one) in zip(grid[0], known.items()):
-        for (method, quantity), (guessed, true) in one.left_out.items():
+        for method, quantity in one.known:
             if method == "time-local":
+                guessed, true = one.left_out(method, quantity)
                 axes.scatter(100 * true, 100 * guessed, s=12, label=NAMES[quantity])
         axes.axline((0.0, 0.0), slope=1.0, color="0.6", linewidth=1.0, zorder=0)
         axes.set(xscale="symlog", yscale="symlog", xlabel="true error of time-local (%)", ylabel="foreseen, point left out (%)")
