@@ -79,17 +79,22 @@ class Estimate:
     @property
     def worst(self) -> float:
         """The largest of the errors expected of the time-local method."""
-        return max(one.size for one in self.expected["time-local"].values())
+        return self._worst("time-local")
+
+    def _worst(self, method: str) -> float:
+        return max((one.size for one in self.expected[method].values()), default=LARGEST)
 
     @property
     def verdict(self) -> str:
         """One line: whether to use the time-local method, and what instead."""
+        if not self.expected["time-local"]:
+            return "the map has too few points of this kind to say anything"
         if self.outside:
             return "outside the map: the figures are a guess; compare with method patch, or by mdlite validate"
         if self.worst <= LIMIT:
             return f"time-local is good to {_percent(self.worst)}"
-        best = min(METHODS, key=lambda m: max(one.size for one in self.expected[m].values()))
-        size = max(one.size for one in self.expected[best].values())
+        best = min(METHODS, key=self._worst)
+        size = self._worst(best)
         return f"time-local is expected to be up to {_percent(self.worst)} off; take method {best}, up to {_percent(size)}"
 
     def __str__(self) -> str:
@@ -255,7 +260,7 @@ def warning(config: Config) -> str | None:
         found = validity(config)
     except (InputError, RunError):
         return None
-    if found.worst <= LIMIT and not found.outside:
+    if not found.expected["time-local"] or (found.worst <= LIMIT and not found.outside):
         return None
     parts = [f"{NAMES[quantity]} {one}" for quantity, one in found.expected["time-local"].items()]
     return f"warning: expected errors: {'; '.join(parts)}; {found.verdict}"

@@ -68,7 +68,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "ranges": np.geomspace(0.15, 0.8, 9).tolist(),
         "strengths": [150.0, 500.0, 1500.0, 5000.0, 14000.0],
         "trapped": 512,
-        "thermal": {"thermal.ions": 8, "run.duration": 120.0},
+        "thermal": {"thermal.ions": 6, "run.duration": 60.0},
         "temperatures": [5.0, 10.0, 15.0, 25.0, 35.0, 50.0],
         "barriers": [1000.0, 2000.0, 4000.0, 8000.0],
         "others": [{"ion.mass": m} for m in (0.2, 2.0, 7.0)]
