@@ -124,6 +124,8 @@ def load(source: str | Path | dict[str, Any], overrides: list[str] | tuple[str, 
         sweep = SweepSection.model_validate(data)
     except ValidationError as error:
         raise InputError("\n".join(dict.fromkeys(explain(e, SweepSection) for e in error.errors()))) from None
+    if not sweep.base.strip():
+        raise InputError(f"base = {sweep.base!r}: must be a built-in case ({', '.join(config.case_names())}) or a TOML file")
     base = folder / sweep.base
     start = config.load(base if base.is_file() else sweep.base).to_dict()
     changes = _flat(sweep.set_) | dict(config.parse_override(text) for text in overrides)
@@ -136,9 +138,12 @@ def _flat(table: dict[str, Any], leaf=lambda value: False, prefix: str = "") -> 
     found = {}
     for key, value in table.items():
         if isinstance(value, dict) and not leaf(value) and "." not in key:
-            found |= _flat(value, leaf, f"{prefix}{key}.")
+            new = _flat(value, leaf, f"{prefix}{key}.")
         else:
-            found[prefix + key] = value
+            new = {prefix + key: value}
+        if twice := found.keys() & new.keys():
+            raise InputError(f"{min(twice)}: is given twice, in quotes and in a table; give it once")
+        found |= new
     return found
 
 
@@ -159,21 +164,29 @@ def _read(kind: type[Section], value: Any, name: str) -> Any:
 def _between(span: Span | Range, fraction: np.ndarray) -> list[Any]:
     """Values at fractions of the way from one end to the other."""
     low, high = (span.start, span.stop) if isinstance(span, Span) else (span.low, span.high)
+    if span.integer and isinstance(span, Span):
+        return [round(v) for v in _between(span.model_copy(update={"integer": False}), fraction)]
+    if span.integer:  # every whole number of the range has the same share
+        wider = span.model_copy(update={"integer": False, "low": float(np.ceil(low)), "high": float(np.floor(high) + 1.0)})
+        return [min(int(np.floor(v)), int(np.floor(high))) for v in _between(wider, fraction)]
     values = low * (high / low) ** fraction if span.scale == "log" else low + (high - low) * fraction
     values[fraction == 1.0] = high
-    return [round(float(v)) for v in values] if span.integer else [float(v) for v in values]
+    return [float(v) for v in values]
 
 
 def _values(value: Any, name: str) -> list[Any]:
     """The values of one key. Raises InputError."""
     if isinstance(value, dict):
         span = _read(Span, value, name)
+        if span.count > MOST_POINTS:
+            raise InputError(f"{name}.count = {span.count}: must be {MOST_POINTS} or less")
         value = _between(span, np.linspace(0.0, 1.0, span.count))
     if not isinstance(value, list) or not value:
         raise InputError(f"{name} = {value!r}: must be a list of values, or {{ start, stop, count }}")
-    twice = next((v for n, v in enumerate(value) if v in value[:n]), None)
-    if twice is not None and not name.startswith("zip"):
-        raise InputError(f"{name}: lists {twice!r} twice; list each value once")
+    texts = [repr(v) for v in value]
+    if len(set(texts)) < len(texts) and not name.startswith("zip"):
+        twice = next(text for n, text in enumerate(texts) if text in texts[:n])
+        raise InputError(f"{name}: lists {twice} twice; list each value once")
     return value
 
 
@@ -196,6 +209,8 @@ def _axes(sweep: SweepSection) -> list[Axis]:
     for key in keys:
         if keys.count(key) > 1:
             raise InputError(f"{key}: stands on more than one axis; vary it once")
+        if (inner := next((other for other in keys if other.startswith(f"{key}.")), None)) is not None:
+            raise InputError(f"{key} and {inner}: both are varied, and the one is a part of the other; vary one of them")
     if "thermal.seed" in keys and sweep.replicas > 1:
         raise InputError(
             f"replicas = {sweep.replicas}: give every replica a thermal.seed; take that key off the axes, or replicas out"

@@ -16,6 +16,9 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(message)
         self.signal = signal
 
+    def __reduce__(self):
+        return Interrupted, (self.args[0], self.signal)  # so that a worker process can hand it over
+
 
 class RunError(RuntimeError):
     """A run had to stop (state no longer finite, energy drift); what it had recorded is kept. Exit code 1."""

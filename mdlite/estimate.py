@@ -44,7 +44,7 @@ NAMES = {
 METHODS = ("time-local", "implicit", "patch")
 KINDS = {"cold": ("energy_loss", "force", "path"), "thermal": ("temperature", "diffusion")}
 """Kinds of point, and the errors that they have."""
-SMOOTHING = {"cold": 0.01, "thermal": 0.01}
+SMOOTHING = {"cold": 0.01, "thermal": 10.0}
 FEWEST = 8
 """Points that a fit needs."""
 
@@ -118,18 +118,19 @@ def validity(config: Config, data: str | Path | None = None) -> Estimate:
     temperature and D. data: a ``validity.json`` that `mdlite validate map` has made, or None for the one in the package. Raises InputError
     for a crystal without W(0) (k2 = 0) or a file that is no map, RunError if the ion meets atoms too hard to be followed.
     """
-    return _estimate(groups.probe(config), config.thermal is not None, _map(None if data is None else str(data)))
+    made = None if data is None or not Path(data).is_file() else Path(data).stat().st_mtime_ns
+    return _estimate(groups.probe(config), config.thermal is not None, _map(None if data is None else str(data), made))
 
 
 @functools.lru_cache(maxsize=4)
-def _map(path: str | None) -> dict[str, Surrogates]:
+def _map(path: str | None, made: int | None) -> dict[str, Surrogates]:
     if path is None:
         text = resources.files("mdlite").joinpath("validity.json").read_text(encoding="utf-8")
     else:
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"data = {path!r}: can not be read: {error.strerror or error}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"data = {path!r}: can not be read: {error}") from None
     try:
         content = json.loads(text)
         return {kind: Surrogates(content["points"][kind], kind, content["guessed"][kind]) for kind in KINDS}
@@ -150,17 +151,19 @@ def _estimate(found: Groups, thermal: bool, surrogates: dict[str, Surrogates]) -
 class Surrogates:
     """The fits of one kind of point, ``cold`` (T = 0) or ``thermal``.
 
-    points: a column for every number of `mdlite.comparison.compare`. guessed: what `foresee` has found for them, or None to do that now (seconds).
+    points: a column for every number of `mdlite.comparison.compare`, and ``spread``, 1 for points that lie as if at random (those of a grid foresee each
+    other too well: an interval is never narrower than what the others nearby had). guessed: what `foresee` has found for them, or None to do that now (seconds).
     """
 
     def __init__(self, points: dict[str, list[float | None]], kind: str, guessed: dict[str, list[float]] | None = None):
         self.quantities, self.kind = KINDS[kind], kind
         raw = np.log(np.maximum(np.abs(np.array([points[name] for name in Groups._fields], float).T), LEAST))
         if kind == "thermal":
-            raw = raw[:, :2]
+            raw = raw[:, 1:]  # κ adds nothing there
         self._middle, self._width = raw.mean(axis=0), np.maximum(raw.std(axis=0), LEAST)
         self.x = (raw - self._middle) / self._width
         self.known: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self._spread: dict[tuple[str, str], np.ndarray] = {}
         self._fits: dict[tuple[str, str], RBFInterpolator] = {}
         for method in METHODS:
             for quantity in self.quantities:
@@ -178,6 +181,8 @@ class Surrogates:
         there = np.isfinite(error)
         if there.sum() >= FEWEST:
             self.known[method, quantity] = self.x[there], to_scale(error[there], quantity)
+            spread = np.array(points.get("spread", np.ones(len(there))), bool)[there]
+            self._spread[method, quantity] = spread if spread.any() else np.ones_like(spread)
 
     def fit(self, method: str, quantity: str) -> RBFInterpolator:
         """The smooth function through the errors of a method, from a place to the scale of `to_scale`."""
@@ -204,7 +209,7 @@ class Surrogates:
 
     def place(self, found: Groups) -> np.ndarray:
         """Where a configuration is among the points."""
-        return (np.log(np.maximum(np.abs(found[: self.x.shape[1]]), LEAST)) - self._middle) / self._width
+        return (np.log(np.maximum(np.abs(found[-self.x.shape[1] :]), LEAST)) - self._middle) / self._width
 
     def distance(self, x: np.ndarray) -> float:
         """From the nearest point."""
@@ -215,8 +220,12 @@ class Surrogates:
         places, y = self.known[method, quantity]
         missed = self.guessed[method, quantity] - y
         middle = float(self.fit(method, quantity)(x[None])[0])
-        near = np.argsort(np.linalg.norm(places - x, axis=1))[:NEAR]
-        spread = NORMAL_80 * float(np.sqrt(np.mean(missed[near] ** 2)))
+        distance = np.linalg.norm(places - x, axis=1)
+        misses = []
+        for chosen in (np.ones(len(places), bool), self._spread[method, quantity]):
+            near = np.argsort(np.where(chosen, distance, np.inf))[: min(NEAR, int(chosen.sum()))]
+            misses.append(np.sqrt(np.mean(missed[near] ** 2)))
+        spread = NORMAL_80 * float(max(misses))
         error, low, high = from_scale(np.array([middle, middle - spread, middle + spread]), quantity).tolist()
         return Expected(error, low, high)
 

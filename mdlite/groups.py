@@ -108,17 +108,17 @@ def probe(config: Config) -> Groups:
     model, dt = config.to_model(), config.run.dt
     most = min(LONGEST, max(10, LARGEST // len(model.offsets)))
     if config.thermal is None:
-        return _groups(model, dt, min(config.n_steps, most))
+        return _groups(model, dt, min(config.n_steps, most), most)
     rng = np.random.default_rng(config.thermal.seed)
     spread = np.sqrt(2.0 * config.thermal.scale * model.ion.inverse_mass)
     starts = spread * rng.standard_normal((THERMAL_SAMPLES, 3))
     steps = min(max(10, round(THERMAL_PS / dt)), most)
     ions = [replace(model.ion, velocity=tuple(start)) for start in starts.tolist()]
-    return Groups(*np.mean([_groups(replace(model, ion=ion), dt, steps) for ion in ions], axis=0).tolist())
+    return Groups(*np.mean([_groups(replace(model, ion=ion), dt, steps, most) for ion in ions], axis=0).tolist())
 
 
-def _groups(model: Model, dt: float, steps: int) -> Groups:
-    """Of one rigid run, with a shorter step where its energy is not conserved."""
+def _groups(model: Model, dt: float, steps: int, most: int) -> Groups:
+    """Of one rigid run, with a shorter step where its energy is not conserved, of ``most`` steps."""
     for _ in range(HALVINGS):
         engine = TimeLocalEngine(model, "rigid", dt)
         _, path = engine.advance(steps)
@@ -126,7 +126,7 @@ def _groups(model: Model, dt: float, steps: int) -> Groups:
         total = kinetic + path.interaction
         if np.all(np.isfinite(total)) and np.ptp(total) <= TOLERANCE * kinetic.max():
             return along(model, path.position, path.velocity, dt)
-        dt, steps = 0.5 * dt, min(2 * steps, LONGEST)
+        dt, steps = 0.5 * dt, min(2 * steps, most)
     raise RunError("the ion meets an atom too hard to be followed")
 
 

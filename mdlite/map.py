@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, collection, edge, estimate, groups, map_report, plots_map, simulate, sweeps
-from mdlite.config import Config
-from mdlite.errors import InputError
+from mdlite import analysis, axes, collection, edge, estimate, groups, map_report, plots_map, simulate, sweeps
+from mdlite.config import Config, load
+from mdlite.errors import InputError, RunError
 from mdlite.timelocal import TimeLocalEngine
 
 if TYPE_CHECKING:
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 
 METHODS = ("memory-kernel", "time-local", "implicit", "patch")
 FOLDERS = ("collisions", "trapped", "thermal")
-"""In which the sweeps are; a map that was stopped goes on with them."""
+"""In which the sweeps are."""
+FILES = ("validity.json", *[f"{name}.csv" for name in FOLDERS])
+FIGURES = ("map.png", "methods.png", "groups.png", "estimate.png", "thermal.png")
+RESUMED = (*FOLDERS, *FILES, *FIGURES)
+"""What a map that was stopped has left; it goes on with that."""
 STRENGTH, RANGE = "interaction.potential.strength", "interaction.potential.range"
 RATIOS = (170.0 / 520.0, 0.2, 0.6)
 """k2/k1 of the crystals."""
@@ -37,6 +43,7 @@ LARGEST_COMPLIANCE = 3.0
 START, LENGTH = 24.0, 1.5
 """Ranges before the atom where a collision starts, and its length in free flights to the atom, as in the paper."""
 PERIODS = 2.3
+MOST_FAILED = 0.1
 STEPS_PER_RANGE, STEPS_PER_PERIOD = 60, 150
 SHORTEST_STEP = 5e-5
 SIZES: dict[str, dict[str, Any]] = {
@@ -80,9 +87,14 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def check(config: Config) -> None:
     """Raises InputError unless the configuration is one that the map's points can be made from."""
-    if config.interaction.potential.kind != "yukawa":
-        raise InputError(f'interaction.potential.kind = {config.interaction.potential.kind!r}: the map is made for "yukawa"')
-    groups.require(config)
+    base, given = load("map").to_dict(), config.to_dict()
+    free = ("title", "validate", "method")
+    for key in sorted({*base, *given} - set(free)):
+        if base.get(key) != given.get(key):
+            raise InputError(
+                f"{key} = {given.get(key)!r}: the map makes its points itself, from the case map; only validate.map and validate.map_seed can be chosen "
+                "(errors of one configuration: mdlite validity, or a sweep with task compare)"
+            )
 
 
 def compare(config: Config, job: Job) -> Outcome:
@@ -94,17 +106,23 @@ def compare(config: Config, job: Job) -> Outcome:
         if not edge.is_known(ratio, config.patch.size):
             say(f"the edge of the patch for k2/k1 = {ratio:.3g}: fitted once (half a minute), then kept")
             edge.fit(ratio, config.patch.size)
-    crystal = {f"lattice.{key}": value for key, value in config.lattice.model_dump(include={"spacing", "mass", "k1"}).items()}
     rows = (collisions(size), trapped(config, size["trapped"], size["ratios"]), thermal(size))
     tables = {}
     for name, base, points in zip(FOLDERS, ("reflection", "map", "diffusion"), rows):
-        sweep = {"title": f"map of validity, {name}", "base": base, "task": "compare", "set": crystal, "list": points}
+        sweep: dict[str, Any] = {"title": f"map of validity, {name}", "base": base, "task": "compare", "list": points}
+        if job.force:
+            _clear(job.folder / name, sweep)
         swept = sweeps.sweep(sweep, job.folder / name, progress=_told(job.progress(name)), notice=job.notice)
+        if len(swept.failed) > MOST_FAILED * len(swept.points):
+            raise RunError(
+                f"{name}: {len(swept.failed)} of {len(swept.points)} points failed, first: {next(iter(swept.failed.values()))}"
+            )
         if swept.failed:
             say(f"{name}: {len(swept.failed)} of {len(swept.points)} points failed, first: {next(iter(swept.failed.values()))}")
         found = collection.table(job.folder / name)
         tables[name] = found[found["status"] == "done"]
-    points = {"cold": _columns(tables, ("collisions", "trapped")), "thermal": _columns(tables, ("thermal",))}
+    judged = tables | {"thermal": tables["thermal"][map_report.settled(tables["thermal"])]}
+    points = {"cold": _columns(judged, ("collisions", "trapped")), "thermal": _columns(judged, ("thermal",))}
     surrogates = {kind: estimate.Surrogates(points[kind], kind) for kind in points}
     guessed = {
         k: {".".join(key): [float(f"{v:.4g}") for v in values] for key, values in one.guessed.items()}
@@ -120,7 +138,7 @@ def compare(config: Config, job: Job) -> Outcome:
         "methods.png": lambda: plots_map.methods(tables["collisions"]),
         "groups.png": lambda: plots_map.collapse(tables, surrogates["cold"]),
         "estimate.png": lambda: plots_map.foreseen(surrogates),
-        "thermal.png": lambda: plots_map.thermal(tables["thermal"]),
+        "thermal.png": lambda: plots_map.thermal(judged["thermal"]),
     }
     return Outcome(
         summary | {"size": config.validate_.map},
@@ -128,6 +146,14 @@ def compare(config: Config, job: Job) -> Outcome:
         figures,
         ["validity.json", *[f"{name}.csv" for name in FOLDERS]],
     )
+
+
+def _clear(folder: Path, sweep: dict[str, Any]) -> None:
+    """Remove the points of another map."""
+    if (folder / "manifest.json").exists():
+        wanted = sweeps.manifest(axes.load(sweep))["fingerprint"]
+        if sweeps.read_manifest(folder)["fingerprint"] != wanted:
+            shutil.rmtree(folder)
 
 
 def _told(progress: Callable | None):
@@ -224,7 +250,9 @@ def _columns(tables: dict[str, pandas.DataFrame], names: tuple[str, ...]) -> dic
     """The numbers of some sweeps' points, a list for each, None where there is none; points without groups are left out."""
     import pandas
 
-    found = pandas.concat([tables[name] for name in names], ignore_index=True)
+    found = pandas.concat([tables[name].assign(spread=float(name != "collisions")) for name in names], ignore_index=True)
     kept = found[found["loss"] > 0.0]
-    numbers = [c for c in kept.columns if c in groups.Groups._fields or c.split(".")[0] in ("exact", *estimate.METHODS)]
+    numbers = [
+        c for c in kept.columns if c in (*groups.Groups._fields, "spread") or c.split(".")[0] in ("exact", *estimate.METHODS)
+    ]
     return {c: [None if v is None or not np.isfinite(v) else float(f"{v:.5g}") for v in kept[c]] for c in numbers}

@@ -19,6 +19,7 @@ FEWEST = 3
 """Points in a cell of the table."""
 SMALL = (0.1, 0.35)
 """κ and ν below which the error is a law of two terms."""
+SETTLED = 0.05
 LEAST_LOSS = 1e-3
 """meV; of less the exact run's own error is a part."""
 
@@ -26,6 +27,11 @@ LEAST_LOSS = 1e-3
 def typical(values: pandas.Series) -> float:
     """Root mean square of relative errors, those beyond 1 (and methods that stopped) as 1."""
     return float(np.sqrt(np.mean(np.minimum(np.abs(values.fillna(1.0)), 1.0) ** 2)))
+
+
+def settled(thermal: pandas.DataFrame) -> pandas.Series:
+    """Whether the patch, which has no error of its own in T_ion, has come to the crystal's temperature in the run: else no method can be judged."""
+    return thermal["patch.temperature"].abs() <= np.maximum(SETTLED, 3.0 * thermal["patch.temperature_error"])
 
 
 def cells(points: pandas.DataFrame, column: str) -> list[dict[str, Any]]:
@@ -48,7 +54,7 @@ def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogate
     cold = pandas.concat([tables["collisions"], tables["trapped"]], ignore_index=True)
     cold = cold[cold["loss"] > 0.0]
     quantities = ("energy_loss", "force", "path")
-    thermal = tables["thermal"]
+    thermal = tables["thermal"].assign(settled=settled(tables["thermal"]))
     return {
         "points": {name: len(table) for name, table in tables.items()},
         "cells": {f"{m}.{q}": cells(cold, f"{m}.{q}") for m in METHODS for q in quantities},
@@ -194,7 +200,7 @@ def _thermal(rows: list[dict[str, Any]]) -> str:
         )
         line = [
             row["thermal.energy"],
-            f"{row['interaction.potential.strength']:g}" + (f" ({other})" if other else ""),
+            f"{row['interaction.potential.strength']:g}" + (f" ({other})" if other else "") + ("" if row["settled"] else " †"),
             row["compliance"],
             row["rapidity"],
         ]
@@ -203,7 +209,13 @@ def _thermal(rows: list[dict[str, Any]]) -> str:
                 value, error = row.get(f"{method}.{quantity}"), row.get(f"{method}.{quantity}_error")
                 line.append("–" if not _given(value) else f"{1 + value:.3f} ± {error:.3f}")
         lines.append([*line, f"{row.get('time-local.run_aways', 0):.0f}"])
-    return "## Temperature\n\nClassical start, so that every ion should have T_ion = T:\n\n" + report.table(header, lines)
+    note = "\n\n† The patch has not come to T within the run (weak friction): these points judge nobody and are left out of the fits."
+    told = report.table(header, lines)
+    return (
+        "## Temperature\n\nClassical start, so that every ion should have T_ion = T:\n\n"
+        + told
+        + ("" if all(r["settled"] for r in rows) else note)
+    )
 
 
 def _given(value: Any) -> bool:

@@ -151,8 +151,9 @@ def thermal(points: pandas.DataFrame) -> Figure:
     others = [c for c in ("ion.mass", RANGE, "lattice.k2") if c in points.columns]
     plain = points[points[others].isna().all(axis=1)] if others else points
     figure, ((left, right),) = _figure(1, 2, (10.5, 4.2))
+    strengths = sorted(plain[STRENGTH].unique())
     for method, marker in zip(METHODS, ("o", "s", "^")):
-        for n, strength in enumerate(sorted(plain[STRENGTH].unique())):
+        for n, strength in enumerate(strengths):
             own = plain[plain[STRENGTH] == strength].sort_values("thermal.energy")
             for axes, quantity in ((left, "temperature"), (right, "diffusion")):
                 if quantity == "diffusion" and method == "patch":
@@ -163,7 +164,7 @@ def thermal(points: pandas.DataFrame) -> Figure:
                     own[f"{method}.{quantity}_error"],
                     fmt=marker + "-",
                     color=f"C{METHODS.index(method)}",
-                    alpha=0.4 + 0.25 * n,
+                    alpha=0.35 + 0.65 * n / max(1, len(strengths) - 1),
                     markersize=4,
                     label=f"{method}, U$_0$ = {strength:g}",
                 )

@@ -152,7 +152,7 @@ def arrhenius(lines: list[dict[str, Any]]) -> Figure:
                 right.errorbar(
                     energy,
                     ratio,
-                    ratio * np.hypot(error / value, spread / truth),
+                    np.abs(ratio) * np.hypot(error / value, spread / truth),  # a small D can come out below zero
                     fmt="o",
                     ls=dash,
                     color=colour,

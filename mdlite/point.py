@@ -24,19 +24,28 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def result_of(folder: Path) -> dict[str, Any] | None:
     """The content of ``result.json``, or None."""
-    return _read(folder / "result.json")
+    return read_json(folder / "result.json")
 
 
 def error_of(folder: Path) -> dict[str, Any] | None:
     """The content of ``error.json``: how often the point was tried, and what it said; or None."""
-    return _read(folder / "error.json")
+    return read_json(folder / "error.json")
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The table in a JSON file, or None if there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) else None
+
+
+def record_error(folder: Path, message: str) -> str:
+    """Leave in ``error.json`` what went wrong, and how often; returns it. Raises OSError."""
+    before = (error_of(folder) or {}).get("tries", 0)
+    write_json(folder / "error.json", {"tries": before + 1 if isinstance(before, int) else 1, "error": message})
+    return message
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -66,9 +75,7 @@ def perform(folder: str, task: str, threads: int) -> str | None:
             found = _patiently(place, task)
         except (InputError, RunError, MemoryError, ArithmeticError) as error:
             message = f"{type(error).__name__}: {error}" if isinstance(error, MemoryError | ArithmeticError) else str(error)
-            before = error_of(place) or {"tries": 0}
-            write_json(place / "error.json", {"tries": before["tries"] + 1, "error": message})
-            return message
+            return record_error(place, message)
         write_json(place / "result.json", found)
         (place / "error.json").unlink(missing_ok=True)
         return None

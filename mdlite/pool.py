@@ -6,6 +6,7 @@ Processes are spawned, not forked: a forked child that enters a parallel kernel 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import math
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mdlite.errors import InputError, Interrupted, RunError
@@ -37,37 +38,56 @@ def shares(points: int, workers: int | None, threads: int | None) -> tuple[int, 
 
 
 class Local:
-    """Spawned processes of this machine. A worker that dies takes only its own point with it."""
+    """Spawned processes of this machine, each an executor of its own: one that dies takes only its own point with it."""
 
     def __init__(self, workers: int, threads: int):
         self.workers, self._threads = workers, threads
-        self._open()
+        self._executors = [self._open() for _ in range(workers)]
+        self._futures: list[concurrent.futures.Future | None] = [None] * workers
 
-    def _open(self) -> None:
+    def _open(self) -> concurrent.futures.ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        self._executor = concurrent.futures.ProcessPoolExecutor(self.workers, context, _begin, (self._threads,))
+        return concurrent.futures.ProcessPoolExecutor(1, context, _begin, (self._threads,))
 
     def submit(self, function: Callable, *arguments: Any) -> concurrent.futures.Future:
-        """As `concurrent.futures.Executor.submit`; after a worker's death in new processes."""
-        try:
-            return self._executor.submit(_work, function, *arguments)
-        except concurrent.futures.process.BrokenProcessPool:
-            self._executor.shutdown(wait=True)
-            self._open()
-            return self._executor.submit(_work, function, *arguments)
+        """As `concurrent.futures.Executor.submit`, for the first process that is free (at least one must be); in place of a dead one a new one."""
+        n = next(n for n, future in enumerate(self._futures) if future is None or future.done())
+        with _interrupts_held():
+            try:
+                self._futures[n] = self._executors[n].submit(_work, function, *arguments)
+            except concurrent.futures.process.BrokenProcessPool:
+                self._executors[n].shutdown(wait=True)
+                self._executors[n] = self._open()
+                self._futures[n] = self._executors[n].submit(_work, function, *arguments)
+        return self._futures[n]
 
     def close(self, stop: bool) -> None:
         """End the workers; with ``stop`` at once: those at work write a checkpoint first."""
         if stop:
-            for process in list((self._executor._processes or {}).values()):
-                process.terminate()
-        self._executor.shutdown(wait=True, cancel_futures=True)
+            for executor in self._executors:
+                for process in list((executor._processes or {}).values()):
+                    process.terminate()
+        for executor in self._executors:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits meanwhile, and processes that are started here never see it: it is the parent's, which then terminates them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(threads: int) -> None:
     """What a worker does first, before numba is imported. It heeds SIGTERM only while it works, so that idle ones end in order."""
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then terminates its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 

@@ -17,6 +17,8 @@ SHOWN = 8
 
 def describe(state: State) -> str:
     """Done, running, failed and time to go, in one short line."""
+    if state.workers == 0 and len(state.done) + len(state.failed) < state.points:
+        return f"{len(state.done)} of {state.points} done, waiting for workers: the scheduler has none"
     left = state.seconds_left
     when = "done" if len(state.done) + len(state.failed) == state.points else f"{span(left)} to go" if left is not None else "..."
     return f"{len(state.done)} of {state.points} done, {len(state.running)} running, {len(state.failed)} failed, {when}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,14 +20,18 @@ import tomli_w
 
 import mdlite
 from mdlite import axes, checkpoint, pool
-from mdlite.errors import InputError, RunError
-from mdlite.point import error_of, perform, result_of, write_json
+from mdlite.comparison import METHODS
+from mdlite.errors import InputError
+from mdlite.point import perform, read_json, record_error, result_of, write_json
 from mdlite.sweep_progress import Table
 
 if TYPE_CHECKING:
     import xarray
 
 FORMAT = 1
+MANIFEST_KEYS = {"title", "task", "fingerprint", "version", "replicas", "axes", "points"}
+OWN = re.compile(r"points|sweep\.toml|manifest\.json\.lock|\.manifest\.json\.\d+")
+"""What a sweep whose folder was not finished leaves there."""
 TRIES = 2
 """How often a point that fails is tried in one call."""
 LOOK_SECONDS = 0.25
@@ -103,6 +108,10 @@ def sweep(
     if progress is True:
         progress = Table()
     plan = axes.load(source, overrides)
+    if prepare and plan.task != "run":
+        raise InputError(
+            f'prepare: is for task = "run", whose points `mdlite run` does; task = "{plan.task}" needs the sweep itself'
+        )
     folder = Path(output)
     wanted = manifest(plan)
     _require_own(folder, wanted)
@@ -110,8 +119,10 @@ def sweep(
     crew = None if prepare else pool.make(scheduler, workers, threads)
     finished = False
     try:
-        _write(folder, plan, wanted)
+        _make(folder)
         with checkpoint.exclusive(folder / "manifest.json"):
+            _require_own(folder, wanted)  # again, now that nobody else can write
+            _write(folder, plan, wanted)
             state = State(len(plan.points), crew.workers if crew else 0)
             if crew is not None:
                 _say_kernels(notice, plan, folder)
@@ -145,10 +156,8 @@ def manifest(plan: axes.Plan) -> dict[str, Any]:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a sweep's folder. Raises InputError if it is none."""
-    from mdlite.point import _read
-
-    found = _read(folder / "manifest.json")
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    found = read_json(folder / "manifest.json")
+    if found is None or found.get("format") != FORMAT or not found.keys() >= MANIFEST_KEYS:
         raise InputError(
             f"folder = {str(folder)!r}: is not the folder of a sweep (it has no manifest.json that this version can read)"
         )
@@ -164,7 +173,7 @@ def _require_own(folder: Path, wanted: dict[str, Any]) -> None:
     """Raise InputError if the folder holds anything but this sweep."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output = {str(folder)!r}: is a file; sweep writes a folder")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or all(OWN.fullmatch(path.name) for path in folder.iterdir()):
         return
     if not (folder / "manifest.json").exists():
         raise InputError(f"output = {str(folder)!r}: is not empty, and not the folder of a sweep; choose another")
@@ -172,22 +181,30 @@ def _require_own(folder: Path, wanted: dict[str, Any]) -> None:
     if found["fingerprint"] != wanted["fingerprint"]:
         raise InputError(
             f"output = {str(folder)!r}: holds another sweep ({found['title'] or 'untitled'}, {len(found['points'])} points, not the same "
-            f"{len(wanted['points'])} configurations); choose another folder"
+            f"{len(wanted['points'])} configurations; written by mdlite {found['version']}, this is {mdlite.__version__}); choose another folder"
         )
 
 
-def _write(folder: Path, plan: axes.Plan, wanted: dict[str, Any]) -> None:
-    """Make the folder and the points' configurations, the manifest last. Raises InputError."""
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "manifest.json").exists():
-            return
+        (folder / "manifest.json.lock").touch()
+    except OSError as error:
+        raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
+
+
+def _write(folder: Path, plan: axes.Plan, wanted: dict[str, Any]) -> None:
+    """Make the points' folders and configurations, those that are missing or damaged, and then the manifest. Raises InputError."""
+    try:
         for point in plan.points:
-            place = point_folder(folder, point.name)
+            place, text = point_folder(folder, point.name), point.config.to_toml()
             place.mkdir(parents=True, exist_ok=True)
-            (place / "point.toml").write_text(point.config.to_toml(), encoding="utf-8")
-        (folder / "sweep.toml").write_text(tomli_w.dumps(plan.source), encoding="utf-8")
-        write_json(folder / "manifest.json", wanted)
+            file = place / "point.toml"
+            if not file.is_file() or file.read_bytes() != text.encode():
+                file.write_text(text, encoding="utf-8")
+        if not (folder / "manifest.json").exists():
+            (folder / "sweep.toml").write_text(tomli_w.dumps(plan.source), encoding="utf-8")
+            write_json(folder / "manifest.json", wanted)
     except OSError as error:
         raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
 
@@ -204,9 +221,9 @@ def _say_kernels(notice: Callable[[str], None] | None, plan: axes.Plan, folder: 
         boundary = point.config.lattice.boundary
         kind = boundary if method == "reference" and boundary != "periodic" else method
         key = (kind, thermal is not None, thermal is not None and thermal.lattices > 1, thermal and thermal.motion)
-        if key not in seen and plan.task == "run":
+        if key not in seen and plan.task != "validate":
             seen.add(key)
-            engines.prepare([kind], notice, thermal)
+            engines.prepare([kind] if plan.task == "run" else ("memory-kernel", *METHODS), notice, thermal)
 
 
 def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progress) -> None:
@@ -242,19 +259,17 @@ def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progres
             else:
                 state.failed[name] = error
         tell(state)
-    tell(state)
+    if len(state.done) == state.done_before:  # there was nothing to do
+        tell(state)
 
 
 def _outcome(future: concurrent.futures.Future, place: Path) -> str | None:
     """None for a point that is done, or what went wrong, which is left in ``error.json`` if the worker could not."""
-    try:
+    error = future.exception()
+    if error is None:
         return future.result()
-    except KeyboardInterrupt:
-        raise
-    except Exception as error:  # a worker that died, a disk that is full: the point's fault, not the sweep's
-        message = f"{type(error).__name__}: {error}".strip(": ") if not isinstance(error, RunError) else str(error)
-        if result_of(place) is not None:
-            return None
-        before = error_of(place) or {"tries": 0}
-        write_json(place / "error.json", {"tries": before["tries"] + 1, "error": message})
-        return message
+    if result_of(place) is not None:
+        return None
+    return record_error(
+        place, f"{type(error).__name__}: {error}".strip(": ")
+    )  # a worker that died, a disk that is full: not the sweep's fault

@@ -64,7 +64,7 @@ class Job:
 def prepare_folder(output: str | Path, force: bool, resumed: Sequence[str] = ()) -> Path:
     """Make the folder. With ``force``, what an earlier validation left there is removed, and nothing else.
 
-    resumed: folders in it with which an unfinished validation goes on. Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
+    resumed: names in it that an unfinished validation has left and goes on with. Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
     """
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
@@ -122,7 +122,7 @@ def validate(
         )
     protocol.check(config)
     require_memory(config.to_model().lattice)
-    folder = prepare_folder(output, force, getattr(protocol, "FOLDERS", ()))
+    folder = prepare_folder(output, force, getattr(protocol, "RESUMED", ()))
     say = notice or (lambda line: None)
     methods = getattr(protocol, "METHODS", ("reference", "time-local", "implicit"))
     other = [config.validate_.reference] if config.validate_.reference != "periodic" else []

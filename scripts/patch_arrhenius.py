@@ -2,13 +2,14 @@
 
 200 ions, twenty in each of ten thermal lattices, for 3000 ps at each of seven temperatures and with either start (case `arrhenius`, U0 = 4000
 meV Å). Four to eight minutes a run on two cores, 170 MB each; a run that is there is not done again, one that was stopped goes on. Leaves
-arrhenius.json and arrhenius.png in the folder. --quick: 60 ps, three temperatures (two minutes), with errors to match.
+arrhenius.json and arrhenius.png in the folder. --quick: 60 ps, three temperatures, 50 ions, with errors to match.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import common
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -63,13 +64,16 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="folder for the runs and the result")
     parser.add_argument("--quick", action="store_true", help="three temperatures, short runs")
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    changes = {"run.duration": 60.0} if arguments.quick else {}
+    with common.errors():
+        calculate(common.writable(arguments.output), arguments.quick)
+
+
+def calculate(folder: Path, quick: bool) -> None:
+    """Everything that is not there yet, the fits and the figure."""
+    changes = {"run.duration": 60.0, "thermal.ions": 5} if quick else {}
     reporter = Reporter(quiet=False)
     rows = [
-        point(arguments.output, start, energy, changes, reporter)
-        for energy in (ENERGIES[:3] if arguments.quick else ENERGIES)
-        for start in STARTS
+        point(folder, start, energy, changes, reporter) for energy in (ENERGIES[:3] if quick else ENERGIES) for start in STARTS
     ]
     figure, axes = plt.subplots(layout="constrained")
     lines = {}
@@ -86,10 +90,8 @@ def main() -> None:
         )
     axes.set(yscale="log", xlabel="1 / k$_B$T (1/meV)", ylabel="D (Å²/ps)", title="Diffusion by the patch, U0 = 4000 meV Å")
     axes.legend()
-    figure.savefig(arguments.output / "arrhenius.png", dpi=150)
-    (arguments.output / "arrhenius.json").write_text(
-        json.dumps({"points": rows, "lines": lines}, indent=1) + "\n", encoding="utf-8"
-    )
+    figure.savefig(folder / "arrhenius.png", dpi=150)
+    (folder / "arrhenius.json").write_text(json.dumps({"points": rows, "lines": lines}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

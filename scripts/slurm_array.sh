@@ -17,13 +17,16 @@ set -euo pipefail
 folder=${1:?give the folder of a sweep, made by: mdlite sweep SWEEP.toml -o DIR --prepare}
 first=${SLURM_ARRAY_TASK_ID:?is set by Slurm; submit with sbatch --array=0-N}
 stride=${STRIDE:-1000000}
+[ -f "$folder/manifest.json" ] || { echo "$folder: is not the folder of a sweep" >&2; exit 2; }
+child='' status=0
 export NUMBA_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
-trap 'kill -TERM "$child" 2>/dev/null; wait "$child"; exit 143' TERM # two minutes before the end: write a checkpoint
+trap 'kill -TERM $child 2>/dev/null || true; wait $child || true; exit 143' TERM # two minutes before the end: write a checkpoint
 
 for ((n = 10#$first; ; n += stride)); do
     point=$folder/points/$(printf %05d "$n")
     [ -f "$point/point.toml" ] || break
     mdlite run "$point/point.toml" -o "$point/run.h5" --resume --quiet &
     child=$!
-    wait "$child" || echo "$point: exit code $?" >&2
+    wait "$child" || { status=$?; echo "$point: exit code $status" >&2; }
 done
+exit "$status"

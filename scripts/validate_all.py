@@ -5,8 +5,9 @@ left out: `mdlite validate arrhenius` does it, and takes longer than all of thes
 """
 
 import argparse
-import sys
 from pathlib import Path
+
+import common
 
 import mdlite
 
@@ -22,16 +23,14 @@ QUICK = {
 
 def main() -> None:
     """Parse the arguments and run the cases."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="folder to make; a case that is there already is an error")
     parser.add_argument("--quick", action="store_true", help="small lattices, short runs")
     arguments = parser.parse_args()
     for name, quick in QUICK.items():
         config = mdlite.load_case(name, **(quick if arguments.quick else {}))
-        try:
+        with common.errors():
             mdlite.validate(config, arguments.output / name, notice=print)
-        except mdlite.InputError as error:
-            sys.exit(f"error: {error}")
         print(f"{name}: {arguments.output / name / 'report.md'}")
 
 

@@ -7,8 +7,9 @@ map.png, groups.png and validity.json. Ten minutes on two cores; --full some hou
 
 import argparse
 import json
-import sys
 from pathlib import Path
+
+import common
 
 import mdlite
 from mdlite.progress import Reporter
@@ -24,10 +25,8 @@ def main() -> None:
     arguments = parser.parse_args()
     reporter = Reporter()
     config = mdlite.load_case("map", **{"validate.map": arguments.size or "coarse"})
-    try:
+    with common.errors():
         found = mdlite.validate(config, arguments.output, progress=reporter, notice=reporter.notice)
-    except (mdlite.InputError, mdlite.RunError) as error:
-        sys.exit(f"error: {error}")
     print(json.dumps(found["cross_validation"], indent=1))
     print(f"report: {arguments.output / 'report.html'}")
 

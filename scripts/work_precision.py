@@ -3,8 +3,8 @@
     python scripts/work_precision.py [--quick] [--size 20] [-o docs/work-precision]
 
 Two cases, a lattice at rest with N = 20 atoms a side, 1 ps: the trapped ion, and one thrown in all three dimensions through the diffusion
-potential. Writes a figure and a table; the exact trajectory is that of the method of order six at a small step; RK5, which
-shares no code with it, converges to the same.
+potential. Writes work-precision.png and work-precision.md; the exact trajectory is that of the method of order six at a small step; RK5, which
+shares no code with it, converges to the same. 40 s and 0.3 GB on two cores; --quick: the six longest steps of each.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import common
 import numpy as np
 
 import mdlite
@@ -87,6 +88,14 @@ def seconds_at(rows, error):
     return min((s for _, e, s in rows if e <= error), default=np.nan)
 
 
+def cell(seconds, rk, best):
+    """Of the table: seconds, and how many times cheaper than RK5; empty where the accuracy was not reached."""
+    if np.isnan(seconds):
+        return ""
+    text = f"{seconds:.3g} s" + ("" if np.isnan(rk) else f" ({rk / seconds:.0f})")
+    return f"**{text}**" if best else text
+
+
 def page(results, size, arguments):
     lines = [
         "# Accuracy for the price",
@@ -104,11 +113,8 @@ def page(results, size, arguments):
         ]
         for power in range(-2, -10, -1):
             *own, rk = (seconds_at(found[m], 10.0**power) for m in STEPS)
-            best = np.nanmin(own)
-            cells = [
-                "" if np.isnan(s) else f"{'**' if s == best else ''}{s:.3g} s ({rk / s:.0f}){'**' if s == best else ''}"
-                for s in own
-            ]
+            best = min((s for s in own if s == s), default=np.nan)
+            cells = [cell(s, rk, s == best) for s in own]
             lines.append(f"| 10^{power} | {' | '.join(cells)} | {'' if np.isnan(rk) else f'{rk:.3g} s'} |")
         lines.append("")
     return "\n".join(lines)
@@ -128,21 +134,22 @@ def figure(results, path):
                 ms=4,
                 label={"RK5": "RK5, SciPy sparse"}.get(method, method),
             )
-        axes.set(title=case, xlabel="time for 1 ps, s")
+        axes.set(title=case, xlabel="time for 1 ps (s)")
         axes.grid(alpha=0.3)
-    canvas.axes[0].set_ylabel("largest error of the ion's position, Å")
+    canvas.axes[0].set_ylabel("largest error of the ion's position (Å)")
     canvas.axes[0].legend()
     canvas.savefig(path, dpi=120)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few large steps")
     parser.add_argument("--size", type=int, default=20)
     parser.add_argument("-o", "--output", type=Path, default=Path("out/work-precision"), help="a folder")
     chosen = parser.parse_args()
-    results = {case: measure(case, chosen.size, chosen.quick) for case in CASES}
-    chosen.output.mkdir(parents=True, exist_ok=True)
+    with common.errors():
+        common.writable(chosen.output)
+        results = {case: measure(case, chosen.size, chosen.quick) for case in CASES}
     figure(results, chosen.output / "work-precision.png")
     text = page(results, chosen.size, sys.argv[1:])
     (chosen.output / "work-precision.md").write_text(text, encoding="utf-8")

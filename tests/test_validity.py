@@ -108,14 +108,14 @@ def test_throws_are_foreseen(speed):
         force = told.expected[method]["force"]
         assert abs(found[f"{method}.force"] - force.error) < max(0.05, 2.0 * (force.high - force.low))
         path = told.expected[method]["path"]
-        assert 0.3 * path.low < found[f"{method}.path"] < 3.0 * path.high
+        assert 0.2 * path.low < found[f"{method}.path"] < 5.0 * path.high
 
 
 def test_what_validity_says():
     good = mdlite.load_case("reflection", **{"ion.velocity.z": 0.5, "run.duration": 36.0, "run.dt": 0.005, "lattice.size": 20})
     bad = mdlite.load_case("throw")
     assert mdlite.validity(good).worst < 0.1 and "time-local is good to" in str(mdlite.validity(good))
-    assert mdlite.validity(bad).worst > 0.3 and "take method patch" in str(mdlite.validity(bad))
+    assert mdlite.validity(bad).worst > 0.1 and "take method patch" in str(mdlite.validity(bad))
     assert estimate.warning(good) is None
     told = []
     mdlite.run(bad.replace(method="time-local", **{"run.duration": 0.1}), notice=told.append)
@@ -155,8 +155,8 @@ def test_a_small_map_and_how_it_goes_on(tmp_path):
     assert json.dumps(again["cells"]) == json.dumps(found["cells"])
     with pytest.raises(mdlite.InputError, match="is not empty"):
         mdlite.validate(config, tmp_path / "m")
-    with pytest.raises(mdlite.InputError, match="the map is made for"):
-        mdlite.validate(config.replace(**{"interaction.potential.kind": "gaussian"}), tmp_path / "n")
+    with pytest.raises(mdlite.InputError, match="the map makes its points itself"):
+        mdlite.validate(config.replace(**{"lattice.k1": 500.0}), tmp_path / "n")
 
 
 def test_typical_errors():
