@@ -238,7 +238,7 @@ def _left_out(found: dict[str, dict[str, dict[str, float]]]) -> str:
                 + [f"{100 * one['verdict_right']:.0f}"]
             )
     return (
-        "## How well `mdlite.validity` foresees this\n\nCross-validation: every point is foreseen by a fit that has not seen it. Misses are absolute differences of "
+        "## How well `mdlite.validity` foresees this\n\nCross-validation: every point (of the collisions none: those of a grid foresee each other too well) is foreseen by a fit that has not seen it. Misses are absolute differences of "
         f"relative errors, in percentage points, over the points whose error is below 100 %; the last column is how often it is right about an error being below {100 * LIMIT:.0f} %.\n\n"
         + report.table(
             ["method", "quantity", "points", "rms error, %", "median miss", "90 % miss by less than", "right about 10 %, %"], rows
