@@ -14,7 +14,8 @@ import pytest
 import xarray
 
 import mdlite
-from mdlite import axes, collection, config, point, sweeps
+from mdlite import axes, collection, config, point, pool, sweeps
+from mdlite.errors import Interrupted
 
 SWEEP = """
 base = "trapped"
@@ -197,6 +198,12 @@ def test_replicas_have_seeds_of_their_own():
             "zip: its lists must have equal lengths, not 1 (run.dt), 2 (lattice.k1)",
         ),
         ({"zip": {"ion.velocity.z": [1.0, 2.0]}}, "ion.velocity.z: stands on more than one axis"),
+        (
+            {"grid": {"ion.velocity": [[0.0, 0.0, 1.0]], "ion.velocity.z": [1.0]}},
+            "ion.velocity and ion.velocity.z: both are varied",
+        ),
+        ({"grid": {"run": {"dt": [0.005]}, "run.dt": [0.01]}}, "run.dt: is given twice"),
+        ({"base": " "}, "base = ' ': must be a built-in case"),
         ({"random": {"count": 0, "ion.mass.z": {"low": 1.0, "high": 2.0}}}, "random.count = 0: must be how many"),
         ({"random": {"count": 3}}, "random: names no key"),
         ({"random": {"count": 3, "ion.mass.z": {"low": 2.0, "high": 1.0}}}, "low must be below high"),
@@ -233,6 +240,8 @@ def test_folders_and_schedulers_that_are_refused(tmp_path):
         with pytest.raises(mdlite.InputError, match=message):
             mdlite.sweep(changed(SMALL, grid={"ion.velocity.z": [3.0]}), tmp_path / output)
     assert before == {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    with pytest.raises(mdlite.InputError, match="prepare: is for task"):
+        mdlite.sweep(changed(SMALL, task="compare"), tmp_path / "new", prepare=True)
     for address, message in (("tcp://127.0.0.1:9", "no Dask scheduler answers there"), ("here", "must be an address")):
         with pytest.raises(mdlite.InputError, match=message):
             mdlite.sweep(SMALL, tmp_path / "new", scheduler=address)
@@ -325,3 +334,48 @@ def test_the_job_array_script(tmp_path):
     mdlite.sweep(SMALL, tmp_path / "b")
     one, other = collection.collect(tmp_path / "a"), collection.collect(tmp_path / "b")
     assert one.drop_vars("seconds").identical(other.drop_vars("seconds"))
+
+
+def die():
+    time.sleep(0.3)
+    os._exit(9)
+
+
+def wait_and_say(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def test_what_happens_to_the_other_workers():
+    """One that dies again and again costs nobody else anything, one that is terminated hands its signal over, an idle one ends in order."""
+    crew = pool.Local(2, 1)
+    for _ in range(2):
+        steady, deadly = crew.submit(wait_and_say, 1.0), crew.submit(die)
+        assert deadly.exception() is not None and steady.result() == 1.0
+    long = crew.submit(wait_and_say, 60.0)
+    wait_and_say(0.5)
+    crew.close(stop=True)
+    assert isinstance(long.exception(), Interrupted) and long.exception().signal == signal.SIGTERM
+
+
+def test_a_folder_that_was_not_finished_or_is_damaged_is_mended(tmp_path):
+    mdlite.sweep(SMALL, tmp_path / "a", prepare=True)
+    (tmp_path / "a" / "manifest.json").unlink()  # as if killed before the last of it
+    mdlite.sweep(SMALL, tmp_path / "a", workers=1)
+    place = tmp_path / "a" / "points" / "00001"
+    for path in place.iterdir():
+        path.unlink()
+    place.rmdir()
+    (tmp_path / "a" / "points" / "00002" / "result.json").write_text("[]")
+    found = mdlite.sweep(SMALL, tmp_path / "a", workers=1)
+    assert not found.failed and (found.collect().status == "done").all()
+    (tmp_path / "a" / "manifest.json").write_text('{"format": 1}')
+    for use in (lambda: mdlite.sweep(SMALL, tmp_path / "a"), lambda: mdlite.collect(tmp_path / "a")):
+        with pytest.raises(mdlite.InputError, match="is not the folder of a sweep"):
+            use()
+
+
+def test_whole_numbers_drawn_at_random():
+    counts = {"count": 128, "lattice.size": {"low": 10, "high": 13, "integer": True}}
+    drawn = [p.config.lattice.size[0] for p in axes.load({"base": "trapped", "random": counts}).points]
+    assert {n: drawn.count(n) for n in set(drawn)} == dict.fromkeys(range(10, 14), 32), "Sobol: equal shares"
