@@ -227,7 +227,10 @@ class Surrogates:
             near = np.argsort(np.where(chosen, distance, np.inf))[: min(NEAR, int(chosen.sum()))]
             misses.append(np.sqrt(np.mean(missed[near] ** 2)))
         spread = NORMAL_80 * float(max(misses))
-        error, low, high = from_scale(np.array([middle, middle - spread, middle + spread]), quantity).tolist()
+        ends = from_scale(np.array([middle, middle - spread, middle + spread]), quantity)
+        error, low, high = (
+            ends if quantity == "energy_loss" else np.maximum(ends, -1.0)
+        ).tolist()  # no force, temperature or D is below zero
         return Expected(error, low, high)
 
     def cross_validation(self) -> dict[str, dict[str, float]]:

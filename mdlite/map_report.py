@@ -24,6 +24,11 @@ LEAST_LOSS = 1e-3
 """meV; of less the exact run's own error is a part."""
 
 
+def percent(value: float) -> str:
+    """A fraction in %, two digits of it."""
+    return f"{100 * value:.2g}" if value < 0.995 else f"{100 * value:.0f}"
+
+
 def typical(values: pandas.Series) -> float:
     """Root mean square of relative errors, those beyond 1 (and methods that stopped) as 1."""
     return float(np.sqrt(np.mean(np.minimum(np.abs(values.fillna(1.0)), 1.0) ** 2)))
@@ -123,7 +128,7 @@ def _between(pair: list[float]) -> str:
 
 def _square(found: list[dict[str, Any]]) -> str:
     """A table of typical errors in %, compliance to the right, rapidity downwards."""
-    value = {(c["compliance"][0], c["rapidity"][0]): f"{100 * c['error']:.2g}" for c in found}
+    value = {(c["compliance"][0], c["rapidity"][0]): percent(c["error"]) for c in found}
     columns = [low for low in COMPLIANCE[:-1] if any(key[0] == low for key in value)]
     rows = [low for low in RAPIDITY[:-1] if any(key[1] == low for key in value)]
     names = {low: _between([low, high]) for ends in (COMPLIANCE, RAPIDITY) for low, high in itertools.pairwise(ends)}
@@ -181,7 +186,7 @@ def _masses(summary: dict[str, Any]) -> str:
     for title, key in (("ion mass, meV ps²/Å² (an atom has 3.5)", "by_mass"), ("k2, meV/Å² (k1 = 520)", "by_k2")):
         rows = [
             [_between(r["range"]) if r["range"][1] < 1e8 else f"{r['range'][0]:g} and more", r["points"], r["rapidity"]]
-            + [f"{100 * r[q]:.2g}" for q in ("energy_loss", "force", "path")]
+            + [percent(r[q]) for q in ("energy_loss", "force", "path")]
             for r in summary[key]
         ]
         parts.append(report.table([title, "points", "median ν", "energy lost", "peak force", "path"], rows))
@@ -232,9 +237,9 @@ def _left_out(found: dict[str, dict[str, dict[str, float]]]) -> str:
                     method,
                     NAMES[quantity] + (" (thermal)" if kind == "thermal" else ""),
                     one["points"],
-                    f"{100 * one['rms_error']:.2g}",
+                    percent(one["rms_error"]),
                 ]
-                + [f"{100 * one[key]:.2g}" for key in ("median_miss", "p90_miss")]
+                + [percent(one[key]) for key in ("median_miss", "p90_miss")]
                 + [f"{100 * one['verdict_right']:.0f}"]
             )
     return (
