@@ -26,25 +26,32 @@ def collect(folder: str | Path) -> xarray.Dataset:
     coordinate for each of their keys. Variables are the numbers that any point has (`mdlite.measures.UNITS`; NaN where one has it not) and ``status``: done, failed
     or missing. A point that a job array has run (``run.h5`` alone) counts as done. Raises InputError if it is not the folder of a sweep.
     """
-    import xarray
+    return _dataset(*_gathered(Path(folder)))
 
-    folder = Path(folder)
+
+def _gathered(folder: Path) -> tuple[dict[str, Any], list[tuple[dict[str, Any], str, str | None]], Config]:
+    """The manifest of a sweep, what `_row` says of every point, and the configuration of the first."""
     told = read_manifest(folder)
     rows = [_row(point_folder(folder, point["name"]), told["task"]) for point in told["points"]]
-    names = list(dict.fromkeys(name for numbers, _ in rows for name, value in numbers.items() if value is not None))
+    return told, rows, config.load(point_folder(folder, told["points"][0]["name"]) / "point.toml")
+
+
+def _dataset(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | None]], example: Config) -> xarray.Dataset:
+    import xarray
+
+    names = list(dict.fromkeys(name for numbers, *_ in rows for name, value in numbers.items() if value is not None))
     dims = [axis["name"] for axis in told["axes"]] + ["replica"]
     shape = (*[len(axis["rows"]) for axis in told["axes"]], told["replicas"])
     data: dict[str, Any] = {"status": (dims, np.full(shape, "missing", dtype=object), {"long_name": "of the point"})}
     for name in names:
         unit = measures.UNITS.get(name, "") if told["task"] == "run" else ""
         data[name] = (dims, np.full(shape, np.nan), {"units": unit} if unit else {})
-    for point, (numbers, status) in zip(told["points"], rows):
+    for point, (numbers, status, _) in zip(told["points"], rows):
         place = tuple(point["index"])
         data["status"][1][place] = status
         for name, value in numbers.items():
             if value is not None:
                 data[name][1][place] = value
-    example = _example(folder, told)
     found = xarray.Dataset(
         data, _coordinates(told, example), {"title": told["title"], "task": told["task"], "mdlite": told["version"]}
     )
@@ -53,25 +60,21 @@ def collect(folder: str | Path) -> xarray.Dataset:
     return found
 
 
-def _row(place: Path, task: str) -> tuple[dict[str, Any], str]:
-    """Numbers and status of one point."""
+def _row(place: Path, task: str) -> tuple[dict[str, Any], str, str | None]:
+    """Numbers, status and error of one point."""
     found = result_of(place)
     if found is not None:
-        return found, "done"
-    if error_of(place) is not None:
-        return {}, "failed"
+        return found, "done", None
+    if (error := error_of(place)) is not None:
+        return {}, "failed", error.get("error")
     if task == "run" and (place / "run.h5").exists():
         try:
             run = runs.Run.load(place / "run.h5")
         except InputError:
-            return {}, "missing"
+            return {}, "missing", None
         if run.facts["status"] == "complete":
-            return measures.measure(run), "done"
-    return {}, "missing"
-
-
-def _example(folder: Path, told: dict[str, Any]) -> Config:
-    return config.load(point_folder(folder, told["points"][0]["name"]) / "point.toml")
+            return measures.measure(run), "done", None
+    return {}, "missing", None
 
 
 def _coordinates(told: dict[str, Any], example: Config) -> dict[str, Any]:
@@ -100,21 +103,21 @@ def _array(values: list[Any]) -> np.ndarray:
 
 def table(folder: str | Path) -> pandas.DataFrame:
     """The same as a pandas DataFrame, a row for every point, with the name of its folder; ``attrs["units"]`` has the units of columns."""
+    return _frame(*_gathered(Path(folder)))
+
+
+def _frame(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | None]], example: Config) -> pandas.DataFrame:
     import pandas
 
-    folder = Path(folder)
-    told, rows = read_manifest(folder), []
-    example, units = _example(folder, told), {}
-    for point in told["points"]:
-        numbers, status = _row(point_folder(folder, point["name"]), told["task"])
+    lines, units = [], {}
+    for point, (numbers, status, error) in zip(told["points"], rows):
         replica = {"replica": point["index"][-1]} if told["replicas"] > 1 else {}
-        error = (error_of(point_folder(folder, point["name"])) or {}).get("error") if status == "failed" else None
         values = {
             key: value if isinstance(value, int | float | str) else json.dumps(value) for key, value in point["values"].items()
         }
-        rows.append({"point": point["name"]} | values | replica | {"status": status} | numbers | {"error": error})
+        lines.append({"point": point["name"]} | values | replica | {"status": status} | numbers | {"error": error})
         units |= {key: unit for key in values if (unit := config.unit_of(example, key))}
-    found = pandas.DataFrame(rows).dropna(axis=1, how="all")
+    found = pandas.DataFrame(lines).dropna(axis=1, how="all")
     found.attrs["units"] = units | (
         {k: u for k, u in measures.UNITS.items() if u and k in found} if told["task"] == "run" else {}
     )
@@ -133,7 +136,8 @@ def save(folder: str | Path) -> tuple[Path, Path]:
     Both are made anew each time, and take their names when they are whole. Raises InputError if they can not be.
     """
     folder = Path(folder)
-    found, rows = collect(folder), table(folder)
+    gathered = _gathered(folder)
+    found, rows = _dataset(*gathered), _frame(*gathered)
     paths = folder / "results.nc", folder / "results.csv"
     try:
         beside = paths[0].with_name(".results.nc")

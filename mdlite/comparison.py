@@ -13,13 +13,11 @@ import numpy as np
 from mdlite import analysis, groups, motion, simulate
 from mdlite.config import Config
 from mdlite.errors import RunError
+from mdlite.estimate import METHODS
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
 
-METHODS = ("time-local", "implicit", "patch")
-QUANTITIES = ("energy_loss", "force", "path")
-THERMAL_QUANTITIES = ("temperature", "diffusion")
 FREE = 1e-3
 """Interaction energy over kinetic energy below which an ion counts as having left."""
 

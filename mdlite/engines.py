@@ -99,6 +99,12 @@ def lattice_seeds(seed: int, count: int) -> list[list[int]]:
     return [[seed]] + [[seed, n] for n in range(1, count)]
 
 
+def kernels_of(config: Config) -> str:
+    """What `prepare` has to be told for this configuration: its method, or the boundary of an explicit lattice that is not periodic."""
+    other = config.method == "reference" and config.lattice.boundary != "periodic"
+    return config.lattice.boundary if other else config.method
+
+
 def prepare(
     methods: Iterable[str],
     notice: Callable[[str], None] | None = None,

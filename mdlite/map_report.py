@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdlite import report
-from mdlite.estimate import LIMIT, METHODS, NAMES, Surrogates
+from mdlite.estimate import KINDS, LIMIT, METHODS, NAMES, Surrogates
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +58,7 @@ def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogate
 
     cold = pandas.concat([tables["collisions"], tables["trapped"]], ignore_index=True)
     cold = cold[cold["loss"] > 0.0]
-    quantities = ("energy_loss", "force", "path")
+    quantities = KINDS["cold"]
     thermal = tables["thermal"].assign(settled=settled(tables["thermal"]))
     return {
         "points": {name: len(table) for name, table in tables.items()},
@@ -186,7 +186,7 @@ def _masses(summary: dict[str, Any]) -> str:
     for title, key in (("ion mass, meV ps²/Å² (an atom has 3.5)", "by_mass"), ("k2, meV/Å² (k1 = 520)", "by_k2")):
         rows = [
             [_between(r["range"]) if r["range"][1] < 1e8 else f"{r['range'][0]:g} and more", r["points"], r["rapidity"]]
-            + [percent(r[q]) for q in ("energy_loss", "force", "path")]
+            + [percent(r[q]) for q in KINDS["cold"]]
             for r in summary[key]
         ]
         parts.append(report.table([title, "points", "median ν", "energy lost", "peak force", "path"], rows))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from mdlite.estimate import METHODS, NAMES, Surrogates, from_scale
+from mdlite.estimate import KINDS, METHODS, NAMES, Surrogates, from_scale
 from mdlite.groups import Groups
 from mdlite.plots import Figure
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STRENGTH, RANGE, SPEED = "interaction.potential.strength", "interaction.potential.range", "ion.velocity.z"
 LEVELS = (0.01, 0.1, 0.5)
 NORM = LogNorm(1e-3, 1.0)
-QUANTITIES = ("energy_loss", "force", "path")
+QUANTITIES = KINDS["cold"]
 
 
 def _figure(rows: int, columns: int, size: tuple[float, float], shared: bool = False):

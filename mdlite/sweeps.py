@@ -20,8 +20,8 @@ import tomli_w
 
 import mdlite
 from mdlite import axes, checkpoint, pool
-from mdlite.comparison import METHODS
 from mdlite.errors import InputError
+from mdlite.estimate import METHODS
 from mdlite.point import perform, read_json, record_error, result_of, write_json
 from mdlite.sweep_progress import Table
 
@@ -123,9 +123,10 @@ def sweep(
         with checkpoint.exclusive(folder / "manifest.json"):
             _require_own(folder, wanted)  # again, now that nobody else can write
             _write(folder, plan, wanted)
-            state = State(len(plan.points), crew.workers if crew else 0)
+            done = {p.name for p in plan.points if crew is not None and result_of(point_folder(folder, p.name)) is not None}
+            state = State(len(plan.points), crew.workers if crew else 0, done, done_before=len(done))
             if crew is not None:
-                _say_kernels(notice, plan, folder)
+                _compile(notice, plan, state)
                 _go(folder, plan, crew, threads, state, progress)
         finished = True
     finally:
@@ -209,33 +210,26 @@ def _write(folder: Path, plan: axes.Plan, wanted: dict[str, Any]) -> None:
         raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
 
 
-def _say_kernels(notice: Callable[[str], None] | None, plan: axes.Plan, folder: Path) -> None:
+def _compile(notice: Callable[[str], None] | None, plan: axes.Plan, state: State) -> None:
     """Compile here what the points need, so that the workers do not all do it at once."""
     from mdlite import engines
 
-    if all(result_of(point_folder(folder, point.name)) is not None for point in plan.points):
+    if plan.task == "validate":
         return
     seen = set()
     for point in plan.points:
-        thermal, method = point.config.thermal, point.config.method
-        boundary = point.config.lattice.boundary
-        kind = boundary if method == "reference" and boundary != "periodic" else method
-        key = (kind, thermal is not None, thermal is not None and thermal.lattices > 1, thermal and thermal.motion)
-        if key not in seen and plan.task != "validate":
+        thermal = point.config.thermal
+        kinds = (engines.kernels_of(point.config),) if plan.task == "run" else ("memory-kernel", *METHODS)
+        key = (kinds, thermal and (thermal.lattices > 1, thermal.motion))
+        if key not in seen and point.name not in state.done:
             seen.add(key)
-            engines.prepare([kind] if plan.task == "run" else ("memory-kernel", *METHODS), notice, thermal)
+            engines.prepare(kinds, notice, thermal)
 
 
 def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progress) -> None:
     """Give points to the crew, never more at once than it has workers, until all are done or have failed."""
-    waiting, tries, futures = [], {}, {}
-    for point in plan.points:
-        if result_of(point_folder(folder, point.name)) is not None:
-            state.done.add(point.name)
-        else:
-            waiting.append(point.name)
-    state.done_before = len(state.done)
-    waiting.reverse()
+    waiting = [point.name for point in reversed(plan.points) if point.name not in state.done]
+    tries, futures = {}, {}
     tell = progress or (lambda state: None)
     while waiting or futures:
         while waiting and len(futures) < crew.workers:
