@@ -1,4 +1,7 @@
-"""Figures, in Matplotlib, with its settings untouched. Each function returns a Figure; nothing is shown or saved here."""
+"""Figures, in Matplotlib, with its settings untouched. Each function returns a Figure; nothing is shown or saved here.
+
+Every figure is a `Figure` of this module, which leaves room for all its labels and gives logarithmic axes labels of one kind.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib import figure as matplotlib_figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, LogFormatterSciNotation
+
+from mdlite.units import BOLTZMANN, TURN, kelvin, terahertz
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
 
 
 class Figure(matplotlib_figure.Figure):
-    """A figure that a notebook shows by itself, whether pyplot is loaded or not."""
+    """A figure that cuts no label (constrained layout), and that a notebook shows by itself, whether pyplot is loaded or not."""
+
+    def __init__(self, figsize: tuple[float, float] | None = None, **options: Any):
+        super().__init__(figsize, **{"layout": "constrained"} | options)
+
+    def draw(self, renderer) -> None:
+        """See Matplotlib; before that, `plain_ticks` for all logarithmic axes that have the labels of Matplotlib's own choice."""
+        for ax in self.axes:
+            plain_ticks(
+                *(axis for axis in (ax.xaxis, ax.yaxis) if isinstance(axis.get_major_formatter(), LogFormatterSciNotation))
+            )
+        super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
         return png(self)
@@ -41,8 +57,12 @@ STYLE = {
     "undisturbed": {"color": "tab:blue", "lw": 1.2, "ls": ":"},
 }
 AXES = "xyz"
+SMALLEST_PLAIN, LARGEST_PLAIN = 9e-4, 1.1e5
+"""Within these the numbers of a logarithmic axis are written out."""
 LEGEND_INCHES = 1.3
 """Width of an entry of a legend, about."""
+ENVELOPE = 1.0
+"""ps, over which the total energy is averaged, and its smallest and largest value taken."""
 LOSSLESS = ("static", "rigid")
 """Rungs whose ion never loses energy."""
 
@@ -56,10 +76,39 @@ def style(name: str) -> dict[str, Any]:
     return {"label": name, **STYLE.get(name, {})}
 
 
-def plain_ticks(axis) -> None:
-    """Numbers such as 2 and 10 on a logarithmic axis, not powers of ten."""
-    axis.set_major_formatter(LogFormatter())
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
+class LogNumbers(LogFormatter):
+    """Labels of one kind on a logarithmic axis: numbers such as 0.5 and 20, or, where it goes below a thousandth or far up, powers of ten."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        if not super().__call__(x, pos):
+            return ""  # which ticks have a label
+        low, high = sorted(self.axis.get_view_interval())
+        if low >= SMALLEST_PLAIN and high <= LARGEST_PLAIN:
+            return f"{x:.10g}"
+        mantissa, exponent = f"{x:.3e}".split("e")
+        times = "" if float(mantissa) == 1.0 else rf"{float(mantissa):g}\times"
+        return rf"$\mathdefault{{{times}10^{{{int(exponent)}}}}}$"
+
+
+def plain_ticks(*axes) -> None:
+    """Labels of one kind (`LogNumbers`) on those of ``axes`` (such as ``ax.xaxis``) that are logarithmic."""
+    for axis in axes:
+        if axis.get_scale() != "log":
+            continue
+        axis.set_major_formatter(LogNumbers())
+        axis.set_minor_formatter(LogNumbers(minor_thresholds=(1.0, 0.4)))
+
+
+def terahertz_beside(ax) -> None:
+    """A second scale, THz, on the right of an axis of frequencies in rad/ps."""
+    other = ax.secondary_yaxis("right", functions=(terahertz, lambda f: TURN * f))
+    other.set_ylabel("frequency (THz)")
+
+
+def kelvin_beside(ax) -> None:
+    """A second scale, K, on the right of an axis of energies k_B T in meV."""
+    other = ax.secondary_yaxis("right", functions=(kelvin, lambda t: BOLTZMANN * t))
+    other.set_ylabel("K")
 
 
 def _mark_echo(ax, echo: float, end: float) -> None:
@@ -83,7 +132,7 @@ def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
     moving = [c for c in range(3) if np.ptp(truth.position[:, 0, c]) > 0.0] or [axis]
     quantities = [("position", c) for c in moving] + [("velocity", axis)]
     spans = [end, echo] if 0.0 < echo < end else [end]
-    figure = Figure(figsize=(5.5 * len(spans), 1.0 + 2.6 * len(quantities)), layout="constrained")
+    figure = Figure(figsize=(5.5 * len(spans), 1.0 + 2.6 * len(quantities)))
     axes = figure.subplots(len(quantities), len(spans), squeeze=False)
     for row, (name, c) in zip(axes, quantities):
         for ax, until in zip(row, spans):
@@ -105,7 +154,7 @@ def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
 
 def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
     """Kinetic energy at each passage of the centre against time, and the decay rate against that energy."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(11, 4.4))
     left, right = figure.subplots(1, 2)
     for rung, entry in entries.items():
         time, energy = entry["crossing_time_ps"], entry["crossing_kinetic_energy_meV"]
@@ -115,8 +164,6 @@ def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
             rates = entry["decay_against_energy"]
             right.semilogx(rates["energy_meV"][shown], rates["rate_per_ps"][shown], marker=".", ms=3, **style(rung))
     _mark_echo(left, echo, end)
-    plain_ticks(left.yaxis)
-    plain_ticks(right.xaxis)
     left.set(xlabel="time (ps)", ylabel="kinetic energy at the centre (meV)", xlim=(0, end))
     right.set(xlabel="kinetic energy at the centre (meV)", ylabel="decay rate (1/ps)", ylim=(0, None))
     right.set_title("reference: until the echo", fontsize=9, loc="right")
@@ -128,7 +175,7 @@ def rung_differences(runs: dict[str, Run], echo: float, window: float = 0.5) -> 
     """Largest distance of each rung's ion from the reference's within the last ``window`` ps, logarithmic."""
     from scipy.ndimage import maximum_filter1d
 
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    figure = Figure(figsize=(7, 4.4))
     ax = figure.subplots()
     truth = runs["reference"]
     frames = max(1, round(window * len(truth.time) / max(truth.time[-1], window)))
@@ -148,7 +195,7 @@ def rung_differences(runs: dict[str, Run], echo: float, window: float = 0.5) -> 
 
 def finite_size(runs: dict[str, Run], truth: Run) -> Figure:
     """Distance of the ion in periodic lattices of several sizes from that of the infinite crystal; dashed: their echoes."""
-    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    figure = Figure(figsize=(8, 4.4))
     ax = figure.subplots()
     for n, (name, run) in enumerate(runs.items()):
         distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
@@ -159,20 +206,39 @@ def finite_size(runs: dict[str, Run], truth: Run) -> Figure:
     return figure
 
 
+def envelope(time: np.ndarray, values: np.ndarray, width: float = ENVELOPE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Running mean, smallest and largest of ``values`` (n,) at equidistant ``time`` (n,) in ps, within ``width`` ps around each."""
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
+
+    count = max(3, round(width * (len(time) - 1) / max(np.ptp(time), 1e-300)) | 1)
+    mean, low, high = (
+        filtered(values, count, mode="nearest") for filtered in (uniform_filter1d, minimum_filter1d, maximum_filter1d)
+    )
+    return mean, low, high
+
+
 def energy_budget(run: Run, echo: float) -> Figure:
-    """Where the energy of a reference run is, against time, and how well the total is kept."""
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    """Where the energy of a reference run is, against time, and how well the total is kept: mean and envelope of its samples.
+
+    Velocity Verlet does not keep the total itself: it swings about a constant with the ion's turns, faster than budgets are taken, and a line through
+    the samples would show a beat of the two.
+    """
+    figure = Figure(figsize=(9, 6))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.4))
+    mean, low, high = envelope(run.energy_time, run.total_energy - run.total_energy[0])
     upper.plot(run.time, run.ion_kinetic[:, 0], lw=0.8, label="ion, kinetic")
     upper.plot(run.time, run.interaction[:, 0], lw=0.8, label="interaction")
     upper.plot(run.energy_time, run.energy_framework_kinetic, lw=0.8, label="framework, kinetic")
     upper.plot(run.energy_time, run.energy_elastic, lw=0.8, label="framework, elastic")
-    upper.plot(run.energy_time, run.total_energy, color="black", label="total")
-    lower.plot(run.energy_time, run.total_energy - run.total_energy[0], color="black", lw=0.8)
+    upper.plot(run.energy_time, run.total_energy[0] + mean, color="black", label="total")
+    lower.fill_between(run.energy_time, low, high, color="0.75", lw=0, label="smallest to largest")
+    lower.plot(run.energy_time, mean, color="black", lw=1.0, label="mean")
     for ax in (upper, lower):
         _mark_echo(ax, echo, run.time[-1])
     upper.set_ylabel("energy (meV)")
     lower.set(xlabel="time (ps)", ylabel="total - start (meV)", xlim=(0, run.time[-1]))
+    lower.set_title(f"of the total within {ENVELOPE:g} ps", fontsize=9, loc="right")
+    lower.legend(*(found[:2] for found in lower.get_legend_handles_labels()), fontsize=8)
     _legend(upper)
     return figure
 
@@ -181,7 +247,7 @@ def reflection(curves: list, quantity: str) -> Figure:
     """``deflection`` of the atom or ``force`` on the ion against time: a row for each range, a column for each speed."""
     widths = sorted({width for width, _, _ in curves})
     speeds = sorted({speed for _, speed, _ in curves})
-    figure = Figure(figsize=(1.0 + 3.4 * len(speeds), 0.6 + 2.8 * len(widths)), layout="constrained")
+    figure = Figure(figsize=(1.0 + 3.4 * len(speeds), 0.6 + 2.8 * len(widths)))
     axes = figure.subplots(len(widths), len(speeds), squeeze=False)
     for width, speed, data in curves:
         ax = axes[widths.index(width), speeds.index(speed)]
@@ -206,7 +272,7 @@ def reflection(curves: list, quantity: str) -> Figure:
 
 def barriers(path: dict[str, Any], entries: list[dict[str, Any]]) -> Figure:
     """Energy along the path from cube centre to cube centre, and the two places of the table."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = Figure(figsize=(9, 4.2))
     ax = figure.subplots()
     ax.plot(path["z_A"], path["unrelaxed_meV"], color="tab:gray", label=f"unrelaxed, {path['atoms']}")
     ax.plot(path["z_A"], path["relaxed_meV"], color="tab:red", label=f"relaxed, {path['atoms']}, infinite lattice")
@@ -227,7 +293,7 @@ def barriers(path: dict[str, Any], entries: list[dict[str, Any]]) -> Figure:
 
 def run_overview(run: Run, figsize: tuple[float, float] = (10.0, 8.0)) -> Figure:
     """One run: position and velocity per axis, energies of the ion, and the energy budget if there is one."""
-    figure = Figure(figsize=figsize, layout="constrained")
+    figure = Figure(figsize=figsize)
     upper, middle, lower = figure.subplots(3, 1, sharex=True)
     moving = [axis for axis in range(3) if np.isfinite(run.config.ion.mass[axis])] or [0, 1, 2]
     for axis in moving:
@@ -242,9 +308,10 @@ def run_overview(run: Run, figsize: tuple[float, float] = (10.0, 8.0)) -> Figure
             e if e.ndim == 1 else e[:, 0] for e in (run.energy_elastic + run.energy_framework_kinetic, run.total_energy)
         )
         lower.plot(run.energy_time, framework, label="framework")
-        lower.plot(run.energy_time, total, color="black", label="total")
-        for ax in (upper, middle, lower):
-            _mark_echo(ax, run.config.to_model().echo_time, run.time[-1])
+        lower.plot(run.energy_time, envelope(run.energy_time, total)[0], color="black", label="total")
+        if run.config.lattice.boundary == "periodic" and run.config.thermal is None:
+            for ax in (upper, middle, lower):
+                _mark_echo(ax, run.config.to_model().echo_time, run.time[-1])
     lower.set(xlabel="time (ps)", ylabel="energy (meV)", xlim=(run.time[0], run.time[-1]))
     for ax in (upper, middle, lower):
         ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
@@ -256,7 +323,7 @@ def run_overview(run: Run, figsize: tuple[float, float] = (10.0, 8.0)) -> Figure
 
 def phonons(dispersion: dict, dos: tuple, kernel: dict) -> Figure:
     """Dispersion along a path, density of states beside it, and the recoil kernel below."""
-    figure = Figure(figsize=(10, 8), layout="constrained")
+    figure = Figure(figsize=(10, 8))
     grid = figure.add_gridspec(2, 4)
     bands = figure.add_subplot(grid[0, :3])
     density = figure.add_subplot(grid[0, 3], sharey=bands)
@@ -266,6 +333,7 @@ def phonons(dispersion: dict, dos: tuple, kernel: dict) -> Figure:
         bands.axvline(corner, color="0.8", lw=0.8, zorder=-1)
     bands.set_xticks(dispersion["corners"], dispersion["labels"])
     bands.set(ylabel="Ω (rad/ps)", xlim=(0, dispersion["distance"][-1]), ylim=(0, None))
+    terahertz_beside(density)
     density.fill_betweenx(dos[0], dos[1], color="tab:blue", alpha=0.4)
     density.set(xlabel="g(Ω) per atom (ps/rad)", xlim=(0, None))
     density.tick_params(labelleft=False)

@@ -22,7 +22,7 @@ QUANTITIES = KINDS["cold"]
 
 def _figure(rows: int, columns: int, size: tuple[float, float], shared: bool = False):
     """A figure with a grid of axes, (rows, columns)."""
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size)
     return figure, figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False)
 
 

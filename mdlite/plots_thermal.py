@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite.plots import Figure, plain_ticks, style
+from mdlite.plots import Figure, kelvin_beside, style, terahertz_beside
+from mdlite.units import DIFFUSION_UNITS, counted, with_kelvin
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
@@ -33,7 +34,7 @@ def _msd(ax, methods: dict[str, Any]) -> None:
 
 def displacements(methods: dict[str, Any]) -> Figure:
     """Mean square displacement against lag, and the velocity autocorrelation."""
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    figure = Figure(figsize=(11, 4.6))
     left, right = figure.subplots(1, 2)
     _msd(left, methods)
     for method, found in methods.items():
@@ -49,11 +50,11 @@ def displacement_grid(entries: list[dict[str, Any]]) -> Figure:
     """Mean square displacement of every method, a panel for each temperature."""
     columns = min(4, len(entries))
     rows = -(-len(entries) // columns)
-    figure = Figure(figsize=(0.6 + 3.4 * columns, 0.5 + 3.0 * rows), layout="constrained")
+    figure = Figure(figsize=(0.6 + 3.4 * columns, 0.5 + 3.0 * rows))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, entry in zip(axes, entries):
         _msd(ax, entry["methods"])
-        ax.set_title(f"{KT} = {entry['thermal_energy_meV']:g} meV", fontsize=9)
+        ax.set_title(f"{KT} = {with_kelvin(entry['thermal_energy_meV'])}", fontsize=9)
     for ax in axes[len(entries) :]:
         ax.set_axis_off()
     axes[0].legend(fontsize=8)
@@ -62,7 +63,7 @@ def displacement_grid(entries: list[dict[str, Any]]) -> Figure:
 
 def warming(entry: dict[str, Any]) -> Figure:
     """Mean kinetic temperature of ions that start at rest, against time, and the fitted approach."""
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    figure = Figure(figsize=(8, 4.6))
     ax = figure.subplots()
     for method, found in entry["methods"].items():
         curve, fit = found.get("warm_up", found["curves"]), found["thermalisation"]
@@ -75,13 +76,14 @@ def warming(entry: dict[str, Any]) -> Figure:
     ax.axhline(entry["thermal_energy_meV"], color="0.4", ls="--", lw=0.9, label=KT)
     ax.axhline(entry["lattice_temperature_meV"], color="0.6", ls="-.", lw=0.9, label="the free lattice's atoms")
     ax.set(xlabel="time (ps)", ylabel="kinetic temperature of the ion (meV)", xlim=(0, None), ylim=(0, None))
+    kelvin_beside(ax)
     ax.legend(fontsize=8)
     return figure
 
 
 def ladder(methods: dict[str, Any], least: float = 0.05) -> Figure:
     """Error (%) of every method in every experiment against its cost; a bar for what chance may explain. Smaller errors stand at ``least``."""
-    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    figure = Figure(figsize=(9, 5.4))
     ax = figure.subplots()
     kinds = list(dict.fromkeys(kind for entry in methods.values() for kind in entry["errors"]))
     for name, entry in methods.items():
@@ -101,7 +103,6 @@ def ladder(methods: dict[str, Any], least: float = 0.05) -> Figure:
         ax.plot([], [], "osD^v<>*pPXh"[n % 12], color="k", ms=6, label=kind)
     ax.axhline(1.0, color="0.6", lw=0.8, ls=":")
     ax.set(xscale="log", yscale="log", xlabel="cost (µs of a core per ion-step in an ensemble)", ylabel="size of the error (%)")
-    plain_ticks(ax.xaxis)
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -109,7 +110,7 @@ def ladder(methods: dict[str, Any], least: float = 0.05) -> Figure:
 def van_hove(methods: dict[str, Any]) -> Figure:
     """Distribution of displacements at several lags, a panel for each lag."""
     lags = next(iter(methods.values()))["curves"]["van_hove_lag_ps"]
-    figure = Figure(figsize=(4.0 * max(1, len(lags)), 3.8), layout="constrained")
+    figure = Figure(figsize=(4.0 * max(1, len(lags)), 3.8))
     for n, (lag, ax) in enumerate(zip(lags, np.ravel(figure.subplots(1, max(1, len(lags)))))):
         for method, found in methods.items():
             curves = found["curves"]
@@ -135,7 +136,7 @@ def _columns(line: dict[str, Any], method: str, *keys: str) -> list[np.ndarray]:
 
 def arrhenius(lines: list[dict[str, Any]]) -> Figure:
     """D against 1/k_BT with the fitted lines, and each rung's D over the reference's."""
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.8))
     left, right = figure.subplots(1, 2)
     for line, dash in zip(lines, DASHES * len(lines)):
         for method in line["fits"]:
@@ -160,7 +161,7 @@ def arrhenius(lines: list[dict[str, Any]]) -> Figure:
                     ms=4,
                     label=look["label"],
                 )
-    left.set(xlabel=f"1/{KT} (1/meV)", ylabel="D (Å²/ps)", yscale="log")
+    left.set(xlabel=f"1/{KT} (1/meV)", ylabel=f"D ({DIFFUSION_UNITS})", yscale="log")
     right.axhline(1.0, color="0.5", lw=0.8)
     right.set(xlabel=f"{KT} (meV)", ylabel="D / D of the reference", ylim=(0, None))
     left.legend(fontsize=8)
@@ -170,7 +171,7 @@ def arrhenius(lines: list[dict[str, Any]]) -> Figure:
 
 def own_temperature(lines: list[dict[str, Any]]) -> Figure:
     """The ion's temperature over its lattice's against k_BT, and D against the ion's own temperature."""
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.8))
     left, right = figure.subplots(1, 2)
     for line, dash in zip(lines, DASHES * len(lines)):
         for method in line["fits"]:
@@ -188,7 +189,7 @@ def own_temperature(lines: list[dict[str, Any]]) -> Figure:
             right.errorbar(1.0 / own, value, error, label=label, **look)
     left.axhline(1.0, color="0.5", lw=0.8)
     left.set(xlabel=f"{KT} of the lattice (meV)", ylabel="T of the ion / T of the lattice", ylim=(0, None))
-    right.set(xlabel="1 / k_B(T of the ion) (1/meV)", ylabel="D (Å²/ps)", yscale="log")
+    right.set(xlabel="1 / k_B(T of the ion) (1/meV)", ylabel=f"D ({DIFFUSION_UNITS})", yscale="log")
     left.legend(fontsize=8)
     return figure
 
@@ -196,7 +197,7 @@ def own_temperature(lines: list[dict[str, Any]]) -> Figure:
 def run_motion(run: Run, found: dict[str, Any]) -> Figure:
     """One run: mean square displacement, velocity autocorrelation, van Hove function, temperature against time."""
     method, curves = run.config.method, found["curves"]
-    figure = Figure(figsize=(11, 8), layout="constrained")
+    figure = Figure(figsize=(11, 8))
     (msd, vacf), (hove, warm) = figure.subplots(2, 2)
     _msd(msd, {method: found})
     vacf.plot(curves["lag_ps"], curves["velocity_autocorrelation_A2_per_ps2"], **style(method))
@@ -217,19 +218,22 @@ def run_motion(run: Run, found: dict[str, Any]) -> Figure:
         warm.axhline(run.config.thermal.scale, color="0.4", ls="--", lw=0.9, label=KT)
         warm.legend(fontsize=8)
     warm.set(xlabel="time (ps)", ylabel="kinetic temperature (meV)", ylim=(0, None))
-    figure.suptitle(f"{run.config.title or 'run'} – {method}, {found['ions']} ions", fontsize=11)
+    kelvin_beside(warm)
+    ions = counted(found["ions"], "ion")
+    figure.suptitle(f"{run.config.title or 'run'} – {method}, {ions}", fontsize=11)
     return figure
 
 
 def framework(bands: dict[str, Any], time: np.ndarray, kernel: np.ndarray) -> Figure:
     """Dispersion along the path, and the recoil kernel W_xx(t)/W_xx(0) of an atom on itself."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(11, 4.4))
     left, right = figure.subplots(1, 2)
     left.plot(bands["distance"], bands["omega"], color="tab:blue", lw=1.2)
     for corner in bands["corners"]:
         left.axvline(corner, color="0.8", lw=0.8, zorder=-1)
     left.set_xticks(bands["corners"], bands["labels"])
     left.set(ylabel="Ω (rad/ps)", xlim=(0, bands["distance"][-1]), ylim=(0, None))
+    terahertz_beside(left)
     right.plot(time, kernel, color="tab:blue")
     right.axhline(0.0, color="0.6", lw=0.8)
     right.set(xlabel="t (ps)", ylabel="$W_{xx}(t)$ / $W_{xx}(0)$", xlim=(0, time[-1]))
@@ -238,7 +242,7 @@ def framework(bands: dict[str, Any], time: np.ndarray, kernel: np.ndarray) -> Fi
 
 def thermal_states(entries: list[dict[str, Any]]) -> Figure:
     """Histograms of |u| and |u̇| with the Gaussian prediction, a row for each temperature."""
-    figure = Figure(figsize=(9, 0.6 + 2.4 * len(entries)), layout="constrained")
+    figure = Figure(figsize=(9, 0.6 + 2.4 * len(entries)))
     axes = figure.subplots(len(entries), 2, squeeze=False)
     for row, entry in zip(axes, entries):
         for ax, (name, unit, label) in zip(row, (("displacement", "A", "|u| (Å)"), ("velocity", "A_per_ps", "|u̇| (Å/ps)"))):
@@ -253,7 +257,7 @@ def thermal_states(entries: list[dict[str, Any]]) -> Figure:
                 lw=1.0,
                 label="Gaussian",
             )
-            ax.set(xlabel=label, xlim=(0, edges[-1]), title=f"{KT} = {entry['thermal_energy_meV']:g} meV")
+            ax.set(xlabel=label, xlim=(0, edges[-1]), title=f"{KT} = {with_kelvin(entry['thermal_energy_meV'])}")
         row[0].set_ylabel("density")
     axes[0, 0].legend(fontsize=8)
     return figure

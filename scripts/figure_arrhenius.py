@@ -8,9 +8,9 @@ on. --quick: 120 ps. With twelve lattices instead of one, other rungs and a repo
 
 import common
 import numpy as np
-from matplotlib.figure import Figure
 
 from mdlite import arrhenius, diffusion, plots
+from mdlite.plots import Figure
 
 STRENGTHS = {4000.0: {"ls": "-"}, 8000.0: {"ls": "--", "mfc": "none"}}  # meV Å
 METHODS = {"reference": "full lattice", "time-local": "time-local"}
@@ -25,7 +25,7 @@ def column(entries: list[dict], method: str) -> tuple[np.ndarray, np.ndarray, np
 
 def draw(lines: list[dict]) -> Figure:
     """D with its lines, and the time-local ion's D over the full lattice's."""
-    figure = Figure(figsize=(11.5, 4.8), layout="constrained")
+    figure = Figure(figsize=(11.5, 4.8))
     left, right = figure.subplots(1, 2)
     for line in lines:
         look = {"capsize": 2, "ms": 5} | STRENGTHS[line["strength"]]

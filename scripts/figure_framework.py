@@ -6,9 +6,9 @@ and 50 meV (N = 60) with the Gaussian prediction. Reads what `mdlite validate fr
 
 import common
 import numpy as np
-from matplotlib.figure import Figure
 
 import mdlite
+from mdlite.plots import Figure
 
 
 def lattice_panels(bands, response, summary) -> None:
@@ -40,7 +40,7 @@ def main(folder, quick: bool) -> None:
     config = mdlite.load_case("framework", **({"lattice.size": 20, "thermal.lattices": 2} if quick else {}))
     summary = common.validated(config, folder / "framework")
     states = summary["states"]
-    figure = Figure(figsize=(12, 9.5), layout="constrained")
+    figure = Figure(figsize=(12, 9.5))
     grid = figure.add_gridspec(3, len(states), height_ratios=(1.5, 1, 1))
     half = len(states) // 2
     lattice_panels(figure.add_subplot(grid[0, :half]), figure.add_subplot(grid[0, half:]), summary)

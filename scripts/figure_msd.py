@@ -10,7 +10,8 @@ on. --quick: 120 ps.
 import common
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.figure import Figure
+
+from mdlite.plots import Figure
 
 STRENGTH = 4000.0  # meV Å
 METHODS = {"reference": "full lattice", "patch": "patch", "time-local": "time-local"}
@@ -19,7 +20,7 @@ METHODS = {"reference": "full lattice", "patch": "patch", "time-local": "time-lo
 def main(folder, quick: bool) -> None:
     """Run what is not there yet, draw."""
     entries = [common.diffusion_entry(folder, quick, METHODS, STRENGTH, energy) for energy in common.TEMPERATURES]
-    figure = Figure(figsize=(13, 5), layout="constrained")
+    figure = Figure(figsize=(13, 5))
     axes = figure.subplots(1, len(METHODS), sharey=True)
     for entry, colour in zip(entries, colormaps["plasma"](np.linspace(0.0, 0.85, len(entries)))):
         for ax, method in zip(axes, METHODS):

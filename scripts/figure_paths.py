@@ -8,7 +8,8 @@ what is there is not done again and what was stopped goes on. --quick: shorter r
 
 import common
 import numpy as np
-from matplotlib.figure import Figure
+
+from mdlite.plots import Figure
 
 STRENGTH = 4000.0  # meV Å
 ENERGIES = (10.0, 25.0, 50.0)  # meV
@@ -19,7 +20,7 @@ SHADES = ("tab:red", "tab:orange", "tab:pink", "tab:brown")
 def main(folder, quick: bool) -> None:
     """Run what is not there yet, draw."""
     shown = 60.0 if quick else 120.0
-    figure = Figure(figsize=(12, 8.4), layout="constrained")
+    figure = Figure(figsize=(12, 8.4))
     axes = figure.subplots(len(METHODS), len(ENERGIES))
     numbers = []
     for energy, column in zip(ENERGIES, axes.T):

@@ -7,10 +7,10 @@ Reads the runs of `mdlite validate reflection`. 20 s and 0.3 GB on two cores; --
 
 import common
 import numpy as np
-from matplotlib.figure import Figure
 
 import mdlite
 from mdlite import plots, reflection
+from mdlite.plots import Figure
 
 LABELS = {"deflection": "deflection of the atom (Å)", "force": "force on the ion (meV/Å)"}
 FIGURES = {"figure-reflection": (2.0, 10.0), "figure-reflection-fast": (20.0, 30.0)}  # Å/ps
@@ -54,7 +54,7 @@ def window(data: dict) -> tuple[float, float]:
 def draw(found: dict, speeds) -> Figure:
     """A row for each quantity, a column for each range and speed."""
     ranges = sorted({width for width, _ in found})
-    figure = Figure(figsize=(15, 7), layout="constrained")
+    figure = Figure(figsize=(15, 7))
     axes = figure.subplots(2, len(ranges) * len(speeds), sharex="col")
     for column, (width, speed) in enumerate((w, s) for w in ranges for s in speeds):
         for ax, quantity in zip(axes[:, column], LABELS):

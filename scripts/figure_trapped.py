@@ -8,10 +8,10 @@ N = 30, 6 ps.
 
 import common
 import numpy as np
-from matplotlib.figure import Figure
 
 import mdlite
 from mdlite import plots
+from mdlite.plots import Figure
 
 
 def main(folder, quick: bool) -> None:
@@ -34,7 +34,7 @@ def main(folder, quick: bool) -> None:
         "time-local": plots.style("time-local"),
         "patch": plots.style("patch"),
     }
-    figure = Figure(figsize=(12, 9), layout="constrained")
+    figure = Figure(figsize=(12, 9))
     grid = figure.add_gridspec(2, 6)
     first, later = figure.add_subplot(grid[0, :4]), figure.add_subplot(grid[0, 4:])
     energy, rate = figure.add_subplot(grid[1, :3]), figure.add_subplot(grid[1, 3:])

@@ -7,10 +7,10 @@ A/N. Reads what `mdlite validate trapped --ladder` finds. A minute and 0.4 GB on
 
 import common
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
 import mdlite
+from mdlite.plots import Figure
 
 SIZES = (10, 14, 20, 28, 40, 56, 80, 100)
 SPANS = ((0.1, 0.25), (0.25, 0.5), (0.5, 1.0))
@@ -54,7 +54,7 @@ def main(folder, quick: bool) -> None:
     config = mdlite.load_case("trapped", **keys)
     summary = common.validated(config, folder / "trapped")
     truth = mdlite.Run.load(folder / "trapped" / "reference.h5")
-    figure = Figure(figsize=(12, 9), layout="constrained")
+    figure = Figure(figsize=(12, 9))
     (apart, echo), (rate, recoil) = figure.subplots(2, 2)
     rows = []
     for n, size in enumerate(sizes):

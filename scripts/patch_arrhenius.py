@@ -10,11 +10,11 @@ import json
 from pathlib import Path
 
 import common
-import matplotlib.pyplot as plt
 import numpy as np
 
 import mdlite
 from mdlite import analysis, motion
+from mdlite.plots import Figure
 from mdlite.progress import Reporter
 
 ENERGIES = (25.0, 10.0, 50.0, 15.0, 30.0, 20.0, 40.0)  # meV, the most telling ones first
@@ -75,7 +75,8 @@ def calculate(folder: Path, quick: bool) -> None:
     rows = [
         point(folder, start, energy, changes, reporter) for energy in (ENERGIES[:3] if quick else ENERGIES) for start in STARTS
     ]
-    figure, axes = plt.subplots(layout="constrained")
+    figure = Figure()
+    axes = figure.subplots()
     lines = {}
     for start in STARTS:
         own = [row for row in rows if row["start"] == start]

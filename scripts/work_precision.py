@@ -16,6 +16,7 @@ import common
 import numpy as np
 
 import mdlite
+from mdlite.plots import Figure
 from mdlite.reference import ReferenceEngine
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
@@ -121,9 +122,8 @@ def page(results, size, arguments):
 
 
 def figure(results, path):
-    from matplotlib.figure import Figure
 
-    canvas = Figure(figsize=(9, 4), layout="constrained")
+    canvas = Figure(figsize=(9, 4))
     for axes, (case, found) in zip(canvas.subplots(1, len(results), sharey=True), results.items()):
         for method, rows in found.items():
             _, errors, seconds = np.array(rows).T
