@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, diffusion, plots_thermal, report
+from mdlite import analysis, diffusion, plots_thermal, report, verdict
 from mdlite.config import Config
 from mdlite.errors import InputError
 
@@ -57,13 +57,14 @@ def compare(config: Config, job: Job) -> Outcome:
         {"strength": strength, "points": entries, "fits": fits(entries), "at_own_temperature": own_temperature(entries)}
         for strength, entries in lines.items()
     ]
+    every = [entry for line in fitted for entry in line["points"]]
     figures = {
         "arrhenius.png": lambda: plots_thermal.arrhenius(fitted),
         "temperatures.png": lambda: plots_thermal.own_temperature(fitted),
     }
     for line in fitted:
         figures[f"msd-U{line['strength']:g}.png"] = lambda line=line: plots_thermal.displacement_grid(line["points"])
-    return Outcome({"lines": fitted}, _body(config, fitted), figures)
+    return Outcome({"lines": fitted}, _body(config, fitted), figures, verdict=verdict.thermal(every))
 
 
 def fits(entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -110,6 +111,7 @@ def own_temperature(entries: list[dict[str, Any]]) -> dict[str, list[dict[str, f
 
 def _body(config: Config, lines: list[dict[str, Any]]) -> str:
     parts = [diffusion.settings_text(config)]
+    parts += [report.methods_table(["reference", *config.validate_.rungs], start=False)]
     parts += [_summary(line) for line in lines]
     parts += ["## Arrhenius lines, ln D = ln D0 - barrier/k_BT", _fit_table(lines), FIT_TEXT]
     for line in lines:

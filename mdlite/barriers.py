@@ -6,11 +6,12 @@ The relaxation minimises over every atom of the lattice (`mdlite.relax`); W(0) a
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import plots, report
+from mdlite import plots, report, verdict
 from mdlite.config import Config
 from mdlite.errors import InputError
 from mdlite.relax import relax
@@ -78,12 +79,19 @@ def compare(config: Config, job: Job) -> Outcome:
         entries.append({"atoms": atoms, "label": _label(atoms), "places": places, "barrier": differences})
     path = _path(config)
     return Outcome(
-        {"variants": entries, "path": path}, _body(config, entries), {"barriers.png": lambda: plots.barriers(path, entries)}
+        {"variants": entries, "path": path},
+        _body(config, entries),
+        {"barriers.png": lambda: plots.barriers(path, entries)},
+        verdict=verdict.barriers(entries),
     )
 
 
 def _place(model, position) -> dict[str, Any]:
+    begin = time.perf_counter()
     result = relax(model, position)
+    middle = time.perf_counter()
+    by_kernel = adiabatic_energy(model, position, finite=True)[0]
+    end = time.perf_counter()
     return {
         "position_A": position,
         "unrelaxed_meV": result.unrelaxed,
@@ -91,7 +99,9 @@ def _place(model, position) -> dict[str, Any]:
         "elastic_meV": result.elastic,
         "residual_force_meV_per_A": result.residual_force,
         "largest_displacement_A": float(np.abs(result.displacement).max()),
-        "relaxed_by_recoil_kernel_meV": adiabatic_energy(model, position, finite=True)[0],
+        "relaxed_by_recoil_kernel_meV": by_kernel,
+        "relax_seconds": middle - begin,
+        "recoil_kernel_seconds": end - middle,
         "relaxed_infinite_meV": adiabatic_energy(model, position)[0],
     }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdlite import analysis, motion, plots_thermal, report
+from mdlite import verdict as judge
 from mdlite.config import Config
 from mdlite.errors import InputError
 from mdlite.thermal import variances
@@ -80,7 +81,7 @@ def compare(config: Config, job: Job) -> Outcome:
         "temperature.png": lambda: plots_thermal.warming(entry),
         "van-hove.png": lambda: plots_thermal.van_hove(entry["methods"]),
     }
-    return Outcome(entry, body(config, entry), figures)
+    return Outcome(entry, body(config, entry), figures, verdict=judge.thermal([entry]))
 
 
 def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
@@ -156,6 +157,7 @@ def body(config: Config, entry: dict[str, Any]) -> str:
             f"k_BT = {entry['thermal_energy_meV']:g} meV; the atoms of the free lattice have a mean kinetic temperature of "
             f"{entry['lattice_temperature_meV']:.4g} meV{', zero-point motion included' if entry['statistics'] == 'quantum' else ''}.",
             *(verdict(entry, method) for method in config.validate_.rungs),
+            report.methods_table(list(entry["methods"]), start=False),
             "## Temperature and diffusion",
             table([entry]),
             TABLE_TEXT.format(first=config.validate_.fit[0], last=config.validate_.fit[1]),

@@ -5,13 +5,14 @@ Displacements and velocities of sampled states are compared with the Gaussian di
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.integrate import trapezoid
 from scipy.special import erf
 
-from mdlite import analysis, phonons, plots_thermal, report, response
+from mdlite import analysis, phonons, plots_thermal, report, response, units, verdict
 from mdlite.config import Config
 from mdlite.engines import lattice_seeds
 from mdlite.errors import InputError
@@ -44,11 +45,12 @@ def compare(config: Config, job: Job) -> Outcome:
     from mdlite.validation import Outcome
 
     lattice = config.to_model().lattice
-    entries = []
+    entries, begin = [], time.perf_counter()
     for energy in config.validate_.energies:
         if job.notice is not None:
             job.notice(f"thermal states at {energy:g} meV")
         entries.append(_states(config, energy))
+    seconds = time.perf_counter() - begin
     bands = phonons.dispersion(lattice)
     kernel = response.recoil_kernel(lattice, [[0, 0, 0]], KERNEL_TIMES)[0, :, 0, 0]
     loss = response.loss_matrix(lattice)[0, 0]
@@ -67,7 +69,7 @@ def compare(config: Config, job: Job) -> Outcome:
         "framework.png": lambda: plots_thermal.framework(bands, KERNEL_TIMES, kernel / kernel[0]),
         "thermal-states.png": lambda: plots_thermal.thermal_states(entries),
     }
-    return Outcome(summary, _body(config, summary), figures)
+    return Outcome(summary, _body(config, summary), figures, verdict=verdict.framework(entries, seconds))
 
 
 def gaussian_norm(x: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ def _states(config: Config, energy: float) -> dict[str, Any]:
             squares[name].append(np.mean(x**2))
             fourths[name].append(np.mean(x**4) / np.mean(x**2) ** 2)
             counts[name] += np.histogram(np.sqrt(np.sum(x**2, axis=0)), edges)[0]
-    entry: dict[str, Any] = {"thermal_energy_meV": energy, "statistics": thermal.statistics}
+    entry: dict[str, Any] = {"thermal_energy_meV": energy, "statistics": thermal.statistics, "states": thermal.lattices}
     for name, unit in (("displacement", "A"), ("velocity", "A_per_ps")):
         mean, error = analysis.mean_and_error(squares[name])
         total = lattice.n_atoms * thermal.lattices
@@ -112,10 +114,10 @@ def _body(config: Config, summary: dict[str, Any]) -> str:
             e = entry[name]
             rows.append(
                 [
-                    f"{entry['thermal_energy_meV']:g}",
+                    units.with_kelvin(entry["thermal_energy_meV"]),
                     f"{name} ({'Å' if unit == 'A' else 'Å/ps'})",
                     e[f"exact_rms_{unit}"],
-                    f"{e['variance_over_exact']:.5f} ± {e['variance_over_exact_error']:.1g}",
+                    report.measured(e["variance_over_exact"], e["variance_over_exact_error"]),
                     e["kurtosis"],
                     f"{e['largest_difference_of_distribution']:.1e}",
                 ]
@@ -123,10 +125,10 @@ def _body(config: Config, summary: dict[str, Any]) -> str:
     size = " × ".join(str(n) for n in config.lattice.size)
     sound = summary["sound_speeds_A_per_ps"]
     speeds = [[f"[{direction}]", *(f"{c:.3f}" for c in values)] for direction, values in sound.items()]
-    header = ["k_BT (meV)", "of", "exact rms of a component", "sampled variance / exact", "kurtosis (Gaussian: 3)"]
+    header = ["k_BT", "of", "exact rms of a component", "sampled variance / exact", "kurtosis (Gaussian: 3)"]
     return "\n\n".join(
         [
-            f"Ω_max = {summary['omega_max_rad_per_ps']:.5f} rad/ps. "
+            f"Ω_max = {units.with_terahertz(summary['omega_max_rad_per_ps'], 6)}. "
             f"W(0) = {summary['kernel']['xx_A2_per_meV'][0]:.6e} Å²/meV on an atom's own site, L = {summary['loss_A2_ps_per_meV']:.6e} Å² ps/meV; "
             f"∫W dt over 2 ps is {summary['integral_to_2ps_over_loss']:.4f} of L.",
             "## Sound (Å/ps)",

@@ -200,7 +200,9 @@ def _characters(tokens: Sequence[Token]) -> int:
             place = 0
         elif opening.type in ("th_open", "td_open"):
             length = min(len(inline.content), LONG_CELL if opening.type == "td_open" else LONG_CELL // 4)
-            columns[place:] = [max(length, *columns[place : place + 1]), *columns[place + 1 :]] if place < len(columns) else [length]
+            columns[place:] = (
+                [max(length, *columns[place : place + 1]), *columns[place + 1 :]] if place < len(columns) else [length]
+            )
             place += 1
     return sum(columns) + 2 * len(columns)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, config, diffusion, plots_thermal, report
+from mdlite import analysis, config, diffusion, plots_thermal, report, verdict
 from mdlite.config import Config
 from mdlite.errors import InputError
 
@@ -75,7 +75,7 @@ def compare(settings: Config, job: Job) -> Outcome:
         "ladder.png": lambda: plots_thermal.ladder(methods),
         "temperature.png": lambda: plots_thermal.warming(points[len(points) // 2]),
     }
-    return Outcome(summary, _body(settings, summary), figures)
+    return Outcome(summary, _body(settings, summary), figures, verdict=verdict.ladder(summary["recommendation"]))
 
 
 def _cold_experiment(settings: Config, name: str, methods: dict[str, dict[str, Any]], job: Job) -> None:
@@ -179,6 +179,7 @@ def _body(settings: Config, summary: dict[str, Any]) -> str:
             f"kinetic temperature over k_BT, less 1, D over that of the reference, less 1, at the given k_BT in meV; {settings.thermal.statistics} "
             f"start, lattices of {size}. The reference is that periodic lattice; at T = 0 its rates have its echoes in them. At T = 0 everything else is as in "
             "the built-in cases.",
+            report.methods_table([*methods, "memory-kernel"]),
             report.table(header, rows),
             "Errors are standard errors between lattices. Cost: of one ion's step in a thermal ensemble, its share of the lattice included, times "
             f"the {summary['threads']:g} threads; and of an ion alone at T = 0, where methods that step a lattice use all threads.",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, axes, collection, edge, estimate, groups, map_report, plots_map, simulate, sweeps
+from mdlite import analysis, axes, collection, edge, estimate, groups, map_report, plots_map, simulate, sweeps, verdict
 from mdlite.config import Config, load
 from mdlite.errors import InputError, RunError
 from mdlite.timelocal import TimeLocalEngine
@@ -144,6 +144,7 @@ def compare(config: Config, job: Job) -> Outcome:
         map_report.body(summary),
         figures,
         list(FILES),
+        verdict.validity_map(summary["shares"]),
     )
 
 

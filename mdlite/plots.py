@@ -47,6 +47,7 @@ def png(figure: Figure, dpi: float = 100.0) -> bytes:
 STYLE = {
     "reference": {"color": "black", "lw": 1.6},
     "full": {"color": "black", "lw": 1.6},
+    "memory-kernel": {"color": "tab:orange", "lw": 1.4, "ls": "-."},
     "time-local": {"color": "tab:red", "lw": 1.2},
     "patch": {"color": "tab:purple", "lw": 1.2, "ls": "--"},
     "implicit": {"color": "tab:blue", "lw": 1.2},
@@ -166,29 +167,43 @@ def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
     _mark_echo(left, echo, end)
     left.set(xlabel="time (ps)", ylabel="kinetic energy at the centre (meV)", xlim=(0, end))
     right.set(xlabel="kinetic energy at the centre (meV)", ylabel="decay rate (1/ps)", ylim=(0, None))
-    right.set_title("reference: until the echo", fontsize=9, loc="right")
+    if echo < end:
+        right.set_title("reference: until the echo", fontsize=9, loc="right")
     _legend(left)
     return figure
 
 
-def rung_differences(runs: dict[str, Run], echo: float, window: float = 0.5) -> Figure:
-    """Largest distance of each rung's ion from the reference's within the last ``window`` ps, logarithmic."""
+def rung_differences(runs: dict[str, Run], echo: float, yardstick: str = "reference", window: float = 0.5) -> Figure:
+    """Largest distance of each ion from that of the run ``yardstick`` within the last ``window`` ps, logarithmic."""
     from scipy.ndimage import maximum_filter1d
 
     figure = Figure(figsize=(7, 4.4))
     ax = figure.subplots()
-    truth = runs["reference"]
+    truth = runs[yardstick]
     frames = max(1, round(window * len(truth.time) / max(truth.time[-1], window)))
     for rung, run in runs.items():
-        if rung != "reference":
+        if rung != yardstick:
             distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
             ax.semilogy(run.time, np.maximum(maximum_filter1d(distance, frames, origin=(frames - 1) // 2), 1e-5), **style(rung))
     _mark_echo(ax, echo, truth.time[-1])
     ax.set(
         xlabel="time (ps)",
-        ylabel=f"largest distance from the reference ion\nin the last {window:g} ps (Å)",
+        ylabel=f"largest distance from the {yardstick} ion\nin the last {window:g} ps (Å)",
         xlim=(0, truth.time[-1]),
     )
+    _legend(ax)
+    return figure
+
+
+def rung_energies(entries: dict[str, Any], echo: float) -> Figure:
+    """Energy left to the ion, kinetic and with its atoms, against time: mean over `ENVELOPE`/2 ps before each time."""
+    figure = Figure(figsize=(8, 4.4))
+    ax = figure.subplots()
+    for rung, entry in entries.items():
+        ax.plot(entry["ion_energy"]["time_ps"], entry["ion_energy"]["energy_meV"], marker=".", ms=3, **style(rung))
+    end = max(entry["ion_energy"]["time_ps"][-1] for entry in entries.values())
+    _mark_echo(ax, echo, end)
+    ax.set(xlabel="time (ps)", ylabel="energy of the ion, kinetic\nand with its atoms (meV)", xlim=(0, end))
     _legend(ax)
     return figure
 

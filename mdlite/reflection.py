@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import plots, report
+from mdlite import engines, plots, report, verdict
 from mdlite.config import Config
 from mdlite.errors import InputError
 from mdlite.response import loss_matrix, recoil_kernel
@@ -50,6 +50,11 @@ def check(config: Config) -> None:
     for width in config.validate_.ranges:
         for speed in config.validate_.speeds:
             point(config, width, speed)
+
+
+def kernels(config: Config) -> set[str]:
+    """What has to be compiled (`mdlite.engines.prepare`)."""
+    return {engines.kernels_of(config.replace(method="reference")), "time-local"}
 
 
 def point(config: Config, width: float, speed: float) -> Config:
@@ -117,7 +122,9 @@ def compare(config: Config, job: Job) -> Outcome:
         "deflection.png": lambda: plots.reflection(curves, "deflection"),
         "force.png": lambda: plots.reflection(curves, "force"),
     }
-    return Outcome({"points": points, "stopped": failures}, _body(config, points, failures), figures)
+    return Outcome(
+        {"points": points, "stopped": failures}, _body(config, points, failures), figures, verdict=verdict.reflection(points)
+    )
 
 
 def _curves(model: Model, run: Run, rungs) -> dict[str, Any]:
@@ -146,16 +153,18 @@ def _percent(off: float, whole: float) -> float:
 def _numbers(config: Config, model: Model, run: Run, alone: Run, rungs) -> dict[str, Any]:
     curves = _curves(model, run, rungs)["rungs"]
     full = curves["full"]
+    echo = model.echo_time if config.lattice.boundary == "periodic" else np.inf
     entry: dict[str, Any] = {
         "range_A": config.interaction.potential.range,
         "speed_A_per_ps": config.ion.velocity[2],
         "dt_ps": config.run.dt,
         "duration_ps": config.run.duration,
         "energy_drift": run.facts["energy_drift"],
-        "echo_time_ps": model.echo_time,
+        "seconds": {"full": run.facts["run_seconds"], "time-local": None if alone is None else alone.facts["run_seconds"]},
+        "echo_time_ps": echo,
         "final_speed_A_per_ps": float(run.velocity[-1, 0, 2]),
         "final_speed_time_local_A_per_ps": float("nan") if alone is None else float(alone.velocity[-1, 0, 2]),
-        "echo_at_ps": _onset(run) + model.echo_time,
+        "echo_at_ps": _onset(run) + echo,
         "rungs": {},
     }
     for name, curve in curves.items():
@@ -210,6 +219,8 @@ def _body(config: Config, points: list[dict[str, Any]], failures: dict[str, str]
 
 def _echo_remark(points: list[dict[str, Any]]) -> str:
     late = [p for p in points if p["duration_ps"] >= p["echo_at_ps"]]
+    if not np.isfinite(points[0]["echo_time_ps"]):
+        return "The lattice returns no sound to the atom: its boundary is not periodic."
     echo = f"The periodic lattice returns the atom's sound {points[0]['echo_time_ps']:.2f} ps after the collision begins"
     if not late:
         return f"{echo}, which is later than the end of every run."

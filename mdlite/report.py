@@ -11,8 +11,30 @@ import numpy as np
 
 from mdlite.config import Config
 
-NUMERIC_OR_NONE = re.compile(r"[-+]?(\d|inf\b|nan\b)|–?$")
+NUMERIC_OR_NONE = re.compile(r"[-+]?(\d|inf\b|nan\b)|(–|never)?$")
 """How the cells of a column of numbers begin."""
+METHODS = {
+    "reference": ("every atom and the ion, step by step", "m ü = -V u - ∇_r U, M R̈ = -∇_R U", "at rest on its sites"),
+    "memory-kernel": (
+        "the exact equation of the ion in the infinite crystal, which remembers every earlier force",
+        "r = r_H - ∫ G(t - t') ∇_r U dt', G = -dW/dt, W of [10]",
+        "at rest on its sites",
+    ),
+    "patch": (
+        "the ion with the field δr that it radiates, on a piece of crystal that travels with it and absorbs at its edge",
+        "m δr̈ = -V δr - ∇_r U(r_H + δr, R)",
+        "at rest on its sites",
+    ),
+    "implicit": (
+        "the ion in an effective medium, its displacement and velocity found self-consistently",
+        "[16]",
+        "adapted to the ion",
+    ),
+    "time-local": ("the same, with forces to first order about the undisturbed crystal", "[17-20]", "adapted to the ion"),
+    "static": ("a crystal that follows the ion at once, without loss", "[18, 19], L = 0", "adapted to the ion"),
+    "rigid": ("a crystal that never answers the ion", "[18], L = 0 and W(0) = 0", "undisturbed for ever"),
+}
+"""What each method solves, by which equation (numbers: arXiv:2504.06595), and how its crystal starts."""
 CAPTIONS = {
     "arrhenius": "diffusion against 1/k_BT, and over the reference's",
     "barriers": "energy along the path from cube centre to cube centre",
@@ -23,6 +45,9 @@ CAPTIONS = {
     "force": "force on the ion",
     "framework": "dispersion, and recoil kernel of an atom on itself",
     "ladder": "error against cost",
+    "groups": "errors over the groups κ and ν",
+    "ion-energy": "energy left to the ion",
+    "map": "errors of the time-local method in head-on collisions",
     "msd": "mean square displacement, and velocity autocorrelation",
     "temperatures": "temperature of the ion over its lattice's, and diffusion against the ion's own temperature",
     "temperature": "kinetic temperature of the ion, from rest",
@@ -56,10 +81,15 @@ def measured(value: float, error: float, digits: int = 4) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A relative difference in %, with its sign; three digits of it once it is large."""
+    """A relative difference in %, with its sign, to two digits (three from 100 on), and never finer than a hundredth."""
     if value is None or np.isnan(value):
         return "–"
-    return f"{value:+.2f}" if abs(value) < 100.0 else f"{value:+.3g}"
+    if not np.isfinite(value):
+        return f"{value:+}"
+    size = abs(value)
+    decimals = 0 if size >= 9.95 else 1 if size >= 0.995 else 2
+    shown = f"{value:+.{decimals}f}" if size < 999.5 else f"{float(f'{value:.3g}'):+.0f}"
+    return "0" if float(shown) == 0.0 else shown
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -68,6 +98,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     columns = list(zip(*cells)) or [()] * len(header)
     rule = ["---:" if any(column) and all(map(NUMERIC_OR_NONE.match, column)) else "---" for column in columns]
     return "\n".join("| " + " | ".join(row) + " |" for row in [[name.replace("|", "\\|") for name in header], rule, *cells])
+
+
+def methods_table(names: Sequence[str], start: bool = True) -> str:
+    """What each of these methods solves; ``start``: also how its crystal is at t = 0."""
+    rows = [[f"`{name}`", *METHODS[name][: 3 if start else 2]] for name in names if name in METHODS]
+    header = ["method", "solves", "equation"] + (["crystal at the start"] if start else [])
+    return table(header, rows) + "\n\nNumbers in brackets are equations of arXiv:2504.06595; docs/theory.md derives them."
 
 
 def plain_text(text: str) -> str:

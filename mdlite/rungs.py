@@ -1,7 +1,7 @@
 """Protocol ``rungs``: the same experiment by the explicit lattice and by the time-local rungs.
 
-Meant for an ion that goes to and fro along one axis (`trapped`): its kinetic energy each time it passes the centre, the
-decay rate of that energy, the period. For any other motion, the differences of the trajectories and the energy budget remain.
+What is compared depends on the motion (`mdlite.rungs_measures`): for an ion that goes to and fro along one axis (`trapped`) its kinetic energy
+each time it passes the centre, the decay rate of that energy, the period; for any other (`throw`) the distance of the paths and the energy left.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, linear, plots, rungs_report
+from mdlite import engines, linear, plots, rungs_report, verdict
+from mdlite import rungs_measures as measures
 from mdlite.config import Config
+from mdlite.errors import InputError
+from mdlite.observers import budget_interval
+from mdlite.sections import DEFAULT_RUNGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mdlite.model import Model
     from mdlite.simulate import Run
     from mdlite.validation import Job, Outcome
@@ -22,6 +28,12 @@ if TYPE_CHECKING:
 
 LINEAR = ("time-local", "implicit", "static")
 """Rungs whose small oscillations a ladder lists."""
+EXACT = "memory-kernel"
+"""The method that solves the exact equation in the infinite crystal."""
+LONGEST_WANDER = 10.0
+"""ps; an ion that may go anywhere makes the exact method slow in a longer run, and it is left out unless asked for."""
+FRAME, BUDGET = 0.02, 0.08
+"""ps between frames and between energy budgets, at most."""
 
 
 def check(config: Config) -> None:
@@ -30,13 +42,9 @@ def check(config: Config) -> None:
     rungs_of(config)
 
 
-def windows(duration: float, echo: float) -> dict[str, tuple[float, float]]:
-    """Time windows (ps) for the fits: the later half of the time before the echo, and if there is one, as long again after it."""
-    end = min(echo, duration)
-    found = {"before_echo": (0.5 * end, end)}
-    if echo < duration:
-        found["after_echo"] = (echo, min(2.0 * echo, duration))
-    return found
+def kernels(config: Config) -> set[str]:
+    """What has to be compiled for this comparison (`mdlite.engines.prepare`)."""
+    return {engines.kernels_of(one) for one in (true_setting(config), *rungs_of(config)[0].values())}
 
 
 def oscillation_axis(config: Config, truth: Run) -> int:
@@ -46,81 +54,10 @@ def oscillation_axis(config: Config, truth: Run) -> int:
 
 
 def fine_sampling(config: Config) -> Config:
-    """At least a frame every 20 fs, so that no passage goes unseen."""
-    most = max(1, int(0.02 / config.run.dt))
-    return config.replace(**{"run.sample_every": min(config.run.sample_every, most)})
-
-
-def describe(run: Run, axis: int, level: float, spans: dict[str, tuple[float, float]]) -> dict[str, Any]:
-    """Crossings, decay rates and periods of one run."""
-    passed = analysis.crossings(run.time, run.position[:, 0, axis], run.velocity[:, 0, axis], level)
-    mass = run.config.ion.mass[axis]
-    energy = 0.5 * mass * passed.velocity**2
-    rate_energy, rate = analysis.decay_against_energy(passed.time, energy)
-    fits = {name: analysis.fit_decay(passed.time, energy, span) for name, span in spans.items()}
-    return {
-        "crossing_time_ps": passed.time,
-        "crossing_kinetic_energy_meV": energy,
-        "decay_against_energy": {"energy_meV": rate_energy, "rate_per_ps": rate},
-        "decay_rate_per_ps": {name: fit.rate for name, fit in fits.items()},
-        "decay_rate_error_per_ps": {name: fit.error for name, fit in fits.items()},
-        "period_ps": {name: analysis.mean_period(passed.time, span) for name, span in spans.items()},
-        "seconds": run.facts["run_seconds"],
-        "seconds_per_ps": run.facts["run_seconds"] / run.config.run.duration,
-        "energy_drift": run.facts["energy_drift"],
-    }
-
-
-def differences(entry: dict[str, Any], reference: dict[str, Any], run: Run, truth: Run, spans) -> dict[str, Any]:
-    """What a rung gets wrong against the reference: rates, periods and passage energies in %, positions in Å."""
-    shared = min(len(entry["crossing_time_ps"]), len(reference["crossing_time_ps"]))
-    energy, true_energy = entry["crossing_kinetic_energy_meV"][:shared], reference["crossing_kinetic_energy_meV"][:shared]
-    found: dict[str, Any] = {
-        "crossing_kinetic_energy_percent": 100.0 * (energy / true_energy - 1.0),
-        "rms_position_A": {},
-        "max_position_A": {},
-    }
-    for key in ("decay_rate_per_ps", "period_ps"):
-        found[key.replace("_per_ps", "").replace("_ps", "") + "_percent"] = {
-            name: rungs_report.percent(entry[key][name], reference[key][name]) for name in spans
-        }
-    distance = np.linalg.norm(run.position[:, 0] - truth.position[:, 0], axis=1)
-    apart = np.nonzero(distance > rungs_report.APART)[0]
-    found["apart_at_ps"] = float(run.time[apart[0]]) if len(apart) else None
-    for name, end in {"until_echo": spans["before_echo"][1], "whole": run.config.run.duration}.items():
-        inside = distance[run.time <= end * (1.0 + 1e-12)]
-        found["rms_position_A"][name] = float(np.sqrt(np.mean(inside**2)))
-        found["max_position_A"][name] = float(inside.max())
-    return found
-
-
-def rates_at_equal_energy(entries: dict[str, Any], echo: float) -> dict[str, Any]:
-    """Decay rates (1/ps) of all rungs at the same kinetic energies (meV): the rate depends on the amplitude, and at equal times the
-    rungs have unequal ones. Energies are five between the reference's first full period and its last before the echo; empty
-    if it has not three."""
-    truth = entries["reference"]
-    before = truth["crossing_time_ps"][2:] <= echo
-    energy, rate = (truth["decay_against_energy"][key][before] for key in ("energy_meV", "rate_per_ps"))
-    if len(energy) < 3 or np.any(np.diff(energy) >= 0.0):
-        return {}
-    chosen = np.geomspace(0.9 * energy[0], 1.1 * energy[-1], 5)
-    found: dict[str, Any] = {"energy_meV": chosen, "rate_per_ps": {}, "difference_percent": {}}
-    true_rate = np.interp(-chosen, -energy, rate)
-    for name, entry in entries.items():
-        own_energy, own_rate = (entry["decay_against_energy"][key] for key in ("energy_meV", "rate_per_ps"))
-        if name == "reference":
-            found["rate_per_ps"][name] = true_rate
-        elif len(own_energy) >= 2 and np.all(np.diff(own_energy) < 0.0):
-            mine = np.interp(-chosen, -own_energy, own_rate, left=np.nan, right=np.nan)
-            found["rate_per_ps"][name] = mine
-            found["difference_percent"][name] = 100.0 * (mine / true_rate - 1.0)
-    return found
-
-
-def budget(run: Run) -> dict[str, np.ndarray]:
-    """The reference's energies at its budgets' times, meV."""
-    names = ("time", "elastic", "framework_kinetic", "interaction", "ion_kinetic")
-    return {name: run.data[f"energy_{name}"] for name in names} | {"total": run.total_energy}
+    """At least a frame every 20 fs, so that no passage goes unseen, and budgets enough to see the energies swing (unless run.energy_every is given)."""
+    most, budget = (max(1, int(time / config.run.dt)) for time in (FRAME, BUDGET))
+    usual = min(budget_interval(config), budget) if config.run.energy_every is None else config.run.energy_every
+    return config.replace(**{"run.sample_every": min(config.run.sample_every, most), "run.energy_every": usual})
 
 
 def true_setting(config: Config) -> Config:
@@ -135,15 +72,45 @@ def echo_of(config: Config) -> float:
     return config.to_model().echo_time if config.validate_.reference == "periodic" else math.inf
 
 
-def rungs_of(config: Config) -> dict[str, Config]:
-    """What is compared with the reference, by name: the rungs, and for a ladder periodic lattices of several sizes."""
-    found = {}
+def rungs_of(config: Config) -> tuple[dict[str, Config], dict[str, str]]:
+    """What is compared with the reference, by name: the rungs, and for a ladder periodic lattices of several sizes; and why a rung is left out.
+
+    Of a list of the user's own nothing is left out: raises InputError for a rung that can not run.
+    """
+    found: dict[str, Config] = {}
+    left_out: dict[str, str] = {}
     if config.validate_.ladder:
         for size in config.validate_.sizes:
             found[f"periodic-{size}"] = config.replace(
                 method="reference", **{"lattice.size": size, "lattice.boundary": "periodic"}
             )
-    return found | {method: config.replace(method=method) for method in config.validate_.rungs}
+    by_itself = list(config.validate_.rungs) == list(DEFAULT_RUNGS)
+    for method in config.validate_.rungs:
+        if method == EXACT and config.validate_.reference == EXACT:
+            continue  # it is the reference
+        if method == EXACT and by_itself and config.run.duration > LONGEST_WANDER and config.interaction.atoms.kind != "sites":
+            left_out[method] = (
+                f"takes long for an ion that may wander for more than {LONGEST_WANDER:g} ps; list it in validate.rungs to have it"
+            )
+            continue
+        try:
+            found[method] = _setting(config, method)
+        except InputError as error:
+            if not by_itself:
+                raise
+            left_out[method] = " ".join(str(error).split())
+    return found, left_out
+
+
+def _setting(config: Config, method: str) -> Config:
+    """One rung's run; the memory kernel with the response that velocity Verlet has, so that the step's error is that of the lattice."""
+    return config.replace(method=method, **({"memory.kernel": "verlet"} if method == EXACT else {}))
+
+
+def yardstick_of(config: Config, runs: dict[str, Run]) -> str:
+    """Which run the others are measured by: the reference, or, where that has an echo or a layer that reflects, the exact equation if it was run."""
+    finite = config.validate_.reference in ("periodic", "absorbing")
+    return EXACT if finite and EXACT in runs else "reference"
 
 
 def echo_onset(run: Run, truth: Run) -> dict[str, float | None]:
@@ -163,44 +130,68 @@ def compare(config: Config, job: Job) -> Outcome:
     from mdlite.validation import Outcome
 
     config = fine_sampling(config)
-    truth = job.run(true_setting(config), "reference")
-    runs, failures = {"reference": truth}, {}
-    for name, setting in rungs_of(config).items():
+    runs, failures = {"reference": job.run(true_setting(config), "reference")}, {}
+    wanted, left_out = rungs_of(config)
+    for name, setting in wanted.items():
         run = job.attempt(setting, name, failures)
         if run is not None:
             runs[name] = run
-    echo = echo_of(config)
-    spans = windows(config.run.duration, echo)
-    axis = oscillation_axis(config, truth)
+    yardstick = yardstick_of(config, runs)
+    axis = oscillation_axis(config, runs[yardstick])
     level = config.ion.position[axis] if config.validate_.centre is None else config.validate_.centre
-    entries = {name: describe(run, axis, level, spans) for name, run in runs.items()}
+    summary = {"truth": config.validate_.reference, "yardstick": yardstick, "axis": "xyz"[axis], "centre_A": level}
+    summary |= {"stopped": failures, "left_out": left_out} | numbers(config, runs, yardstick, axis, level)
+    summary["linear_response"] = _linear(config, runs, axis, level)
+    summary |= verdict.rungs(summary)
+    return Outcome(summary, rungs_report.body(config, summary), figures(runs, summary), verdict=summary["verdict"])
+
+
+def numbers(config: Config, runs: dict[str, Run], yardstick: str, axis: int, level: float) -> dict[str, Any]:
+    """Everything that is measured, for summary.json."""
+    reference, truth, echo = runs["reference"], runs[yardstick], echo_of(config)
+    spans = measures.windows(config.run.duration, echo)
+    kind = measures.kind_of_motion(truth, axis, level, echo)
+    swings = kind == measures.OSCILLATION
+    entries = {name: measures.entry(run) for name, run in runs.items()}
     for name, entry in entries.items():
-        if name != "reference":
-            entry["difference"] = differences(entry, entries["reference"], runs[name], truth, spans)
-    summary = {
+        if swings:
+            entry |= measures.oscillation(runs[name], axis, level, spans)
+    for name, entry in entries.items():
+        if name != yardstick:
+            entry["difference"] = measures.path_differences(runs[name], truth, echo)
+            if swings:
+                entry["difference"] |= measures.oscillation_differences(entry, entries[yardstick], spans)
+    return {
+        "kind": kind,
         "echo_time_ps": echo,
-        "windows_ps": spans,
-        "axis": "xyz"[axis],
-        "centre_A": level,
+        "windows_ps": spans if swings else {},
         "rungs": entries,
-        "stopped": failures,
-        "rates_at_equal_energy": rates_at_equal_energy(entries, echo),
-        "energy_budget": budget(truth) if "energy_elastic" in truth.data else None,
-        "truth": config.validate_.reference,
+        "rates_at_equal_energy": measures.rates_at_equal_energy(entries, yardstick, echo) if swings else {},
+        "energy_budget": measures.budget(reference) if "energy_elastic" in reference.data else None,
         "echoes": {name: echo_onset(run, truth) for name, run in runs.items() if name.startswith("periodic")},
-        "linear_response": linear.modes(_centred(config, axis, level), axis, list(LINEAR)) if config.validate_.ladder else {},
     }
-    figures = {
-        "trajectory.png": lambda: plots.rung_trajectories(runs, axis, echo),
-        "decay.png": lambda: plots.rung_decay(entries, config.run.duration, echo),
-        "energy-budget.png": lambda: plots.energy_budget(truth, echo),
-        "difference.png": lambda: plots.rung_differences(runs, echo),
-    }
-    if not summary["rates_at_equal_energy"]:
-        del figures["decay.png"]
-    if summary["energy_budget"] is None:
-        del figures["energy-budget.png"]
-    if config.validate_.ladder:
-        sizes = {name: run for name, run in runs.items() if name.startswith("periodic")}
-        figures["finite-size.png"] = lambda: plots.finite_size(sizes, truth)
-    return Outcome(summary, rungs_report.body(config, summary), figures)
+
+
+def _linear(config: Config, runs: dict[str, Run], axis: int, level: float) -> dict[str, Any]:
+    """Small oscillations of a ladder, of those rungs that were run."""
+    chosen = [name for name in LINEAR if name in runs]
+    return linear.modes(_centred(config, axis, level), axis, chosen) if config.validate_.ladder else {}
+
+
+def figures(runs: dict[str, Run], summary: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figures that this kind of motion has something to show in."""
+    entries, echo, axis = summary["rungs"], summary["echo_time_ps"], "xyz".index(summary["axis"])
+    duration = runs["reference"].config.run.duration
+    found = {"trajectory.png": lambda: plots.rung_trajectories(runs, axis, echo)}
+    if summary["rates_at_equal_energy"]:
+        found["decay.png"] = lambda: plots.rung_decay(entries, duration, echo)
+    else:
+        found["ion-energy.png"] = lambda: plots.rung_energies(entries, echo)
+    if summary["energy_budget"] is not None:
+        found["energy-budget.png"] = lambda: plots.energy_budget(runs["reference"], echo)
+    if len(runs) > 1:
+        found["difference.png"] = lambda: plots.rung_differences(runs, echo, summary["yardstick"])
+    sizes = {name: run for name, run in runs.items() if name.startswith("periodic")}
+    if sizes:
+        found["finite-size.png"] = lambda: plots.finite_size(sizes, runs[summary["yardstick"]])
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from mdlite.kernels.potentials import FORMS
 from mdlite.units import BOLTZMANN
@@ -214,7 +214,10 @@ class RunSection(Section):
     )
 
 
-Rung = Literal["patch", "implicit", "time-local", "static", "rigid"]
+Rung = Literal["memory-kernel", "patch", "implicit", "time-local", "static", "rigid"]
+DEFAULT_RUNGS = ("memory-kernel", "patch", "implicit", "time-local", "static", "rigid")
+THERMAL_RUNGS = ("patch", "implicit", "time-local")
+"""Of the protocols at a temperature."""
 
 
 class SeriesSection(Section):
@@ -226,6 +229,12 @@ class SeriesSection(Section):
 
 class ValidateSection(Section):
     """What `mdlite validate` does with this configuration."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _thermal_rungs(cls, data: Any) -> Any:
+        thermal = isinstance(data, dict) and data.get("protocol") in ("diffusion", "arrhenius", "ladder") and "rungs" not in data
+        return data | {"rungs": list(THERMAL_RUNGS)} if thermal else data
 
     protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius", "ladder", "map"] = Field(
         "rungs", description="which comparison is made"
@@ -240,7 +249,9 @@ class ValidateSection(Section):
     )
     sizes: list[Size] = Field([20, 40, 60, 100], description="rungs: sizes of the periodic lattices of a ladder", min_length=1)
     rungs: list[Rung] = Field(
-        ["implicit", "time-local", "static", "rigid"], description="compared with the reference", min_length=1
+        list(DEFAULT_RUNGS),
+        description="compared with the reference; default: all that can run here, at a temperature patch, implicit and time-local",
+        min_length=1,
     )
     centre: Coordinate | None = Field(None, description="rungs: plane whose passages are counted, Angstrom; default: the start")
     ranges: list[Positive] = Field([0.2, 0.5], description="reflection: ranges of the potential, Angstrom", min_length=1)

@@ -25,12 +25,16 @@ from mdlite.reference import require_memory
 
 @dataclass
 class Outcome:
-    """What a protocol found: numbers for summary.json, the report's body in Markdown, figures by file name, and names of other files that it wrote."""
+    """What a protocol found: numbers for summary.json, the report's body in Markdown, figures by file name, and names of other files that it wrote.
+
+    verdict: the sentences that the report begins with, which method is right here and at what price.
+    """
 
     summary: dict[str, Any]
     body: str
     figures: dict[str, Callable[[], Any]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Job:
         """As `run`, for an approximation: if it has to stop, that is a result, noted in ``failures`` and told, and None comes back."""
         try:
             return self.run(config, label)
-        except RunError as error:
+        except (RunError, InputError) as error:
             failures[label] = str(error).removeprefix(f"{label}: ")
             if self.notice is not None:
                 self.notice(f"{error} (the validation goes on without it)")
@@ -124,21 +128,25 @@ def validate(
     require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force, getattr(protocol, "RESUMED", ()))
     say = notice or (lambda line: None)
-    methods = getattr(protocol, "METHODS", ("reference", "time-local", "implicit"))
-    other = [config.validate_.reference] if config.validate_.reference != "periodic" else []
-    compile_seconds = engines.prepare([*methods, *other], notice, config.thermal) if methods else 0.0
+    methods = (
+        protocol.kernels(config)
+        if hasattr(protocol, "kernels")
+        else getattr(protocol, "METHODS", ("reference", "time-local", "implicit"))
+    )
+    compile_seconds = engines.prepare(methods, notice, config.thermal) if methods else 0.0
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():
         draw().savefig(folder / name, dpi=html.DPI)
     facts = simulate.environment() | {"compile_seconds": compile_seconds}
-    summary = {"title": config.title, "protocol": config.validate_.protocol, "environment": facts, **outcome.summary}
+    summary = {"title": config.title, "protocol": config.validate_.protocol, "verdict": outcome.verdict, "environment": facts}
+    summary |= outcome.summary
     summary["settings"] = config.to_dict()
     summary["files"] = sorted(
         {p.name for p in folder.glob("*.h5")} | {*outcome.figures, *outcome.files, "report.md", "report.html", "summary.json"}
     )
     (folder / "summary.json").write_text(json.dumps(plain(summary), indent=2) + "\n", encoding="utf-8")
-    text = report.page(config, facts, outcome.body, list(outcome.figures))
+    text = report.page(config, facts, f"{outcome.verdict}\n\n{outcome.body}", list(outcome.figures))
     (folder / "report.md").write_text(text, encoding="utf-8")
     pictures = {figure: (folder / figure).read_bytes() for figure in outcome.figures}
     (folder / "report.html").write_text(html.page(config.title or "Validation", text, pictures), encoding="utf-8")

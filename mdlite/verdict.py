@@ -1,0 +1,263 @@
+"""The sentence that every report begins with: which method is right here, and at what price, from the numbers of the run itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mdlite import report
+
+GOOD = 1.5
+"""%, up to which a method is called right; the tightest of the accuracies that `mdlite.ladder` recommends for."""
+USABLE = 10.0
+"""%, of a collision's peak force and of the map's errors."""
+SIGMAS = 2.0
+"""Standard errors within which two thermal averages are called equal."""
+LOSSLESS = ("static", "rigid")
+
+
+def duration(seconds: float) -> str:
+    """A price in words: ``0.21 ms``, ``1.5 s``."""
+    factor, unit = next((pair for pair in ((1.0, "s"), (1e3, "ms")) if seconds * pair[0] >= 0.995), (1e6, "µs"))
+    return f"{_two(seconds * factor)} {unit}"
+
+
+def _two(value: float) -> str:
+    """Two significant digits, never as a power of ten."""
+    return f"{value:.2g}" if value < 99.5 else f"{float(f'{value:.2g}'):.0f}"
+
+
+def names(found: list[str]) -> str:
+    """`a`, `b` and `c`."""
+    marked = [f"`{name}`" for name in found]
+    return marked[0] if len(marked) == 1 else ", ".join(marked[:-1]) + " and " + marked[-1]
+
+
+def rungs(summary: dict[str, Any]) -> dict[str, Any]:
+    """For `mdlite.rungs`: ``verdict``, and under ``judged`` by what and how each run was judged (errors in %)."""
+    entries, yardstick = summary["rungs"], summary["yardstick"]
+    swings = bool(summary["rates_at_equal_energy"])
+    errors = {}
+    for name, entry in entries.items():
+        if name in ("reference", yardstick) or name.startswith("periodic"):
+            continue
+        off = entry["difference"]
+        span = "until_echo" if yardstick == "reference" and "until_echo" in off["rms_position_percent"] else "whole"
+        errors[name] = off["decay_rate_percent"]["before_echo"] if swings else off["rms_position_percent"][span]
+    measure = "decay rate of the energy" if swings else "rms distance from the true path, over how far the ion goes"
+    right = [name for name, error in errors.items() if name not in LOSSLESS and abs(error) <= GOOD]
+    right.sort(key=lambda name: entries[name]["seconds_per_ps"])
+    judged = {"measure": measure, "errors_percent": errors, "right": right, "within_percent": GOOD}
+    said = [_cheapest(entries, errors, right, swings), _others(errors, right, swings), _exact(summary)]
+    return {"judged": judged, "verdict": " ".join(line for line in said if line)}
+
+
+def _price(entries: dict[str, Any], name: str) -> str:
+    """What a run costs for each ps, and how that compares with the reference."""
+    own, reference = entries[name]["seconds_per_ps"], entries["reference"]["seconds_per_ps"]
+    if name == "reference" or not own > 0.0:
+        return f"{duration(own)} per ps"
+    times = reference / own
+    beside = f"{_two(times)} times cheaper than" if times >= 1.05 else f"{_two(1.0 / times)} times the price of"
+    return f"{duration(own)} per ps, {beside} the reference"
+
+
+def _exact(summary: dict[str, Any]) -> str:
+    """What stands for the truth, and how two exact methods agree where both were run."""
+    entries, yardstick = summary["rungs"], summary["yardstick"]
+    if yardstick == "reference":
+        return f"The yardstick is the reference ({_price(entries, 'reference')})."
+    off = entries["reference"]["difference"]["max_position_A"]
+    where, when = ("until_echo", " before the echo") if "until_echo" in off else ("whole", "")
+    setup = entries[yardstick]["setup_seconds"]
+    once = f", after {duration(setup)} for the response of the crystal" if setup > 0.5 else ""
+    return (
+        f"The yardstick is `{yardstick}`, exact in the infinite crystal ({_price(entries, yardstick)}{once}): the explicit lattice keeps within "
+        f"{off[where]:.1g} Å of it{when}."
+    )
+
+
+def _cheapest(entries, errors: dict[str, float], right: list[str], swings: bool) -> str:
+    if not errors:
+        return "No approximation was run."
+    what = "the decay rate of the energy is right to" if swings else "the path is right to"
+    share = "" if swings else " of how far the ion goes"
+    if right:
+        best = right[0]
+        return f"**Take `{best}`**: {what} {abs(errors[best]):.2g} %{share}, for {_price(entries, best)}."
+    lossy = {name: abs(error) for name, error in errors.items() if np.isfinite(error)}
+    if not lossy:
+        return "No approximation that was run can be judged here."
+    near = min(lossy, key=lossy.get)
+    which = "rate" if swings else "path"
+    return (
+        f"**No approximation that was run is right to {GOOD:g} % here**: nearest is `{near}`, whose {which} is off by {_off(errors[near], swings)} %"
+        f"{share}, for {_price(entries, near)}."
+    )
+
+
+def _off(error: float, signed: bool) -> str:
+    """An error in %; with its sign where it has one."""
+    return report.percent(error) if signed else report.percent(abs(error)).removeprefix("+")
+
+
+def _others(errors: dict[str, float], right: list[str], swings: bool) -> str:
+    """What the methods that are not right are off by."""
+    rest = [name for name in errors if name not in right and np.isfinite(errors[name])] if right else []
+    told = [f"`{name}` by {_off(errors[name], swings)} %" for name in rest if not (swings and name in LOSSLESS)]
+    lossless = [name for name in rest if swings and name in LOSSLESS]
+    parts = [f"Off are {', '.join(told)}"] if told else []
+    parts += [f"{names(lossless)} {'does' if len(lossless) == 1 else 'do'} not lose energy at all"] if lossless else []
+    return "; ".join(parts) + "." if parts else ""
+
+
+def reflection(points: list[dict[str, Any]]) -> str:
+    """For `mdlite.reflection`: where the ion of [18-20] meets the force of the full run, and its price."""
+    off = [abs(p["rungs"]["undisturbed"]["peak_force_error_percent"]) for p in points]
+    depth = [p["rungs"]["undisturbed"]["largest_deflection_error_percent"] for p in points]
+    good = [max(a, b) <= USABLE for a, b in zip(off, depth)]
+    where = ", ".join(f"{p['range_A']:g} Å at {p['speed_A_per_ps']:g} Å/ps" for p, fine in zip(points, good) if fine)
+    costs = [(p["seconds"]["time-local"], p["seconds"]["full"]) for p in points if p["seconds"]["time-local"]]
+    own, full = (float(np.sum(column)) for column in zip(*costs)) if costs else (0.0, 0.0)
+    price = (
+        f" It costs {_two(full / own)} times less than the explicit lattice ({duration(own)} for all {len(costs)} collisions, {duration(full)})."
+        if own > 0.0
+        else ""
+    )
+    if not any(good):
+        return f"**The time-local method is right to {USABLE:g} % at none of these {len(points)} collisions** (peak force, and deflection at every time): take the explicit lattice, `patch` or `memory-kernel` for them.{price}"
+    return (
+        f"**The time-local method is right to {USABLE:g} %** (peak force, and deflection at every time) **at {sum(good)} of {len(points)} collisions**: range {where}."
+        f"{price}" + ("" if all(good) else " At the others take the explicit lattice, `patch` or `memory-kernel`.")
+    )
+
+
+def barriers(entries: list[dict[str, Any]]) -> str:
+    """For `mdlite.barriers`: what relaxation does to the configured barrier, and how W(0) alone gets there."""
+    own = entries[0]
+    rigid, relaxed, infinite = (own["barrier"][key] for key in ("unrelaxed_meV", "relaxed_meV", "relaxed_infinite_meV"))
+    miss = max(abs(p["relaxed_meV"] - p["relaxed_by_recoil_kernel_meV"]) for e in entries for p in e["places"].values())
+    slow, fast = (
+        sum(p[key] for e in entries for p in e["places"].values()) for key in ("relax_seconds", "recoil_kernel_seconds")
+    )
+    cheaper = f", {_two(slow / fast)} times cheaper" if fast > 0.0 and slow > fast else ""
+    return (
+        f"**Take the barrier from the recoil kernel W(0)** (`mdlite.timelocal.adiabatic_energy`): it has the relaxed energies of all atoms to "
+        f"{miss:.1g} meV in {duration(fast)} instead of {duration(slow)}{cheaper}, and those of the infinite crystal as well. With {own['label']} the "
+        f"barrier is {relaxed:.4g} meV relaxed ({infinite:.4g} in the infinite crystal); a rigid lattice has {rigid:.4g}, {report.percent(100.0 * (rigid / relaxed - 1.0))} %."
+    )
+
+
+def framework(states: list[dict[str, Any]], seconds: float) -> str:
+    """For `mdlite.framework`: whether the sampled states are those of the exact distribution."""
+    sizes = [
+        abs(e[k]["variance_over_exact"] - 1.0) / e[k]["variance_over_exact_error"]
+        for e in states
+        for k in ("displacement", "velocity")
+    ]
+    worst, each = max(sizes), seconds / max(1, sum(e["states"] for e in states))
+    fine = worst <= 4.0  # the largest of some eight draws from few states
+    return (
+        f"**The sampled thermal states are {'right' if fine else 'not those of the exact distribution'}**: their variances are within "
+        f"{worst:.1f} standard errors of the exact ones at all {len(states)} temperatures, for {duration(each)} a state. Nothing is integrated here, "
+        "so no methods are compared."
+    )
+
+
+def thermal(entries: list[dict[str, Any]]) -> str:
+    """For `mdlite.diffusion` and `mdlite.arrhenius`: which method has the reference's temperature and D at every temperature, within the errors."""
+    methods = [m for m in dict.fromkeys(m for e in entries for m in (*e["methods"], *e["failures"])) if m != "reference"]
+    judged = {method: _thermal(entries, method) for method in methods}
+    right = sorted((j["times"], m) for m, j in judged.items() if j["right"])
+    if not methods:
+        return "No approximation was run."
+    parts = []
+    if right:
+        best = judged[right[0][1]]
+        cheaper = (
+            f"{_two(1.0 / best['times'])} times cheaper than"
+            if best["times"] < 0.95
+            else f"{_two(best['times'])} times the price of"
+        )
+        parts.append(
+            f"**Take `{right[0][1]}`**: it has the reference's temperature and D within their errors ({_two(best['heat_chance'])} and "
+            f"{_two(best['spread_chance'])} % at the worst), for {_two(best['us'])} µs per ion-step, {cheaper} the explicit lattice."
+        )
+    else:
+        parts.append(
+            "**None of the approximations that were run is right here**: take the explicit lattice, or `patch` if it was not among them."
+        )
+    parts += [f"`{method}` {judged[method]['told']}." for method in methods if not judged[method]["right"]]
+    return " ".join(parts)
+
+
+def _thermal(entries: list[dict[str, Any]], method: str) -> dict[str, Any]:
+    """How one method does: ``right``, its price (µs, and ``times`` the reference's) and chance (%), or what is ``told`` of it."""
+    both = [(e["methods"][method], e["methods"]["reference"]) for e in entries if method in e["methods"]]
+    if len(both) < len(entries):
+        return {"right": False, "times": np.inf, "told": "had to stop"}
+    heat, heat_chance = _ratios(both, "temperature", "meV")
+    spread, spread_chance = _ratios(both, "diffusion", "A2_per_ps")
+    lost = sum(len(own["run_aways"]) for own, _ in both)
+    us = float(np.median([own["us_per_ion_step"] for own, _ in both]))
+    times = us / float(np.median([truth["us_per_ion_step"] for _, truth in both]))
+    fine = [
+        np.isfinite(chance).all() and bool(np.all(np.abs(ratio - 1.0) <= np.maximum(SIGMAS * chance, 0.01 * GOOD)))
+        for ratio, chance in ((heat, heat_chance), (spread, spread_chance))
+    ]
+    told = f"has {_range(heat)} of the reference ion's temperature and {_range(spread)} of its D" + (
+        f", and lost {lost} ions" if lost else ""
+    )
+    chances = {"heat_chance": 100.0 * heat_chance.max(), "spread_chance": 100.0 * spread_chance.max()}
+    return {"right": all(fine) and not lost, "us": us, "times": times, "told": told} | chances
+
+
+def _ratios(both, name: str, unit: str) -> tuple[np.ndarray, np.ndarray]:
+    """A quantity of one method over the reference's at every temperature, and the standard error of that."""
+    value, error = (
+        [np.array([one[f"{name}_{kind}{unit}"] for one in side], float) for side in zip(*both)] for kind in ("", "error_")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = value[0] / value[1]
+        return ratio, np.abs(ratio) * np.hypot(error[0] / value[0], error[1] / value[1])
+
+
+def _range(ratio: np.ndarray) -> str:
+    known = ratio[np.isfinite(ratio)]
+    if not len(known):
+        return "no known share"
+    low, high = f"{known.min():.2f}", f"{known.max():.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def ladder(recommendation: dict[str, dict[str, Any]]) -> str:
+    """For `mdlite.ladder`: the cheapest method of the tightest accuracy that any has, and what a looser one would save."""
+    found = [(level, best) for level, best in recommendation.items() if best["method"] is not None]
+    if not found:
+        return "**No method that was run is right in every experiment**, beyond its statistical error, at any of the accuracies asked for: see the table."
+    parts: list[str] = []
+    seen = None
+    for level, best in found:
+        price = f"{_two(best['core_us_per_ion_step'])} µs of a core per ion-step"
+        if not parts:
+            parts.append(f"**Take `{best['method']}`**: rates and temperatures to {level} in every experiment, for {price}.")
+        elif best["method"] != seen:
+            parts.append(f"To {level}, `{best['method']}` is enough ({price}).")
+        seen = best["method"]
+    return " ".join(parts)
+
+
+def validity_map(shares: dict[str, dict[str, float]]) -> str:
+    """For `mdlite.map`: of how many points at T = 0 each method has the energy lost and the peak force to 10 %."""
+    told = []
+    for method in dict.fromkeys(name.split(".")[0] for name in shares):
+        both = [shares[f"{method}.{quantity}"]["below_10_percent"] for quantity in ("energy_loss", "force")]
+        told.append((min(both), method))
+    told.sort(reverse=True)
+    best, method = told[0]
+    rest = ", ".join(f"`{name}` at {100.0 * share:.0f} %" for share, name in told[1:])
+    return (
+        f"**Take `{method}`**: energy lost and peak force are right to {USABLE:g} % at {100.0 * best:.0f} % of the points at T = 0 (each by itself); "
+        f"{rest}. The map measures errors only; `mdlite validate ladder` has prices."
+    )
