@@ -22,6 +22,11 @@ FLOPS_PER_ATOM_STEP = 60
 BYTES_PER_ATOM_STEP = 96
 """The least that one pass over a lattice in memory moves: u read and written, v read and written."""
 DOCTOR_SIZES = (20, 60, 160)
+REPEATS = 3
+"""Of every measurement."""
+LEAST_SHARE, MOST_STEAL, MOST_SPREAD = 0.85, 0.03, 0.3
+"""Of a quiet machine: the share of its cores that a compiled loop gets, the share that the host takes, and how much longer the slowest of a few
+equal measurements takes than the fastest."""
 
 
 def bench_model(size: int) -> Model:
@@ -44,12 +49,13 @@ def kernel_rate(size: int, steps: int) -> dict[str, float]:
         raise InputError(f"steps = {steps}: must be at least 1")
     engine = ReferenceEngine(bench_model(size), dt=0.005, sample_every=2**62)
     engine.advance(2)
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), time.process_time()
     engine.advance(steps)
-    seconds = time.perf_counter() - begin
+    seconds, used = time.perf_counter() - begin, time.process_time() - used
     return {
         "atom_steps_per_s": size**3 * steps / seconds,
         "seconds": seconds,
+        "core_share": used / (seconds * numba.get_num_threads()),
         "size": size,
         "steps": steps,
         "threads": numba.get_num_threads(),
@@ -82,10 +88,14 @@ def examine() -> dict:
     triad(*np.ones((3, 8)), 2.0)  # the threading layer is known from now on
     bandwidth = triad_bandwidth()
     limit = bandwidth / BYTES_PER_ATOM_STEP
-    rates = {}
+    rates, spread, shares, stolen = {}, {}, [], _steal()
     for size in DOCTOR_SIZES:
         steps = max(4, 30_000_000 // size**3)
-        rates[size] = float(np.median([kernel_rate(size, steps)["atom_steps_per_s"] for _ in range(3)]))
+        each = [kernel_rate(size, steps) for _ in range(REPEATS)]
+        found_rates = [one["atom_steps_per_s"] for one in each]
+        rates[size], spread[size] = float(np.median(found_rates)), max(found_rates) / min(found_rates) - 1.0
+        shares += [one["core_share"] for one in each if "core_share" in one]
+    after = _steal()
     found = {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -97,8 +107,38 @@ def examine() -> dict:
         "triad_bytes_per_s": bandwidth,
         "one_pass_limit_atom_steps_per_s": limit,
         "atom_steps_per_s": rates,
+        "spread": spread,
+        "core_share": float(np.median(shares)) if shares else None,
+        "steal": (after[0] - stolen[0]) / max(1.0, after[1] - stolen[1]),
     }
     return found | {"advice": advise(found)}
+
+
+def _steal() -> tuple[float, float]:
+    """Time that the host of a virtual machine has given to others, and all time, since the start, in ticks; zeros where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = [float(x) for x in Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]]
+        return fields[7], sum(fields)
+    return 0.0, 0.0
+
+
+def busy(found: dict) -> list[str]:
+    """What shows that others used this machine while it was measured; empty on a quiet one.
+
+    The load average alone is no proof: it has the last minute in it, this program's own work too.
+    """
+    signs = []
+    if found["load"] is not None and found["load"] > 0.5 * found["cores"] + found["threads"]:
+        signs.append(f"load {found['load']:.1f}")
+    share, steal = found.get("core_share"), found.get("steal", 0.0)
+    if share is not None and share < LEAST_SHARE:
+        signs.append(f"mdlite got {100.0 * share:.0f} % of the time of its cores")
+    if steal > MOST_STEAL:
+        signs.append(f"the host of this virtual machine took {100.0 * steal:.0f} % of the time")
+    spread = max(found.get("spread", {}).values(), default=0.0)
+    if spread > MOST_SPREAD:
+        signs.append(f"the same work took up to {100.0 * spread:.0f} % longer from one time to the next")
+    return signs
 
 
 def advise(found: dict) -> list[str]:
@@ -117,12 +157,12 @@ def advise(found: dict) -> list[str]:
         )
     if found["vector_bits"] < 256:
         advice.append("this processor has no wide vectors (AVX): the lattice kernel runs at a fraction of its speed elsewhere")
-    if found["load"] is not None and found["load"] > 0.5 * found["cores"] + found["threads"]:
-        advice.append(
-            f"the machine is busy (load {found['load']:.1f}): other programs take the cores; measure again when it is quiet"
-        )
     large = found["atom_steps_per_s"][DOCTOR_SIZES[-1]]
-    if large < 0.8 * found["one_pass_limit_atom_steps_per_s"]:
+    if signs := busy(found):
+        advice.append(
+            f"the machine is busy ({'; '.join(signs)}): other programs take the cores, and these figures are unreliable; measure again when it is quiet"
+        )
+    elif large < 0.8 * found["one_pass_limit_atom_steps_per_s"]:
         advice.append(
             "large lattices run below what memory allows: look for other programs on this machine, and whether transparent huge pages are off "
             "(/sys/kernel/mm/transparent_hugepage/enabled)"
@@ -146,6 +186,8 @@ def report(found: dict) -> str:
         lines.append(
             f"N = {size:<14} {rate / 1e6:.0f} million atom-steps/s, {FLOPS_PER_ATOM_STEP * rate / 1e9:.0f} Gflop/s{part}"
         )
+    if signs := busy(found):
+        lines.insert(0, f"unreliable         the machine is busy: {'; '.join(signs)}")
     return "\n".join([*lines, *(f"to change          {line}" for line in found["advice"])])
 
 

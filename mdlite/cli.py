@@ -223,21 +223,10 @@ def analyse(
 
 @app.command()
 def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")]) -> None:
-    """What a file holds: settings, versions, how the run ended."""
-    from mdlite import simulate
+    """What a file holds: how the run ended, versions, arrays, settings."""
+    from mdlite import run_info, runs
 
-    result = simulate.Run.load(file)
-    for key, value in result.facts.items():
-        print(f"{key + ':':18}{value}")
-    print(
-        f"{'frames:':18}{len(result.time)}, t = {result.time[0]:g} to {result.time[-1]:g} ps"
-        if len(result.time)
-        else "frames: none"
-    )
-    print("arrays:")
-    for name, shape in result.shapes().items():
-        print(f"  {name:26}{shape}")
-    print("\nsettings:\n" + result.config.to_toml())
+    print(run_info.text(runs.Run.load(file)))
 
 
 @app.command()

@@ -12,11 +12,15 @@ import mdlite
 from mdlite import phonons, plots, response, storage
 from mdlite.errors import InputError
 from mdlite.model import Lattice
+from mdlite.units import terahertz, with_terahertz
 
 UNITS = {
     "loss_matrix": "Angstrom^2 ps/meV",
     "recoil_kernel": "Angstrom^2/meV",
     "frequencies": "rad/ps",
+    "frequencies_THz": "THz",
+    "omega_max": "rad/ps",
+    "omega_max_THz": "THz",
     "times": "ps",
     "sound_speeds": "Angstrom/ps",
     "dispersion.distance": "1/spacing",
@@ -67,7 +71,9 @@ def collect(lattice: Lattice, displacements, times, path: str, finite: bool) -> 
         "times": list(times),
         "lattice": f"finite, {' x '.join(map(str, lattice.size))}, without q = 0" if finite else "infinite",
         "frequencies": {"Γ": frequencies["G"]} | frequencies,
+        "frequencies_THz": {name: [terahertz(x) for x in values] for name, values in frequencies.items()},
         "omega_max": lattice.omega_max,
+        "omega_max_THz": terahertz(lattice.omega_max),
         "sound_speeds": {name: phonons.sound_speeds(lattice, d).tolist() for name, d in DIRECTIONS.items()},
         "dispersion": {key: value if isinstance(value, list) else value.tolist() for key, value in bands.items()},
         "density_of_states": {"omega": omega.tolist(), "g": density.tolist()},
@@ -91,12 +97,16 @@ def _plot_kernel(lattice: Lattice, displacements, finite: bool) -> dict[str, Any
 def text(lattice: Lattice, found: dict[str, Any]) -> str:
     """The main numbers, for a terminal."""
     lines = [
-        f"Omega_max          {lattice.omega_max:.6f} rad/ps ({lattice.omega_max / (2 * np.pi):.6f} THz); stable for dt < {2 / lattice.omega_max:.6f} ps",
-        "frequencies        (rad/ps)",
+        f"Omega_max          {with_terahertz(lattice.omega_max, 8)}; stable for dt < {2 / lattice.omega_max:.6f} ps",
+        "frequencies        (rad/ps, and in brackets THz)",
     ]
     for name in ("G", "X", "M", "R"):
         lines.append(
-            f"  {'Γ' if name == 'G' else name}                " + "  ".join(f"{x:11.6f}" for x in found["frequencies"][name])
+            f"  {'Γ' if name == 'G' else name}                "
+            + "  ".join(f"{x:11.6f}" for x in found["frequencies"][name])
+            + "   ("
+            + "  ".join(f"{terahertz(x):9.6f}" for x in found["frequencies"][name])
+            + ")"
         )
     lines.append("sound              (Å/ps; transverse, transverse, longitudinal)")
     for name, speeds in found["sound_speeds"].items():

@@ -144,7 +144,7 @@ def compare(config: Config, job: Job) -> Outcome:
         map_report.body(summary),
         figures,
         list(FILES),
-        verdict.validity_map(summary["shares"]),
+        verdict=verdict.validity_map(summary["shares"]),
     )
 
 

@@ -22,6 +22,19 @@ FARTHEST = 40
 SPARE_STEPS = 2000
 
 
+def fixed_vectors(model: Model) -> np.ndarray:
+    """The canonical lattice vectors between the atoms of a fixed list, (n, 3)."""
+    offsets = model.offsets
+    return np.unique(propagator.canonical((offsets[:, None] - offsets[None]).reshape(-1, 3)), axis=0)
+
+
+def is_quick(model: Model, dt: float, window: float, kind: str) -> bool:
+    """Whether the response that `MemoryEngine` wants at its start is there in a moment."""
+    reach = int(np.ptp(model.offsets, axis=0).max()) + FIRST_REACH
+    wanted = np.array([[reach, 0, 0]]) if model.coupling().moving else fixed_vectors(model)
+    return propagator.is_quick(model.lattice, wanted, dt, round(window / dt), kind)
+
+
 class MemoryEngine(Engine):
     """The ion in the infinite crystal, which is bare at t = 0 (at rest on its sites, or moving freely from a thermal state) or dressed.
 
@@ -106,8 +119,7 @@ class MemoryEngine(Engine):
                 "forgets the first of them"
             )
         if reach == 0:
-            offsets = self.model.offsets
-            found = np.unique(propagator.canonical((offsets[:, None] - offsets[None]).reshape(-1, 3)), axis=0)
+            found = fixed_vectors(self.model)
         else:
             found = np.array([(x, y, z) for x in range(reach + 1) for y in range(x + 1) for z in range(y + 1)])
         table = propagator.response_table(self.model.lattice, found, self.dt, self.length, self.kind)

@@ -7,11 +7,13 @@ below that number are all there is to know, and they are finite sums.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
@@ -24,6 +26,49 @@ from mdlite.model import Lattice
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """xx, yy, zz, yz, xz, xy"""
 MOST_BYTES = 4e9
+QUICK = 150
+"""Moments that are had in a fraction of a second."""
+PACKED = "crystal.npz"
+
+
+class Packed(NamedTuple):
+    """What the package brings along for the usual crystal, so that nobody has to wait for it (``python scripts/default_crystal.py`` makes it)."""
+
+    moments: dict[tuple[int, ...], np.ndarray]  # by component, as `_channels`; those between atoms on a line, for 30 ps
+    count: int
+    edge: np.ndarray  # of a patch of 12³ atoms, as `mdlite.edge` keeps it
+    edge_version: int
+
+
+@functools.cache
+def _packed() -> tuple[float, Packed]:
+    with np.load(Path(__file__).with_name(PACKED), allow_pickle=False) as file:
+        moments = dict(zip(map(tuple, file["channels"].tolist()), file["moments"].T))
+        return float(file["ratio"]), Packed(moments, len(file["moments"]), file["edge"], int(file["edge_version"]))
+
+
+def packed(ratio: float) -> Packed | None:
+    """What the package has for a crystal with k2/k1 = ``ratio``, or None; it is missing while it is made."""
+    try:
+        own, found = _packed()
+    except OSError:
+        return None
+    return found if own == ratio else None
+
+
+def pack(path: Path, ratio: float, displacements: np.ndarray, count: int, edge: np.ndarray, version: int) -> None:
+    """Write what `packed` reads, for a crystal with k2/k1 = ``ratio``."""
+    channels = list(_channels(displacements))
+    lattice = Lattice((3, 3, 3), 1.0, 1.0, 1.0, ratio)
+    table = moments(lattice, displacements, count)
+    column = {
+        (*d, *_same(d, a, b)): (n, COMPONENTS.index((a, b)))
+        for n, d in enumerate(map(tuple, displacements.tolist()))
+        for a, b in COMPONENTS
+        if _exists(d, a, b)
+    }
+    values = np.stack([table[:, *column[channel]] for channel in channels], axis=1)
+    np.savez(path, ratio=ratio, channels=np.array(channels), moments=values, edge=edge, edge_version=version)
 
 
 def canonical(displacements: np.ndarray) -> np.ndarray:
@@ -39,15 +84,27 @@ def highest_order(lattice: Lattice, time: float) -> int:
 
 def moments(lattice: Lattice, displacements: np.ndarray, count: int) -> np.ndarray:
     """Moments 0 .. count - 1 at canonical lattice vectors (n, 3): (count, n, 6), the components in the order of COMPONENTS."""
-    wanted = {(*d, *_same(d, a, b)): None for d in map(tuple, displacements) for a, b in COMPONENTS if _exists(d, a, b)}
+    wanted = _channels(displacements)
+    known = packed(lattice.k2 / lattice.k1)
+    if known is not None and wanted.keys() <= known.moments.keys() and count <= known.count:
+        return _spread({channel: known.moments[channel][:count] for channel in wanted}, displacements, count)
     channels = np.array(list(wanted), np.int64)
     size = 2 * ((count + int(np.max(displacements)) + 2) // 2 + 1)
     scale = 4.0 / (lattice.mass * lattice.omega_max**2)
     partial = np.empty((kernels.GROUPS, count, len(channels)))
     kernels.chebyshev_moments(size, scale * lattice.k1, scale * lattice.k2, channels, count, partial)
-    sums = dict(zip(wanted, partial.sum(axis=0).T))
+    return _spread(dict(zip(wanted, partial.sum(axis=0).T)), displacements, count)
+
+
+def _channels(displacements: np.ndarray) -> dict[tuple[int, ...], None]:
+    """The different ones among the components at canonical lattice vectors (n, 3): (x, y, z, a, b)."""
+    return {(*d, *_same(d, a, b)): None for d in map(tuple, displacements.tolist()) for a, b in COMPONENTS if _exists(d, a, b)}
+
+
+def _spread(sums: dict[tuple[int, ...], np.ndarray], displacements: np.ndarray, count: int) -> np.ndarray:
+    """Moments of the different components as `moments` returns them."""
     out = np.zeros((count, len(displacements), 6))
-    for n, d in enumerate(map(tuple, displacements)):
+    for n, d in enumerate(map(tuple, displacements.tolist())):
         for c, (a, b) in enumerate(COMPONENTS):
             if _exists(d, a, b):
                 out[:, n, c] = sums[(*d, *_same(d, a, b))]
@@ -99,6 +156,13 @@ def response_table(lattice: Lattice, displacements: np.ndarray, dt: float, n_ste
         found = _compute(lattice, displacements, dt, n_steps, kind)
         write_cached(path, found)
     return found
+
+
+def is_quick(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str) -> bool:
+    """Whether `response_table` at canonical lattice vectors takes a moment only: from the cache, by packed moments, or because it is short."""
+    count, known = highest_order(lattice, dt * n_steps), packed(lattice.k2 / lattice.k1)
+    brought = known is not None and count <= known.count and _channels(displacements).keys() <= known.moments.keys()
+    return count <= QUICK or brought or _cache_path(lattice, displacements, dt, n_steps, kind).is_file()
 
 
 def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, dt: float, kind: str = "exact") -> np.ndarray:

@@ -100,6 +100,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [[name.replace("|", "\\|") for name in header], rule, *cells])
 
 
+def short(value: float | None) -> str:
+    """Two significant digits, and never a power of ten for a large number."""
+    return number(value, 2) if value is None or not abs(value) >= 99.5 else f"{float(f'{value:.2g}'):.0f}"
+
+
 def methods_table(names: Sequence[str], start: bool = True) -> str:
     """What each of these methods solves; ``start``: also how its crystal is at t = 0."""
     rows = [[f"`{name}`", *METHODS[name][: 3 if start else 2]] for name in names if name in METHODS]

@@ -212,19 +212,16 @@ def _error_table(entries: dict[str, Any], echo: bool) -> str:
     header = ["method", *([*early, *whole, "apart at (ps)"] if compared else []), "energy drift", "cost (ms per ps)"]
     rows = []
 
-    def plain(value: float) -> str:
-        return report.number(value, 2) if value < 99.5 else f"{value:.0f}"
-
     for name, entry in entries.items():
         off, cells = entry.get("difference"), []
         for span in (("until_echo",) if echo else ("whole",)) if compared else ():
             keys = ("rms_position_A", "rms_position_percent", "max_position_A")
-            cells += [plain(off[key][span]) for key in keys] if off else [""] * 3
+            cells += [report.short(off[key][span]) for key in keys] if off else [""] * 3
         if echo:
-            cells.append(plain(off["rms_position_A"]["whole"]) if off else "")
+            cells.append(report.short(off["rms_position_A"]["whole"]) if off else "")
         if compared:
             cells.append("never" if off and off["apart_at_ps"] is None else report.number(off["apart_at_ps"], 3) if off else "")
-        rows.append([name, *cells, report.number(entry["energy_drift"], 2), report.number(1e3 * entry["seconds_per_ps"], 3)])
+        rows.append([name, *cells, report.number(entry["energy_drift"], 2), report.short(1e3 * entry["seconds_per_ps"])])
     return report.table(header, rows)
 
 

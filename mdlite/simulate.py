@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import checkpoint, edge, estimate, resuming, storage
+from mdlite import checkpoint, edge, estimate, memory, resuming, storage
 from mdlite.checkpoint import Saved
 from mdlite.config import Config
 from mdlite.engines import kernels_of, lattice_seeds, make_engine, prepare
@@ -176,7 +176,9 @@ def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, 
 def _announced(config: Config, notice: Callable[[str], None] | None, saved: Saved | None):
     """The engine, with a line for the user before one that may take long to make, and one if it has something to say."""
     tell = notice or (lambda line: None)
-    if config.method == "memory-kernel":
+    if config.method == "memory-kernel" and not memory.is_quick(
+        config.to_model(), config.run.dt, config.memory_window, config.memory.kernel
+    ):
         tell("the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept")
     if config.method == "patch" and not edge.is_known(config.lattice.k2 / config.lattice.k1, config.patch.size):
         tell("the edge of the patch: fitted once for this k2/k1 and size (half a minute), then kept")

@@ -34,7 +34,7 @@ class Outcome:
     body: str
     figures: dict[str, Callable[[], Any]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
-    verdict: str = ""
+    verdict: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,7 @@ LOSSLESS = ("static", "rigid")
 def duration(seconds: float) -> str:
     """A price in words: ``0.21 ms``, ``1.5 s``."""
     factor, unit = next((pair for pair in ((1.0, "s"), (1e3, "ms")) if seconds * pair[0] >= 0.995), (1e6, "µs"))
-    return f"{_two(seconds * factor)} {unit}"
-
-
-def _two(value: float) -> str:
-    """Two significant digits, never as a power of ten."""
-    return f"{value:.2g}" if value < 99.5 else f"{float(f'{value:.2g}'):.0f}"
+    return f"{report.short(seconds * factor)} {unit}"
 
 
 def names(found: list[str]) -> str:
@@ -59,7 +54,7 @@ def _price(entries: dict[str, Any], name: str) -> str:
     if name == "reference" or not own > 0.0:
         return f"{duration(own)} per ps"
     times = reference / own
-    beside = f"{_two(times)} times cheaper than" if times >= 1.05 else f"{_two(1.0 / times)} times the price of"
+    beside = f"{report.short(times)} times cheaper than" if times >= 1.05 else f"{report.short(1.0 / times)} times the price of"
     return f"{duration(own)} per ps, {beside} the reference"
 
 
@@ -121,7 +116,7 @@ def reflection(points: list[dict[str, Any]]) -> str:
     costs = [(p["seconds"]["time-local"], p["seconds"]["full"]) for p in points if p["seconds"]["time-local"]]
     own, full = (float(np.sum(column)) for column in zip(*costs)) if costs else (0.0, 0.0)
     price = (
-        f" It costs {_two(full / own)} times less than the explicit lattice ({duration(own)} for all {len(costs)} collisions, {duration(full)})."
+        f" It costs {report.short(full / own)} times less than the explicit lattice ({duration(own)} for all {len(costs)} collisions, {duration(full)})."
         if own > 0.0
         else ""
     )
@@ -141,7 +136,7 @@ def barriers(entries: list[dict[str, Any]]) -> str:
     slow, fast = (
         sum(p[key] for e in entries for p in e["places"].values()) for key in ("relax_seconds", "recoil_kernel_seconds")
     )
-    cheaper = f", {_two(slow / fast)} times cheaper" if fast > 0.0 and slow > fast else ""
+    cheaper = f", {report.short(slow / fast)} times cheaper" if fast > 0.0 and slow > fast else ""
     return (
         f"**Take the barrier from the recoil kernel W(0)** (`mdlite.timelocal.adiabatic_energy`): it has the relaxed energies of all atoms to "
         f"{miss:.1g} meV in {duration(fast)} instead of {duration(slow)}{cheaper}, and those of the infinite crystal as well. With {own['label']} the "
@@ -176,13 +171,13 @@ def thermal(entries: list[dict[str, Any]]) -> str:
     if right:
         best = judged[right[0][1]]
         cheaper = (
-            f"{_two(1.0 / best['times'])} times cheaper than"
+            f"{report.short(1.0 / best['times'])} times cheaper than"
             if best["times"] < 0.95
-            else f"{_two(best['times'])} times the price of"
+            else f"{report.short(best['times'])} times the price of"
         )
         parts.append(
-            f"**Take `{right[0][1]}`**: it has the reference's temperature and D within their errors ({_two(best['heat_chance'])} and "
-            f"{_two(best['spread_chance'])} % at the worst), for {_two(best['us'])} µs per ion-step, {cheaper} the explicit lattice."
+            f"**Take `{right[0][1]}`**: it has the reference's temperature and D within their errors ({report.short(best['heat_chance'])} and "
+            f"{report.short(best['spread_chance'])} % at the worst), for {report.short(best['us'])} µs per ion-step, {cheaper} the explicit lattice."
         )
     else:
         parts.append(
@@ -239,7 +234,7 @@ def ladder(recommendation: dict[str, dict[str, Any]]) -> str:
     parts: list[str] = []
     seen = None
     for level, best in found:
-        price = f"{_two(best['core_us_per_ion_step'])} µs of a core per ion-step"
+        price = f"{report.short(best['core_us_per_ion_step'])} µs of a core per ion-step"
         if not parts:
             parts.append(f"**Take `{best['method']}`**: rates and temperatures to {level} in every experiment, for {price}.")
         elif best["method"] != seen:

@@ -26,7 +26,7 @@ LAYERS = [
     {"patch", "estimate"},
     {"engines", "export", "plots"},
     {"runs", "resuming", "stopping", "progress"},
-    {"simulate", "bench"},
+    {"simulate", "bench", "run_info"},
     {"report"},
     {"verdict"},
     {"plots_thermal", "motion", "rungs_report"},
