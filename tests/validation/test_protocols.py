@@ -19,7 +19,7 @@ def test_trapped_on_a_small_lattice(tmp_path):
     mdlite.validate(config, tmp_path / "v")
     summary = json.loads((tmp_path / "v" / "summary.json").read_text())
     rungs = summary["rungs"]
-    assert set(rungs) == {"reference", "implicit", "time-local", "static", "rigid"}
+    assert set(rungs) == {"reference", "memory-kernel", "patch", "implicit", "time-local", "static", "rigid"}
     assert summary["echo_time_ps"] == pytest.approx(37 * 3.0 / 47.026, rel=1e-3)
     # the ion loses energy to the lattice; the time-local one does too, a little too slowly; the others never
     rates = {name: entry["decay_rate_per_ps"]["before_echo"] for name, entry in rungs.items()}
@@ -56,7 +56,7 @@ def test_a_rung_that_stops_is_a_result(tmp_path, monkeypatch):
     monkeypatch.setattr(mdlite.timelocal.TimeLocalEngine, "fault", fault)
     config = mdlite.load_case("trapped", **{"lattice.size": 12, "run.duration": 1.0})
     summary = mdlite.validate(config, tmp_path / "v")
-    assert set(summary["rungs"]) == {"reference", "implicit", "static", "rigid"}
+    assert set(summary["rungs"]) == {"reference", "memory-kernel", "patch", "implicit", "static", "rigid"}
     assert "run away" in summary["stopped"]["time-local"]
     assert "**time-local stopped.**" in (tmp_path / "v" / "report.md").read_text()
     assert mdlite.Run.load(tmp_path / "v" / "time-local.h5").facts["status"].startswith("stopped")
