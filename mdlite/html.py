@@ -111,7 +111,9 @@ def page(title: str, markdown: str, figures: Mapping[str, bytes]) -> str:
     _mark_figures(tokens)
     body = parser.renderer.render(tokens, parser.options, environment)
     if len(sections) > FEW_SECTIONS:
-        body = body.replace("</h1>\n", f"</h1>\n{_contents(sections)}", 1)
+        place = re.search(r"</h1>\n(<p>.*?</p>\n)?", body, re.DOTALL)
+        end = place.end() if place else 0
+        body = body[:end] + _contents(sections) + body[end:]  # after the verdict
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
