@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from mdlite import report
+from mdlite.units import counted
 
 GOOD = 1.5
 """%, up to which a method is called right; the tightest of the accuracies that `mdlite.ladder` recommends for."""
@@ -14,6 +16,8 @@ USABLE = 10.0
 """%, of a collision's peak force and of the map's errors."""
 SIGMAS = 2.0
 """Standard errors within which two thermal averages are called equal."""
+LIKELY = 1e-3
+"""Chance below which a deviation of sampled states is no accident."""
 LOSSLESS = ("static", "rigid")
 
 
@@ -116,15 +120,15 @@ def reflection(points: list[dict[str, Any]]) -> str:
     costs = [(p["seconds"]["time-local"], p["seconds"]["full"]) for p in points if p["seconds"]["time-local"]]
     own, full = (float(np.sum(column)) for column in zip(*costs)) if costs else (0.0, 0.0)
     price = (
-        f" It costs {report.short(full / own)} times less than the explicit lattice ({duration(own)} for all {len(costs)} collisions, {duration(full)})."
+        f" It costs {report.short(full / own)} times less than the explicit lattice ({duration(own)} for {counted(len(costs), 'collision')}, {duration(full)})."
         if own > 0.0
         else ""
     )
     if not any(good):
-        return f"**The time-local method is right to {USABLE:g} % at none of these {len(points)} collisions** (peak force, and deflection at every time): take the explicit lattice, `patch` or `memory-kernel` for them.{price}"
+        return f"**The time-local method is right to {USABLE:g} % at none of {counted(len(points), 'collision')}** (peak force, and deflection at every time): take the explicit lattice.{price}"
     return (
-        f"**The time-local method is right to {USABLE:g} %** (peak force, and deflection at every time) **at {sum(good)} of {len(points)} collisions**: range {where}."
-        f"{price}" + ("" if all(good) else " At the others take the explicit lattice, `patch` or `memory-kernel`.")
+        f"**The time-local method is right to {USABLE:g} %** (peak force, and deflection at every time) **at {sum(good)} of {counted(len(points), 'collision')}**: range {where}."
+        f"{price}" + ("" if all(good) else " At the others take the explicit lattice.")
     )
 
 
@@ -152,10 +156,11 @@ def framework(states: list[dict[str, Any]], seconds: float) -> str:
         for k in ("displacement", "velocity")
     ]
     worst, each = max(sizes), seconds / max(1, sum(e["states"] for e in states))
-    fine = worst <= 4.0  # the largest of some eight draws from few states
+    chance = 2.0 * stats.t.sf(worst, max(1, states[0]["states"] - 1)) * len(sizes)  # of so large a one among so many
+    fine = chance > LIKELY
     return (
-        f"**The sampled thermal states are {'right' if fine else 'not those of the exact distribution'}**: their variances are within "
-        f"{worst:.1f} standard errors of the exact ones at all {len(states)} temperatures, for {duration(each)} a state. Nothing is integrated here, "
+        f"**The sampled thermal states are {'right' if fine else 'not those of the exact distribution'}**: their variances are {'within' if fine else 'up to'} "
+        f"{worst:.1f} standard errors {'of' if fine else 'off'} the exact ones at all {len(states)} temperatures, for {duration(each)} a state. Nothing is integrated here, "
         "so no methods are compared."
     )
 

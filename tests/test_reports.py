@@ -168,9 +168,17 @@ def point(error, deflection, seconds=(2e-3, 3.0)):
 
 def test_verdict_on_collisions():
     both = verdict.reflection([point(0.1, 3.0), point(-40.0, 200.0)])
-    assert "at 1 of 2 collisions" in both and "0.5 Å at 2 Å/ps" in both and "1500 times less" in both and "`patch`" in both
-    assert "at none of these 1 collisions" in verdict.reflection([point(-40.0, 200.0)])
+    assert "at 1 of 2 collisions" in both and "0.5 Å at 2 Å/ps" in both and "1500 times less" in both
+    assert "at none of 1 collision**" in verdict.reflection([point(-40.0, 200.0)])
     assert "times less" not in verdict.reflection([point(0.1, 3.0, (None, 3.0))])  # no price where it did not run
+
+
+@pytest.mark.parametrize("off, right", [(2.0, True), (60.0, False)])
+def test_verdict_on_sampled_states(off, right):
+    one = {"variance_over_exact": 1.0 + 0.01 * off, "variance_over_exact_error": 0.01}
+    told = verdict.framework([{"displacement": one, "velocity": one, "states": 8}] * 4, 3.2)
+    assert told.startswith("**The sampled thermal states are right") == right and f"{off:.1f} standard errors" in told
+    assert "100 ms a state" in told
 
 
 def entry(ratio, spread, chance=0.02, us=8.0, lost=0):
