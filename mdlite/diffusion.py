@@ -15,6 +15,7 @@ from mdlite import verdict as judge
 from mdlite.config import Config
 from mdlite.errors import InputError
 from mdlite.thermal import variances
+from mdlite.units import DIFFUSION_UNITS, with_kelvin
 
 if TYPE_CHECKING:
     from mdlite.validation import Job, Outcome
@@ -154,8 +155,8 @@ def body(config: Config, entry: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             settings_text(config),
-            f"k_BT = {entry['thermal_energy_meV']:g} meV; the atoms of the free lattice have a mean kinetic temperature of "
-            f"{entry['lattice_temperature_meV']:.4g} meV{', zero-point motion included' if entry['statistics'] == 'quantum' else ''}.",
+            f"k_BT = {with_kelvin(entry['thermal_energy_meV'])}; the atoms of the free lattice have a mean kinetic temperature of "
+            f"{with_kelvin(entry['lattice_temperature_meV'])}{', zero-point motion included' if entry['statistics'] == 'quantum' else ''}.",
             *(verdict(entry, method) for method in config.validate_.rungs),
             report.methods_table(list(entry["methods"]), start=False),
             "## Temperature and diffusion",
@@ -215,7 +216,7 @@ def table(entries: list[dict[str, Any]]) -> str:
         settle = found["thermalisation"]
         rows.append(
             [
-                f"{entry['thermal_energy_meV']:g}",
+                with_kelvin(entry["thermal_energy_meV"]),
                 method,
                 pm(found["temperature_ratio"], found["temperature_ratio_error"]),
                 "" if own else pm(*quotient(found, truth, "temperature", "meV")),
@@ -226,7 +227,7 @@ def table(entries: list[dict[str, Any]]) -> str:
                 f"{len(found['run_aways'])} of {found['ions'] + len(found['run_aways'])}",
             ]
         )
-    header = ["k_BT (meV)", "method", "T_ion/T", "over reference", "D (Å²/ps)", "over reference", "D, Green-Kubo (Å²/ps)"]
+    header = ["k_BT", "method", "T_ion/T", "over reference", f"D ({DIFFUSION_UNITS})", "over reference", "D, Green-Kubo (Å²/ps)"]
     return report.table([*header, "thermalisation (ps)", "run-aways"], rows)
 
 

@@ -30,7 +30,11 @@ METHODS = {
         "[16]",
         "adapted to the ion",
     ),
-    "time-local": ("the same, with forces to first order about the undisturbed crystal", "[17-20]", "adapted to the ion"),
+    "time-local": (
+        "the ion in an effective medium, forces to first order about the undisturbed crystal",
+        "[17-20]",
+        "adapted to the ion",
+    ),
     "static": ("a crystal that follows the ion at once, without loss", "[18, 19], L = 0", "adapted to the ion"),
     "rigid": ("a crystal that never answers the ion", "[18], L = 0 and W(0) = 0", "undisturbed for ever"),
 }

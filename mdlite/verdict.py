@@ -14,8 +14,11 @@ GOOD = 1.5
 """%, up to which a method is called right; the tightest of the accuracies that `mdlite.ladder` recommends for."""
 USABLE = 10.0
 """%, of a collision's peak force and of the map's errors."""
-SIGMAS = 2.0
-"""Standard errors within which two thermal averages are called equal."""
+LEVEL = 0.975
+"""Chance that an average is not higher (lower) than the interval that two of them are called equal within."""
+TELLING = (0.05, 0.25)
+"""Relative standard errors of T_ion and of D up to which an ensemble can tell a right method from a wrong one."""
+MANY = 100
 LIKELY = 1e-3
 """Chance below which a deviation of sampled states is no accident."""
 LOSSLESS = ("static", "rigid")
@@ -168,49 +171,56 @@ def framework(states: list[dict[str, Any]], seconds: float) -> str:
 def thermal(entries: list[dict[str, Any]]) -> str:
     """For `mdlite.diffusion` and `mdlite.arrhenius`: which method has the reference's temperature and D at every temperature, within the errors."""
     methods = [m for m in dict.fromkeys(m for e in entries for m in (*e["methods"], *e["failures"])) if m != "reference"]
-    judged = {method: _thermal(entries, method) for method in methods}
-    right = sorted((j["times"], m) for m, j in judged.items() if j["right"])
     if not methods:
         return "No approximation was run."
-    parts = []
+    judged = {method: _thermal(entries, method) for method in methods}
+    open_ = [m for m in methods if judged[m]["state"] == "undecided"]
+    right = sorted((m for m in methods if judged[m]["state"] == "right"), key=lambda m: judged[m]["times"])
     if right:
-        best = judged[right[0][1]]
+        best = judged[right[0]]
         cheaper = (
             f"{report.short(1.0 / best['times'])} times cheaper than"
             if best["times"] < 0.95
             else f"{report.short(best['times'])} times the price of"
         )
-        parts.append(
-            f"**Take `{right[0][1]}`**: it has the reference's temperature and D within their errors ({report.short(best['heat_chance'])} and "
-            f"{report.short(best['spread_chance'])} % at the worst), for {report.short(best['us'])} µs per ion-step, {cheaper} the explicit lattice."
-        )
+        parts = [
+            f"**Take `{right[0]}`**: it has the reference's temperature and D within their errors ({best['chance']} at the worst), for "
+            f"{report.short(best['us'])} µs per ion-step, {cheaper} the explicit lattice."
+        ]
+    elif open_:
+        parts = ["**This run can not decide**: its statistical errors are too large; longer runs or more lattices would tell."]
     else:
-        parts.append(
+        parts = [
             "**None of the approximations that were run is right here**: take the explicit lattice, or `patch` if it was not among them."
-        )
-    parts += [f"`{method}` {judged[method]['told']}." for method in methods if not judged[method]["right"]]
+        ]
+    parts += [f"`{m}` agrees with the reference, but the errors are {judged[m]['chance']}." for m in open_]
+    parts += [f"`{m}` {judged[m]['told']}." for m in methods if judged[m]["state"] == "wrong"]
     return " ".join(parts)
 
 
 def _thermal(entries: list[dict[str, Any]], method: str) -> dict[str, Any]:
-    """How one method does: ``right``, its price (µs, and ``times`` the reference's) and chance (%), or what is ``told`` of it."""
+    """How one method does: its ``state``, price (µs, and ``times`` the reference's), statistical errors in words, and what is ``told`` of it."""
     both = [(e["methods"][method], e["methods"]["reference"]) for e in entries if method in e["methods"]]
     if len(both) < len(entries):
-        return {"right": False, "times": np.inf, "told": "had to stop"}
-    heat, heat_chance = _ratios(both, "temperature", "meV")
-    spread, spread_chance = _ratios(both, "diffusion", "A2_per_ps")
+        return {"state": "wrong", "told": "had to stop"}
+    heat, spread = _ratios(both, "temperature", "meV"), _ratios(both, "diffusion", "A2_per_ps")
     lost = sum(len(own["run_aways"]) for own, _ in both)
-    us = float(np.median([own["us_per_ion_step"] for own, _ in both]))
-    times = us / float(np.median([truth["us_per_ion_step"] for _, truth in both]))
-    fine = [
-        np.isfinite(chance).all() and bool(np.all(np.abs(ratio - 1.0) <= np.maximum(SIGMAS * chance, 0.01 * GOOD)))
-        for ratio, chance in ((heat, heat_chance), (spread, spread_chance))
-    ]
-    told = f"has {_range(heat)} of the reference ion's temperature and {_range(spread)} of its D" + (
+    us, reference = (float(np.median([one["us_per_ion_step"] for one in side])) for side in zip(*both))
+    least = min(one.get("lattices", MANY) for pair in both for one in pair)
+    wide = stats.t.ppf(LEVEL, max(1, 2 * (least - 1)))  # of a ratio of two averages over so many lattices
+    off = any(np.any(np.abs(ratio - 1.0) > np.maximum(wide * chance, 0.01 * GOOD)) for ratio, chance in (heat, spread))
+    vague = any(not np.all(chance <= most) for (_, chance), most in zip((heat, spread), TELLING))
+    told = f"has {_range(heat[0])} of the reference ion's temperature and {_range(spread[0])} of its D" + (
         f", and lost {lost} ions" if lost else ""
     )
-    chances = {"heat_chance": 100.0 * heat_chance.max(), "spread_chance": 100.0 * spread_chance.max()}
-    return {"right": all(fine) and not lost, "us": us, "times": times, "told": told} | chances
+    chances = [f"{report.short(100.0 * c.max())} %" if np.isfinite(c).all() else "unknown" for _, c in (heat, spread)]
+    return {
+        "state": "wrong" if off or lost else "undecided" if vague else "right",
+        "us": us,
+        "times": us / reference,
+        "told": told,
+        "chance": f"{chances[0]} of the temperature and {chances[1]} of D",
+    }
 
 
 def _ratios(both, name: str, unit: str) -> tuple[np.ndarray, np.ndarray]:

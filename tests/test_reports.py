@@ -208,7 +208,16 @@ def test_verdict_on_ensembles():
     assert "`patch` had to stop" in verdict.thermal([stopped])
     unknown = entry(1.0, 1.0)
     unknown["methods"]["patch"]["diffusion_error_A2_per_ps"] = np.nan
-    assert verdict.thermal([unknown]).startswith("**None")
+    assert verdict.thermal([unknown]).startswith("**This run can not decide**")
+    vague = verdict.thermal([entry(1.2, 2.0, chance=0.6)])
+    assert (
+        vague.startswith("**This run can not decide**")
+        and "`patch` agrees with the reference, but the errors are 85 % of the" not in vague
+    )
+    few = entry(0.9, 0.9, chance=0.02)
+    for one in few["methods"].values():
+        one["lattices"] = 2
+    assert verdict.thermal([few]).startswith("**Take `patch`") != verdict.thermal([entry(0.9, 0.9)]).startswith("**Take `patch`")
 
 
 def test_verdict_on_the_ladder_and_the_map():
