@@ -156,7 +156,7 @@ def body(config: Config, entry: dict[str, Any]) -> str:
         [
             settings_text(config),
             f"k_BT = {with_kelvin(entry['thermal_energy_meV'])}; the atoms of the free lattice have a mean kinetic temperature of "
-            f"{with_kelvin(entry['lattice_temperature_meV'])}{', zero-point motion included' if entry['statistics'] == 'quantum' else ''}.",
+            f"{with_kelvin(entry['lattice_temperature_meV'], 4)}{', zero-point motion included' if entry['statistics'] == 'quantum' else ''}.",
             *(verdict(entry, method) for method in config.validate_.rungs),
             report.methods_table(list(entry["methods"]), start=False),
             "## Temperature and diffusion",

@@ -27,9 +27,9 @@ def terahertz(omega: float) -> float:
     return omega / TURN
 
 
-def with_kelvin(energy: float) -> str:
+def with_kelvin(energy: float, digits: int = 6) -> str:
     """k_B T, given in meV, in both units: ``25 meV (290 K)``."""
-    return f"{energy:.6g} meV ({_whole(kelvin(energy))} K)"
+    return f"{energy:.{digits}g} meV ({_whole(kelvin(energy))} K)"
 
 
 def with_terahertz(omega: float, digits: int = 4) -> str:

@@ -210,10 +210,7 @@ def test_verdict_on_ensembles():
     unknown["methods"]["patch"]["diffusion_error_A2_per_ps"] = np.nan
     assert verdict.thermal([unknown]).startswith("**This run can not decide**")
     vague = verdict.thermal([entry(1.2, 2.0, chance=0.6)])
-    assert (
-        vague.startswith("**This run can not decide**")
-        and "`patch` agrees with the reference, but the errors are 85 % of the" not in vague
-    )
+    assert vague.startswith("**This run can not decide**") and "`patch` agrees with the reference, but the errors are" in vague
     few = entry(0.9, 0.9, chance=0.02)
     for one in few["methods"].values():
         one["lattices"] = 2
