@@ -156,3 +156,27 @@ def test_a_value_is_given_as_far_as_its_error(value, error, expected):
 
 def test_titles_in_markdown_show_what_they_say():
     assert report.plain_text("k_B T, two\n\nlines_ *a*") == r"k_B T, two lines\_ \*a\*"
+
+
+def test_wide_tables_and_figures_say_so_on_a_narrow_screen():
+    narrow = report.table(["a", "b"], [["one", 1.0]])
+    wide = report.table(["method", *(f"at {n} meV" for n in range(6))], [["time-local", *["0.5637 (-25 %)"] * 6]])
+    found = Page(html.page("T", f"# T\n\n{narrow}\n\n{wide}", {}))
+    assert [a["class"] for a in found.named("div")] == ["table", "table wide"]
+    style = found.text["style"]
+    cue = style[style.index("@media (max-width: 40rem)") :]
+    assert ".wide::before" in cue and ".view::before" in cue and "scroll sideways" in cue and "\\2192" in cue
+
+
+def test_every_figure_has_its_full_size():
+    figures = {f"{name}.png": plots.png(plots.Figure(figsize=(8, 4)), html.DPI) for name in ("decay", "path of z")}
+    found = Page(html.page("T", "# T\n\n" + "\n\n".join(f"![{n}](<{n}>)" for n in figures), figures))
+    ids = [a["id"] for _, a in found.elements if "id" in a]
+    links = [a["href"].removeprefix("#") for a in found.named("a")]
+    assert sorted(links) == sorted(ids) and len(set(ids)) == 4 and sum(i.startswith("full-") for i in ids) == 2
+    assert all("--full: 1200px" in a["style"] and a["width"] == "768" for a in found.named("img"))
+
+
+def test_the_first_paragraph_stands_above_the_contents():
+    text = html.page("T", "# T\n\n**Take** it.\n\nmore\n\n## A\n\n## B\n\n## C\n\n## D", {})
+    assert text.index("Take") < text.index("<nav") < text.index("more")
