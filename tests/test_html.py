@@ -169,7 +169,7 @@ def test_wide_tables_and_figures_say_so_on_a_narrow_screen():
 
 
 def test_every_figure_has_its_full_size():
-    figures = {f"{name}.png": plots.png(plots.Figure(figsize=(8, 4)), html.DPI) for name in ("decay", "path of z")}
+    figures = {f"{name}.png": plots.png(plots.Figure(figsize=(8, 4)), html.DPI) for name in ("decay", "path-of-z")}
     found = Page(html.page("T", "# T\n\n" + "\n\n".join(f"![{n}](<{n}>)" for n in figures), figures))
     ids = [a["id"] for _, a in found.elements if "id" in a]
     links = [a["href"].removeprefix("#") for a in found.named("a")]
