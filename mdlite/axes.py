@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +22,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from mdlite import config
+from mdlite import config, textfile
 from mdlite.config import Config
 from mdlite.errors import InputError
-from mdlite.explain import explain
+from mdlite.explain import explain, shortened, told
 from mdlite.sections import Count, Number, Section
 
 MOST_POINTS = 100_000
@@ -112,18 +111,18 @@ def load(source: str | Path | dict[str, Any], overrides: list[str] | tuple[str, 
     if not isinstance(source, dict):
         path = Path(source)
         folder = path.parent
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"sweep = {str(path)!r}: no such file") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"sweep = {str(path)!r}: can not be read as text: {error}") from None
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"sweep = {str(path)!r}: is not valid TOML: {error}") from None
+        if str(source) in config.case_names() and not path.exists():
+            raise InputError(f"sweep = {str(source)!r}: is a built-in case; the file of a sweep names it: base = {str(source)!r}")
+        data = textfile.toml(textfile.read(path, "sweep"), f"sweep = {str(path)!r}")
+        if "base" not in data and data.keys() & {"lattice", "ion", "interaction", "run"}:
+            raise InputError(
+                f"sweep = {str(path)!r}: is the configuration of one run, not a sweep; `mdlite run {path} -o FILE.h5` runs it, and a sweep "
+                f'names it: base = "{path.name}"'
+            )
     try:
         sweep = SweepSection.model_validate(data)
     except ValidationError as error:
-        raise InputError("\n".join(dict.fromkeys(explain(e, SweepSection) for e in error.errors()))) from None
+        raise InputError("\n".join(shortened(told(error.errors(include_url=False), SweepSection)))) from None
     if not sweep.base.strip():
         raise InputError(f"base = {sweep.base!r}: must be a built-in case ({', '.join(config.case_names())}) or a TOML file")
     base = folder / sweep.base
@@ -259,7 +258,7 @@ def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any],
                     faults.setdefault(line, []).append(name)
             points.append(Point(name, (*place, replica), values, made))
     if faults:
-        raise InputError("\n".join(f"{line}{_where(names, points)}" for line, names in faults.items()))
+        raise InputError("\n".join(shortened([f"{line}{_where(names, points)}" for line, names in faults.items()])))
     return points
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mdlite.integrators import INTEGRATORS
+from mdlite.model import MOST_TURN
 from mdlite.sections import LARGEST_PATCH
 
 if TYPE_CHECKING:
@@ -28,10 +30,23 @@ SHORTEST_MEMORY = 0.5
 """ps; a shorter memory cuts off part of the lattice's own vibrations."""
 
 
-def faults(config: Config) -> list[str]:
-    """Every rule between fields that the configuration breaks, one line each; empty if it is sound."""
-    found = [*_stepping(config), *_ion(config), *_atoms(config), *_thermal(config), *_memory(config)]
-    found += [*_patch(config), *_snapshots(config), *_validation(config)]
+MOST_ATOMS = 1_000_000
+"""That can be near one ion, by any method."""
+
+MOST_CELLS = 1e9
+"""From the origin to the ion."""
+
+
+def faults(config: Config, start: bool = True) -> list[str]:
+    """Every rule between fields that the configuration breaks, one line each; empty if it is sound.
+
+    start: also whether the ion can start where it is, for what lets it start there.
+    """
+    found = [*_stepping(config), *_thermal(config), *_snapshots(config), *_validation(config)]
+    near = [*_ion(config), *_atoms(config)]
+    if not near:
+        near = [*_memory(config), *_patch(config)]
+    found += near
     if not found:
         found = [*_candidates(config)]
     if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
@@ -39,7 +54,7 @@ def faults(config: Config) -> list[str]:
             f'lattice.k2 = 0: method = "{config.method}" needs W(0) and L, which diverge without next-nearest neighbour springs '
             "(the axes are independent chains); give k2 > 0"
         )
-    return found or _start(config)
+    return found or (start_faults(config) if start else [])
 
 
 def _stepping(config: Config):
@@ -172,43 +187,83 @@ def _ion(config: Config):
     for axis, mass, speed in zip("xyz", config.ion.mass, config.ion.velocity):
         if math.isinf(mass) and speed != 0.0:
             yield f"ion.velocity {axis} = {speed:g}: must be 0, because the infinite ion.mass freezes this axis"
+    cells = max(map(abs, config.ion.position)) / config.lattice.spacing
+    if cells > MOST_CELLS:
+        yield f"ion.position = {_list(config.ion.position)}: lies {cells:.1g} cells from the origin; must be within {MOST_CELLS:g}"
 
 
 def _atoms(config: Config):
     atoms, size = config.interaction.atoms, config.lattice.size
     if atoms.kind == "sites":
-        for site in atoms.sites:
-            if any(not 0 <= n < limit for n, limit in zip(site, size)):
-                yield f"interaction.atoms.sites = {list(site)}: lies outside the lattice; each index must be 0 to size - 1, size = {list(size)}"
-        if len(set(atoms.sites)) < len(atoms.sites):
-            twice = next(site for site in atoms.sites if atoms.sites.count(site) > 1)
-            yield f"interaction.atoms.sites = {list(twice)}: is listed more than once; list every atom once"
-    elif atoms.kind == "shell" and 2 * atoms.extent > min(size):
-        yield (
-            f"interaction.atoms.extent = {atoms.extent}: the shell is {2 * atoms.extent} atoms wide and must fit into the lattice, "
-            f"whose smallest size is {min(size)}; give {min(size) // 2} or less"
-        )
-    elif atoms.kind == "cutoff":
+        yield from _sites(atoms.sites, size)
+        return
+    if atoms.kind == "shell":
+        reach, key = float(atoms.extent), f"extent = {atoms.extent}"
+        if 2 * atoms.extent > min(size):
+            yield (
+                f"interaction.atoms.extent = {atoms.extent}: the shell is {2 * atoms.extent} atoms wide and must fit into the lattice, "
+                f"whose smallest size is {min(size)}; give {min(size) // 2} or less"
+            )
+            return
+    else:
+        reach, key = atoms.radius / config.lattice.spacing, f"radius = {atoms.radius:g}"
         half = 0.5 * min(size) * config.lattice.spacing
-        if atoms.radius > half:
-            yield f"interaction.atoms.radius = {atoms.radius:g}: must be at most half the smallest box edge, {half:g} Angstrom"
         if atoms.switch_width > atoms.radius:
             yield f"interaction.atoms.switch_width = {atoms.switch_width:g}: must be at most the radius, {atoms.radius:g} Angstrom"
+        if atoms.radius > half:
+            yield f"interaction.atoms.radius = {atoms.radius:g}: must be at most half the smallest box edge, {half:g} Angstrom"
+            return
+    if 8.0 * reach**3 > MOST_ATOMS:
+        yield f"interaction.atoms.{key}: takes {8.0 * reach**3:.1g} atoms or so near the ion; must be {MOST_ATOMS} at most"
 
 
-def _start(config: Config) -> list[str]:
-    """The ion must not start on top of an atom."""
+def _sites(sites: list[tuple[int, int, int]], size: tuple[int, int, int]):
+    outside = [site for site in sites if any(not 0 <= n < limit for n, limit in zip(site, size))]
+    if outside:
+        more = f", and so do {len(outside) - 1} more of the {len(sites)}" if len(outside) > 1 else ""
+        yield (
+            f"interaction.atoms.sites = {list(outside[0])}: lies outside the lattice{more}; each index must be 0 to size - 1, "
+            f"size = {list(size)}"
+        )
+    twice = [site for site, times in Counter(sites).items() if times > 1]
+    if twice:
+        more = f" (and so are {len(twice) - 1} more)" if len(twice) > 1 else ""
+        yield f"interaction.atoms.sites = {list(twice[0])}: is listed more than once{more}; list every atom once"
+
+
+def start_faults(config: Config) -> list[str]:
+    """The ion must not start on top of an atom, nor so close to one that the first step is wrong."""
     model = config.to_model()
     position = np.array(model.ion.position)
     sites = model.candidate_sites(position)
     distance = np.linalg.norm(sites * model.lattice.spacing - position, axis=1)
-    if not len(distance):
+    inside = distance < model.interaction.atoms.cutoff
+    if not inside.any():
         return []
+    sites, distance = sites[inside], distance[inside]
     nearest = int(np.argmin(distance))
-    energy = float(model.interaction.potential.evaluate(distance[nearest : nearest + 1])[0, 0])
-    if math.isfinite(energy) and abs(energy) <= HIGHEST_ENERGY:
+    phi, slope, curvature = (float(value[0]) for value in model.interaction.potential.evaluate(distance[nearest : nearest + 1]))
+    where = f"ion.position = {_list(config.ion.position)}: is"
+    atom = f"the atom at site {sites[nearest].tolist()}"
+    if not all(map(math.isfinite, (phi, slope, curvature))) or abs(phi) > HIGHEST_ENERGY:
+        if distance[nearest] > 0.5 * model.lattice.spacing:
+            return [
+                f"interaction.potential: is {phi:.3g} meV where the ion starts, {distance[nearest]:.3g} Angstrom from {atom}; "
+                "its parameters are out of all proportion"
+            ]
+        return [
+            f"{where} on top of {atom} ({distance[nearest]:.3g} Angstrom away, potential {phi:.3g} meV); start farther away"
+        ]
+    turn = INTEGRATORS[config.run.integrator].turn * MOST_TURN
+    fastest = math.sqrt(abs(curvature) * (float(model.ion.inverse_mass.max()) + 1.0 / model.lattice.mass))
+    if fastest * config.run.dt <= turn:
         return []
     return [
-        f"ion.position = {list(config.ion.position)}: is on top of the atom at site {sites[nearest].tolist()} "
-        f"({distance[nearest]:.3g} Angstrom away, potential {energy:.3g} meV); start farther away"
+        f"{where} {distance[nearest]:.3g} Angstrom from {atom}, where the two would vibrate at {fastest:.3g} rad/ps, "
+        f"{fastest * config.run.dt:.2g} rad in a step of run.dt = {config.run.dt:g}, {turn:g} at most; move the ion away from the atom"
     ]
+
+
+def _list(vector: tuple[float, ...]) -> list[float]:
+    """A vector with as many digits as one reads."""
+    return [float(f"{x:.6g}") for x in vector]

@@ -14,7 +14,7 @@ import typer
 
 from mdlite import __version__, cli_sweep
 from mdlite.errors import InputError, RunError
-from mdlite.options import Ended, Force, Overrides, Quiet, Source, interruptible
+from mdlite.options import Ended, Force, Overrides, Quiet, Source, interruptible, require_whole
 
 app = typer.Typer(
     name="mdlite",
@@ -131,7 +131,7 @@ def phonons(
     """Dispersion, density of states, sound, recoil kernel W and loss matrix L of the lattice."""
     from mdlite import config, lattice_report
 
-    lattice = config.load(source, overrides or ()).to_model().lattice
+    lattice = config.load_lattice(source, overrides or ())
     wanted = lattice_report.parse_request(displacement, times)
     lattice_report.check_figure(output, force)
     if json_file not in (None, "-"):
@@ -347,6 +347,7 @@ cli_sweep.register(app)
 def main() -> None:
     """Entry point: turns our errors into one line each and an exit code."""
     try:
+        require_whole(sys.argv[1:])
         app()
     except InputError as error:
         _complain(error, 2)

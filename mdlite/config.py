@@ -14,9 +14,9 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import Field, ValidationError
 
-from mdlite import checks, model
+from mdlite import checks, model, textfile
 from mdlite.errors import InputError
-from mdlite.explain import explain
+from mdlite.explain import short, shortened, told
 from mdlite.kernels.potentials import FORMS
 from mdlite.sections import (
     InteractionSection,
@@ -46,6 +46,9 @@ UNITS = (
     "K",
 )
 """As they stand in descriptions, the longer ones first."""
+
+SWEEP_BLOCKS = {"grid", "zip", "list", "random", "task", "replicas", "set"}
+"""Tables and keys that only a sweep's file has."""
 
 LONGEST_MEMORY = 30.0
 """ps, of the memory kernel unless asked for."""
@@ -90,7 +93,7 @@ class Config(Section):
         else:
             chosen = model.Cutoff(atoms.radius, atoms.switch_width)
         return model.Model(
-            lattice=model.Lattice(**self.lattice.model_dump(exclude={"boundary", "absorber_width"})),
+            lattice=_lattice(self.lattice),
             ion=model.Ion(**self.ion.model_dump()),
             interaction=model.Interaction(
                 model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
@@ -157,25 +160,47 @@ def read_text(source: str | Path) -> str:
     try:
         if not path.is_file() and str(source) in case_names():
             return case_text(str(source))
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        names = ", ".join(case_names())
-        raise InputError(f"config = {str(source)!r}: no such file, and no built-in case of that name ({names})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"config = {str(source)!r}: can not be read as text: {error}") from None
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise InputError(f"config = {short(str(source))}: can not be read as text: {error}") from None
+    return textfile.read(path, "config", case_names(), f"no built-in case of that name ({', '.join(case_names())})")
 
 
-def load(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
-    """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message."""
-    text = read_text(source)
+def load(source: str | Path, overrides: list[str] | tuple[str, ...] = (), start: bool = True) -> Config:
+    """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message.
+
+    start: whether the ion must be able to start where it is; what does not let it start there need not ask.
+    """
+    return parse(_read(source, overrides), start)
+
+
+def load_lattice(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> model.Lattice:
+    """The crystal alone of what `load` reads: no other table need be there, or fit. Raises InputError; for unknown keys in all of it."""
+    data = _read(source, overrides)
     try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
-        raise InputError(f"config = {str(source)!r}: is not valid TOML: {error}") from None
+        Config.model_validate(data)
+    except ValidationError as error:
+        concerned = [e for e in error.errors(include_url=False) if e["loc"][0] == "lattice" or e["type"] == "extra_forbidden"]
+        if concerned:
+            raise InputError("\n".join(shortened(told(concerned, Config)))) from None
+    return _lattice(LatticeSection.model_validate(data.get("lattice", {})))
+
+
+def _lattice(section: LatticeSection) -> model.Lattice:
+    return model.Lattice(**section.model_dump(exclude={"boundary", "absorber_width"}))
+
+
+def _read(source: str | Path, overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """The tables of a configuration's file, or of a built-in case, with ``key=value`` overrides. Raises InputError."""
+    data = textfile.toml(read_text(source), f"config = {str(source)!r}")
+    if "base" in data and data.keys() & SWEEP_BLOCKS and not data.keys() & {"ion", "interaction"}:
+        raise InputError(
+            f"config = {str(source)!r}: is a sweep (it has base and {', '.join(sorted(data.keys() & SWEEP_BLOCKS))}); "
+            f"`mdlite sweep {source} -o DIR` runs it"
+        )
     for override in overrides:
         key, value = parse_override(override)
         set_key(data, key, value)
-    return parse(data)
+    return data
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -234,13 +259,31 @@ def unit_of(config: Config, key: str) -> str:
     return next((unit for unit in UNITS if re.search(rf"(?<![\w/]){re.escape(unit)}(?![\w^/])", description)), "")
 
 
-def parse(data: dict[str, Any]) -> Config:
-    """Validate nested plain values. Raises InputError with one line for every fault."""
+def parse(data: dict[str, Any], start: bool = True) -> Config:
+    """Validate nested plain values. Raises InputError with one line for every fault. start: see `load`."""
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        raise InputError("\n".join(dict.fromkeys(explain(e, Config) for e in error.errors()))) from None
-    faults = checks.faults(config)
-    if faults:
-        raise InputError("\n".join(faults))
+        raise InputError("\n".join(shortened(told(error.errors(include_url=False), Config)))) from None
+    found = checks.faults(config, start)
+    if found:
+        raise InputError("\n".join(shortened([_named_default(config, line) for line in found])))
     return config
+
+
+def _named_default(config: Config, line: str) -> str:
+    """A fault's line, which says so where its value is a default that nobody gave."""
+    found = re.match(r"([a-z_]\w*(?:\.\w+)*) = [^:]+(?=: )", line)
+    if found is None:
+        return line
+    section: Any = config
+    for name in found[1].split("."):
+        if not isinstance(section, Section):
+            return line
+        name = next((n for n, field in type(section).model_fields.items() if name in (n, field.alias)), None)
+        if name is None:
+            return line
+        if name not in section.model_fields_set:
+            return f"{found[0]} (the default){line[found.end() :]}"
+        section = getattr(section, name)
+    return line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mdlite.errors import Interrupted
+from mdlite.errors import InputError, Interrupted
 
 Source = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A TOML file, or the name of a built-in case (see `mdlite cases`).")
@@ -19,6 +20,28 @@ Overrides = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only errors.")]
+
+
+def require_whole(arguments: list[str]) -> None:
+    """Raise InputError for a --set whose value the shell has cut at its spaces, or at what it takes for a list of its own."""
+    for n, text in enumerate(arguments):
+        if text == "--set" and n + 1 < len(arguments):
+            first, rest = n + 1, arguments[n + 1]
+        elif text.startswith("--set="):
+            first, rest = n, text.removeprefix("--set=")
+        else:
+            continue
+        last = first
+        while _open(rest) > 0 and last + 1 < len(arguments) and not arguments[last + 1].startswith("--"):
+            last += 1
+            rest += " " + arguments[last]
+        if last > first and _open(rest) == 0:
+            raise InputError(f"--set {arguments[first]}: the shell has cut it at its spaces; quote it: --set {shlex.quote(rest)}")
+
+
+def _open(text: str) -> int:
+    """How many brackets and braces of a text are not closed."""
+    return sum(text.count(c) for c in "[{") - sum(text.count(c) for c in "]}")
 
 
 class Ended(Exception):

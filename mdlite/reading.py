@@ -90,6 +90,10 @@ class Contents(Mapping):
         if not self.path.is_file():
             what = "is not a regular file" if self.path.exists() else "no such file"
             raise InputError(f"file = {str(self.path)!r}: {what}")
+        if self.path.suffix.lower() == ".toml":
+            raise InputError(
+                f"file = {str(self.path)!r}: is not an mdlite run but a configuration; `mdlite run {self.path} -o FILE.h5` makes a run of one"
+            )
         self._kept: dict[str, np.ndarray] = {}
         with refusal(self.path):
             if not probed:

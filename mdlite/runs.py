@@ -82,7 +82,7 @@ class Run:
         """A run from its file. Raises InputError if it is not one."""
         contents = reading.Contents(path)
         with reading.refusal(contents.path):
-            return cls(parse(tomllib.loads(contents.toml)), contents.facts, contents)
+            return cls(parse(tomllib.loads(contents.toml), start=False), contents.facts, contents)
 
     @property
     def total_energy(self) -> np.ndarray:

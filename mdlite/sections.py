@@ -11,10 +11,32 @@ from mdlite.kernels.potentials import FORMS
 from mdlite.units import BOLTZMANN
 
 Method = Literal["reference", "memory-kernel", "time-local", "implicit", "static", "rigid", "patch"]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
-Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
-MassNumber = Annotated[float, Field(strict=True, gt=0)]
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Of any number in any unit; beyond, powers and products of them leave what a float can hold."""
+
+
+def _bounded(value: float) -> float:
+    if abs(value) > LARGEST:
+        raise ValueError(f"must be within {LARGEST:g}")
+    return value + 0.0  # -0.0 is 0.0: one value, one text in a file
+
+
+def _in_range(value: float) -> float:
+    if not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"must be from {SMALLEST:g} to {LARGEST:g}")
+    return value
+
+
+def _mass(value: float) -> float:
+    return value if value == float("inf") else _in_range(value)
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_bounded)]
+NotNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0), AfterValidator(_bounded)]
+Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9), AfterValidator(_bounded)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0), AfterValidator(_in_range)]
+Tolerance = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+MassNumber = Annotated[float, Field(strict=True, gt=0), AfterValidator(_mass)]
 
 
 def _triple(value: Any) -> Any:
@@ -44,7 +66,7 @@ class LatticeSection(Section):
     spacing: Positive = Field(3.0, description="lattice constant, Angstrom")
     mass: Positive = Field(3.5, description="mass of an atom, meV ps^2/Angstrom^2")
     k1: Positive = Field(520.0, description="nearest-neighbour spring constant, meV/Angstrom^2")
-    k2: Annotated[Number, Field(ge=0)] = Field(170.0, description="next-nearest-neighbour spring constant, meV/Angstrom^2")
+    k2: NotNegative = Field(170.0, description="next-nearest-neighbour spring constant, meV/Angstrom^2")
     boundary: Literal["periodic", "echo-free", "absorbing"] = Field(
         "periodic",
         description="of the explicit lattice: size is its period; the infinite crystal, as far as sound can matter, whatever the size (T = 0); "
@@ -203,7 +225,7 @@ class RunSection(Section):
     duration: Positive = Field(description="length of the run, ps; a whole number of steps")
     sample_every: Count = Field(1, description="steps between frames")
     energy_every: Count | None = Field(None, description="steps between energy budgets; default: 100 to 200 budgets a run")
-    energy_tolerance: Positive = Field(0.02, description="relative energy drift at which a reference run stops")
+    energy_tolerance: Tolerance = Field(0.02, description="relative energy drift at which a reference run stops")
     record_atoms: Annotated[bool, Field(strict=True)] = Field(False, description="record the candidate atoms in every frame")
     checkpoint_every: Seconds = Field(
         300.0, description="wall-clock time between checkpoints, seconds, or a text such as 90s, 5min, 2h, 1:30:00"
@@ -264,7 +286,7 @@ class ValidateSection(Section):
     map_seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = Field(1, description="map: of its Sobol points")
     ensemble_duration: Positive = Field(120.0, description="diffusion: length of the ensembles of time-local ions, ps")
     ions: dict[Rung, Count] = Field({}, description="diffusion: ions in each lattice for a rung, where not thermal.ions")
-    equilibration: Annotated[Number, Field(ge=0)] = Field(10.0, description="diffusion: left out at the start of every run, ps")
+    equilibration: NotNegative = Field(10.0, description="diffusion: left out at the start of every run, ps")
     fit: tuple[Positive, Positive] = Field((1.0, 12.0), description="diffusion: lags between which D is fitted, ps")
     warm_up_lattices: Annotated[int, Field(strict=True, ge=0, le=100_000)] = Field(
         256, description="diffusion: short reference runs for the ion's approach to its temperature; 0: none"
