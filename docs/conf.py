@@ -11,22 +11,15 @@ author = "The mdlite developers"
 project_copyright = "2026, The mdlite developers"
 version = release = mdlite.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "generated", "prose"]
-exclude_patterns = ["_build", "_generated/*.md"]
+extensions = ["myst_parser", "generated"]
+exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
 
-default_role = "code"  # docstrings put names in single backquotes
-autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_default_options = {"members": True}
 smartquotes = False  # a prime is a derivative
-add_module_names = False
-python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 100
 
 html_theme = "furo"
 html_title = f"mdlite {release}"

@@ -20,6 +20,8 @@ from mdlite.timelocal import adiabatic_energy
 if TYPE_CHECKING:
     from mdlite.validation import Job, Outcome
 
+OWN_START = True
+"""ion.position plays no part."""
 PLACES = {"cube centre": (0.5, 0.5, 0.5), "face centre": (0.5, 0.5, 1.0)}
 """In units of the lattice constant."""
 

@@ -251,9 +251,7 @@ def start_faults(config: Config) -> list[str]:
                 f"interaction.potential: is {phi:.3g} meV where the ion starts, {distance[nearest]:.3g} Angstrom from {atom}; "
                 "its parameters are out of all proportion"
             ]
-        return [
-            f"{where} on top of {atom} ({distance[nearest]:.3g} Angstrom away, potential {phi:.3g} meV); start farther away"
-        ]
+        return [f"{where} on top of {atom} ({distance[nearest]:.3g} Angstrom away, potential {phi:.3g} meV); start farther away"]
     turn = INTEGRATORS[config.run.integrator].turn * MOST_TURN
     fastest = math.sqrt(abs(curvature) * (float(model.ion.inverse_mass.max()) + 1.0 / model.lattice.mass))
     if fastest * config.run.dt <= turn:

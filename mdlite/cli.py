@@ -13,14 +13,16 @@ from typing import Annotated
 import typer
 
 from mdlite import __version__, cli_sweep
+from mdlite.cli_help import BEFORE, MACHINE, RESULTS, RUNNING, Grouped, about
 from mdlite.errors import InputError, RunError
-from mdlite.options import Ended, Force, Overrides, Quiet, Source, interruptible, require_whole
+from mdlite.options import Ended, Force, Overrides, Quiet, RunFile, Source, interruptible, require_whole
 
 app = typer.Typer(
     name="mdlite",
-    help="Molecular dynamics of mobile ions in a vibrating crystal: the explicit lattice, and the time-local ion beside it.",
+    help="Molecular dynamics of a mobile ion in a simple cubic crystal of springs: the explicit lattice, and the time-local ion beside it.",
+    cls=Grouped,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -33,7 +35,14 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-@app.command()
+@app.command(
+    **about(
+        RUNNING,
+        "run trapped -o trapped.h5",
+        "run mine.toml -o mine.h5 --set run.dt=0.001 --set 'ion.velocity=[0, 0, 2.0]'",
+        "run mine.toml -o mine.h5 --resume --duration 60",
+    )
+)
 def run(
     source: Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="HDF5 (H5MD) file to write.")],
@@ -69,7 +78,9 @@ def run(
         reporter.notice(f"{result.facts['status']}; --resume goes on from there")
 
 
-@app.command()
+@app.command(
+    **about(RUNNING, "validate trapped -o out/trapped", "validate throw --reference memory-kernel --set lattice.size=40")
+)
 def validate(
     source: Source,
     output: Annotated[
@@ -102,7 +113,7 @@ def validate(
         chosen.append("validate.ladder=true")
     if ladder or reference is not None:
         chosen.append(f"validate.reference={reference or 'memory-kernel'}")
-    settings = config.load(source, chosen)
+    settings = config.load(source, chosen, start=False)
     folder = output or Path(f"validation-{Path(source).stem}")
     reporter = Reporter(quiet)
     with interruptible(f"{folder} has the runs that were finished, and no report"):
@@ -110,14 +121,18 @@ def validate(
     reporter.notice(f"report: {folder / 'report.html'} (report.md has the same without the figures inside)")
 
 
-@app.command()
+@app.command(
+    **about(
+        BEFORE, "phonons trapped --set lattice.spacing=4.0", "phonons mine.toml --displacement 1,1,0 --times 0,0.05,0.1 --json -"
+    )
+)
 def phonons(
     source: Source,
     displacement: Annotated[
         list[str] | None, typer.Option(metavar="I,J,K", help="Lattice vector of the recoil kernel; repeatable.")
     ] = None,
     times: Annotated[str, typer.Option(metavar="T,T,...", help="Times of the recoil kernel for --json, ps.")] = "0",
-    path: Annotated[str, typer.Option(help="Path of the dispersion, letters of G X M R.")] = "GXMGR",
+    path: Annotated[str, typer.Option(metavar="LETTERS", help="Path of the dispersion, letters of G X M R.")] = "GXMGR",
     finite: Annotated[
         bool, typer.Option("--finite", help="Recoil kernel of the periodic lattice of this size, not the infinite one.")
     ] = False,
@@ -147,7 +162,7 @@ def phonons(
         Path(json_file).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-@app.command()
+@app.command(**about(BEFORE, "validity trapped", "validity mine.toml --set thermal.energy=25.0"))
 def validity(
     source: Source,
     overrides: Overrides = None,
@@ -161,9 +176,9 @@ def validity(
     print(estimate.validity(config.load(source, overrides or ()), data))
 
 
-@app.command()
+@app.command(**about(RESULTS, "plot run.h5 -o run.pdf"))
 def plot(
-    file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
+    file: RunFile,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with .png.")
     ] = None,
@@ -183,9 +198,9 @@ def plot(
     print(f"figure: {target}")
 
 
-@app.command()
+@app.command(**about(RESULTS, "analyse ions.h5 --skip 5 --fit 1,12"))
 def analyse(
-    file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
+    file: RunFile,
     skip: Annotated[
         float | None, typer.Option(metavar="PS", help="Left out at the start, ps; default: a tenth of the run.")
     ] = None,
@@ -221,17 +236,17 @@ def analyse(
         Path(json_file).write_text(json.dumps(validation.plain(found), indent=1) + "\n", encoding="utf-8")
 
 
-@app.command()
-def info(file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")]) -> None:
+@app.command(**about(RESULTS, "info run.h5"))
+def info(file: RunFile) -> None:
     """What a file holds: how the run ended, versions, arrays, settings."""
     from mdlite import run_info, runs
 
     print(run_info.text(runs.Run.load(file)))
 
 
-@app.command()
+@app.command(**about(RESULTS, "export run.h5 -o run.xyz --species Na,S"))
 def export(
-    file: Annotated[Path, typer.Argument(help="A run written by `mdlite run`.")],
+    file: RunFile,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="What to write; default: FILE with .xyz, or -lattice.h5."),
@@ -239,7 +254,7 @@ def export(
     format_name: Annotated[
         str, typer.Option("--format", metavar="NAME", help="extxyz, for ASE and OVITO, or h5md-lattice, for MDAnalysis.")
     ] = "extxyz",
-    every: Annotated[int, typer.Option(min=1, help="Take each n-th frame.")] = 1,
+    every: Annotated[int, typer.Option(min=1, metavar="N", help="Take each n-th frame.")] = 1,
     species: Annotated[str, typer.Option(metavar="ION,ATOM", help="Labels of the ion and of the framework's atoms.")] = "Li,S",
     lattice: Annotated[
         bool, typer.Option("--lattice/--no-lattice", help="Of a run with snapshots take these, or every frame of the ion.")
@@ -258,9 +273,9 @@ def export(
     print(f"{target}: {frames} frames")
 
 
-@app.command()
+@app.command(**about(BEFORE, "cases", "cases trapped -o mine.toml"))
 def cases(
-    name: Annotated[str | None, typer.Argument(help="Print this one.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this one.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Copy it to a file, to be changed.")
     ] = None,
@@ -284,7 +299,18 @@ def cases(
     print(f"{output}: copy of the built-in case {name}")
 
 
-@app.command()
+@app.command(**about(BEFORE, "keys thermal", "keys ion.mass", "keys interaction --json"))
+def keys(
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="Only keys that begin so: a table, or a dotted key.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """The keys of a configuration: values, unit, default, and what each is."""
+    from mdlite import keys as listing
+
+    print(json.dumps(listing.chosen(prefix), indent=1, ensure_ascii=False) if as_json else listing.text(prefix))
+
+
+@app.command(**about(BEFORE, "schema"))
 def schema() -> None:
     """The JSON Schema of a configuration, with units."""
     from mdlite.config import Config
@@ -292,10 +318,10 @@ def schema() -> None:
     print(json.dumps(Config.model_json_schema(), indent=2))
 
 
-@app.command("bench-kernel")
+@app.command("bench-kernel", **about(MACHINE, "bench-kernel --size 100 --steps 200"))
 def bench_kernel(
-    size: Annotated[int, typer.Option(help="Atoms along each side.")] = 100,
-    steps: Annotated[int, typer.Option(help="Time steps.")] = 200,
+    size: Annotated[int, typer.Option(metavar="N", help="Atoms along each side.")] = 100,
+    steps: Annotated[int, typer.Option(metavar="N", help="Time steps.")] = 200,
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")] = None,
 ) -> None:
     """Speed of the reference's lattice kernel on this machine: one lattice, no sampling, after warm-up."""
@@ -314,7 +340,7 @@ def bench_kernel(
         Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
-@app.command()
+@app.command(**about(MACHINE, "doctor"))
 def doctor(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")] = None,
 ) -> None:
@@ -332,7 +358,7 @@ def doctor(
         Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
-@app.command()
+@app.command(**about(MACHINE, "precompile"))
 def precompile() -> None:
     """Compile all kernels now, into the cache that every later run on this kind of machine reads (for clusters; some two minutes)."""
     from mdlite import engines

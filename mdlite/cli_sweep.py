@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
+from mdlite.cli_help import RESULTS, RUNNING, about
 from mdlite.errors import RunError
 from mdlite.options import Overrides, Quiet, interruptible
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(sweep)
-    app.command()(collect)
+    app.command(**about(RUNNING, "sweep sweep.toml -o out/sweep", "sweep sweep.toml -o out/sweep --dry-run"))(sweep)
+    app.command(**about(RESULTS, "collect out/sweep"))(collect)
 
 
 def sweep(
@@ -22,8 +23,8 @@ def sweep(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the sweep; the same one again goes on.")
     ],
-    workers: Annotated[int | None, typer.Option(help="Processes (default: one for each core).")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of each (default: a fair share, one).")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes (default: one for each core).")] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads of each (default: a fair share, one).")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT, or local (needs mdlite[sweep]).")
     ] = None,

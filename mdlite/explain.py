@@ -57,7 +57,7 @@ def explain(error: dict[str, Any], root: type[BaseModel]) -> str:
     name, kind = dotted(loc) or "configuration", error["type"]
     if kind == "extra_forbidden":
         return f"{name} = {short(error['input'])}: unknown key{_suggest(loc, root)}"
-    if kind == "missing" and isinstance(error["loc"][-1], int) or kind in ("tuple_type", "too_long") and _is_tuple(loc, root):
+    if (kind == "missing" and isinstance(error["loc"][-1], int)) or (kind in ("tuple_type", "too_long") and _is_tuple(loc, root)):
         return f"{name} = {short(error['input'])}: {_list_of_three(error['input'], loc, root)}{_hint(loc, root)}"
     if kind == "missing":
         return f"{name}: is missing and must be given{_hint(loc, root)}"

@@ -22,6 +22,8 @@ from mdlite.thermal import thermal_state, variances
 if TYPE_CHECKING:
     from mdlite.validation import Job, Outcome
 
+OWN_START = True
+"""ion.position plays no part."""
 THERMAL = True
 METHODS = ()
 """Nothing is integrated, so no kernels need to be compiled."""

@@ -57,6 +57,11 @@ def describe(run: Run, skip: float, fit: tuple[float, float]) -> dict[str, Any]:
     if len(run.time) < 10:
         raise InputError(f"run: has {len(run.time)} frames, which is too few to analyse; sample more often or run for longer")
     late = run.time >= skip
+    if skip == default_skip(run) and late.sum() < 10:
+        raise InputError(
+            f"run: has {late.sum()} frames behind its first tenth, {skip:g} ps (left out where no --skip is given), and ten are needed; "
+            "sample more often or run for longer"
+        )
     if not skip >= 0.0 or late.sum() < 10:
         raise InputError(f"skip = {skip:g} ps: must be 0 or more, and leave ten frames at least of the {run.time[-1]:g} ps")
     gone = [entry["ion"] for entry in run.facts.get("run_aways", [])]

@@ -16,6 +16,9 @@ import numpy as np
 from mdlite.config import Config
 from mdlite.model import Model
 
+UNFELT = 1e-9
+"""meV/Å, meV, and relative change of a velocity: less is nothing."""
+
 BUDGET_SCALARS = ("elastic", "framework_kinetic", "interaction", "ion_kinetic")
 
 
@@ -100,6 +103,36 @@ def budget_interval(config: Config) -> int:
     So the steps of a longer run are among those of a shorter one that it continues.
     """
     return config.run.energy_every or 1 << max(0, math.ceil(math.log2(config.n_steps / 200)))
+
+
+class Encounters:
+    """Which ions have met no atom so far: no force, no energy, and a velocity that never changed between frames."""
+
+    def __init__(self):
+        self._alone: np.ndarray | None = None
+        self._velocity: np.ndarray | None = None
+
+    def take(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take in frames, as `frame_arrays` gives them."""
+        velocity = arrays["velocity"]
+        if not len(velocity):
+            return
+        if self._velocity is None:
+            self._velocity = velocity[0].copy()
+        if self._alone is None:
+            self._alone = np.ones(velocity.shape[1], bool)
+        kept = np.abs(velocity - self._velocity).max(axis=(0, 2)) <= UNFELT * (1.0 + np.abs(self._velocity).max(axis=1))
+        force, energy = np.abs(arrays["force"]).max(axis=(0, 2)), np.abs(arrays["interaction"]).max(axis=0)
+        self._alone &= kept & (force <= UNFELT) & (energy <= UNFELT)  # False where there is a NaN
+
+    def recall(self, alone: list[int], ions: int) -> None:
+        """Take over what a run to be continued had found."""
+        self._alone = np.isin(np.arange(ions), alone)
+
+    @property
+    def alone(self) -> list[int]:
+        """Numbers of these ions."""
+        return [] if self._alone is None else np.flatnonzero(self._alone).tolist()
 
 
 class DriftMonitor:

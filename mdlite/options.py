@@ -6,15 +6,21 @@ import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mdlite.cli_help import complete_config
 from mdlite.errors import InputError, Interrupted
 
 Source = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A TOML file, or the name of a built-in case (see `mdlite cases`).")
+    str,
+    typer.Argument(
+        metavar="CONFIG", help="A TOML file, or the name of a built-in case (see `mdlite cases`).", autocompletion=complete_config
+    ),
 ]
+RunFile = Annotated[Path, typer.Argument(metavar="FILE", help="A run written by `mdlite run`.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key with a TOML value; repeatable.")
 ]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mdlite.simulate import Run
     from mdlite.validation import Job, Outcome
 
+OWN_START = True
+"""ion.position plays no part."""
 START = 24.0  # ranges before the atom
 LENGTH = 1.5  # of the time that free flight to the atom would take
 STEPS_PER_PASSAGE = 100  # time steps per range/speed, at least

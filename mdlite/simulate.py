@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import checkpoint, edge, estimate, memory, resuming, storage
+from mdlite import checkpoint, echo, edge, estimate, memory, resuming, storage
 from mdlite.checkpoint import Saved
 from mdlite.config import Config
 from mdlite.engines import kernels_of, lattice_seeds, make_engine, prepare
 from mdlite.errors import InputError, Interrupted, RunError
-from mdlite.observers import DriftMonitor, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
+from mdlite.observers import DriftMonitor, Encounters, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
 from mdlite.progress import callbacks
 from mdlite.reference import wavefront
 from mdlite.runs import Run
@@ -66,6 +66,7 @@ def run(
     notice: Callable[[str], None] | None = None,
     resume: bool = False,
     max_walltime: float | None = None,
+    introduce: bool = True,
 ) -> Run:
     """Integrate a configuration and return the run; with ``output`` it is also written to that H5MD file while it goes.
 
@@ -73,6 +74,7 @@ def run(
     line of text where the user should know why nothing moves; progress=True shows a bar, and the notices. resume: go on from the last
     checkpoint of ``output``, or from the end of a finished run to a longer ``run.duration``, with the bits that one uninterrupted run
     would have; begin where there is nothing yet.
+    introduce: notice first gets what the configuration comes to (masses, temperature), and what in it looks like a mistake of units.
     max_walltime: stop cleanly, with a checkpoint, before so many seconds have passed since the call; ``facts["status"]`` says so.
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``),
     Interrupted (a KeyboardInterrupt) on SIGINT or SIGTERM, once a checkpoint is written.
@@ -84,12 +86,16 @@ def run(
     if output is None:
         if resume or max_walltime is not None:
             raise InputError("output: is missing; only a run with a file can be stopped and resumed")
+        if introduce and notice is not None:
+            echo.tell(config, notice)
         return _run(config, None, None, progress, notice, deadline)
     path = storage.check_output(output, force or resume)
     with checkpoint.exclusive(path):
         saved = _beginning(config, path, force, resume, notice or (lambda line: None))
         if saved is not None and saved.ends(config.n_steps):
             return Run.load(path)
+        if introduce and notice is not None:
+            echo.tell(config, notice)
         return _run(config, path, saved, progress, notice, deadline)
 
 
@@ -141,6 +147,8 @@ def _run(config: Config, path: Path | None, saved: Saved | None, progress, notic
         facts["status"] = loop.status
         if loop.status == "complete" and config.run.keep_state and engine.extendable:
             state = engine.state()
+        if notice is not None and loop.status == "complete" and (alone := loop.encounters.alone):
+            notice(echo.alone(config, len(alone)))
     except RunError as error:
         facts["status"] = f"stopped: {error}"
         raise
@@ -209,6 +217,7 @@ class _Loop:
         self.status = "running"
         self.seconds = self.checkpoint_seconds = self._last_cost = 0.0
         self.drift = DriftMonitor(config.run.energy_tolerance)
+        self.encounters = Encounters()
         self.drift_value: float | None = None
         self.total = config.n_steps
         self.every = budget_interval(config)
@@ -241,11 +250,12 @@ class _Loop:
             "run_seconds": self.seconds,
             "checkpoint_seconds": self.checkpoint_seconds,
             "energy_drift": self.drift_value,
-        }
+        } | ({"met_no_atom": self.encounters.alone} if self.encounters.alone else {})
 
     def recall(self, facts: dict[str, Any]) -> None:
         """Take over what the run had spent, and how its energy had drifted, until it was stopped."""
         self.seconds, self.checkpoint_seconds = facts["run_seconds"], facts["checkpoint_seconds"]
+        self.encounters.recall(facts.get("met_no_atom", []), self.config.n_ions)
         budgets = self.recorder.budgets()
         if budgets:
             self.drift.recall(budgets)
@@ -266,7 +276,9 @@ class _Loop:
             self.seconds += time.perf_counter() - begin
 
     def _hand_over(self, steps, raw) -> None:
-        self.recorder.frames(steps, frame_arrays(raw, self.engine.model, self.config.run.record_atoms))
+        arrays = frame_arrays(raw, self.engine.model, self.config.run.record_atoms)
+        self.encounters.take(arrays)
+        self.recorder.frames(steps, arrays)
 
     def _stops(self, stopper: Stopper, spent: float) -> bool:
         """Write a checkpoint if one is due; True if there is no time for more. Raises Interrupted if a signal has come."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 import mdlite
-from mdlite import axes, checkpoint, pool
+from mdlite import axes, checkpoint, echo, pool
 from mdlite.errors import InputError
 from mdlite.estimate import METHODS
 from mdlite.point import perform, read_json, record_error, result_of, write_json
@@ -126,6 +126,8 @@ def sweep(
             done = {p.name for p in plan.points if crew is not None and result_of(point_folder(folder, p.name)) is not None}
             state = State(len(plan.points), crew.workers if crew else 0, done, done_before=len(done))
             if crew is not None:
+                if notice is not None:
+                    echo.tell(plan.points[0].config, lambda line: notice(f"first point: {line}"))
                 _compile(notice, plan, state)
                 _go(folder, plan, crew, threads, state, progress)
         finished = True

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mdlite import engines, html, report, simulate
+from mdlite import checks, echo, engines, html, report, simulate
 from mdlite.config import Config
 from mdlite.errors import InputError, RunError
 from mdlite.progress import Reporter
@@ -50,7 +50,9 @@ class Job:
         """One run, written to ``label``.h5 in the folder. Raises RunError, with the label, if it has to stop."""
         config = config.replace(**{"run.keep_state": False})  # a lattice's last state would be most of the folder
         try:
-            return simulate.run(config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice)
+            return simulate.run(
+                config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice, introduce=False
+            )
         except RunError as error:
             raise RunError(f"{label}: {error}") from None
 
@@ -124,10 +126,16 @@ def validate(
         raise InputError(
             f'run.integrator = "{config.run.integrator}": validations compare at the same step and scheme, "velocity-verlet"; take it out, or use mdlite run'
         )
+    own = getattr(protocol, "OWN_START", False)
+    if own:  # its ion starts where the protocol says, or there is none
+        config = config.replace(**{"ion.position": [0.5 * config.lattice.spacing] * 3}) if checks.start_faults(config) else config
+    elif faults := checks.start_faults(config):
+        raise InputError("\n".join(faults))
     protocol.check(config)
     require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force, getattr(protocol, "RESUMED", ()))
     say = notice or (lambda line: None)
+    echo.tell(config, say)
     methods = (
         protocol.kernels(config)
         if hasattr(protocol, "kernels")
