@@ -26,6 +26,8 @@ from mdlite.model import Lattice
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """xx, yy, zz, yz, xz, xy"""
 MOST_BYTES = 4e9
+HIGHEST_ORDER = 1600
+"""Of a moment that is computed on request; their number makes the grid as well, so that twice as many take sixteen times as long."""
 QUICK = 150
 """Moments that are had in a fraction of a second."""
 PACKED = "crystal.npz"
@@ -122,18 +124,17 @@ def _same(d, a: int, b: int) -> tuple[int, int]:
     return min(tuple(sorted((p[a], p[b]))) for p in swaps)
 
 
-def _function(lattice: Lattice, kind: str, dt: float, steps: np.ndarray, omega: np.ndarray) -> np.ndarray:
-    """The function of Ω that a kind stands for, (steps, nodes)."""
+def _function(lattice: Lattice, kind: str, times: np.ndarray, omega: np.ndarray, dt: float) -> np.ndarray:
+    """The function of Ω that a kind stands for, (times, nodes). dt: the step of velocity Verlet, for whose kinds the times are multiples of it."""
+    t = times[:, None]
     if kind == "exact":  # sin(Ωt)/(mΩ)
-        t = dt * steps[:, None]
         return t * np.sinc(omega * t / np.pi) / lattice.mass
     if kind == "exact-fall":  # (1 - cos Ωt)/(mΩ²)
-        t = dt * steps[:, None]
         return 0.5 * t**2 * np.sinc(0.5 * omega * t / np.pi) ** 2 / lattice.mass
-    phi = 2.0 * np.arcsin(0.5 * omega * dt)  # what velocity Verlet makes of Ω dt
+    phi, steps = 2.0 * np.arcsin(0.5 * omega * dt), np.round(t / dt)  # what velocity Verlet makes of Ω dt
     if kind == "verlet-fall":
-        return 2.0 * np.sin(0.5 * steps[:, None] * phi) ** 2 / (lattice.mass * omega**2)
-    return dt * np.sin(steps[:, None] * phi) / np.sin(phi) / lattice.mass
+        return 2.0 * np.sin(0.5 * steps * phi) ** 2 / (lattice.mass * omega**2)
+    return dt * np.sin(steps * phi) / np.sin(phi) / lattice.mass
 
 
 def response_table(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str = "exact") -> np.ndarray:
@@ -153,7 +154,7 @@ def response_table(lattice: Lattice, displacements: np.ndarray, dt: float, n_ste
     path = _cache_path(lattice, displacements, dt, n_steps, kind)
     found = read_cached(path, (len(displacements), 6, n_steps + 1))
     if found is None:
-        found = _compute(lattice, displacements, dt, n_steps, kind)
+        found = _compute(lattice, displacements, dt * np.arange(n_steps + 1), kind, dt)
         write_cached(path, found)
     return found
 
@@ -163,6 +164,23 @@ def is_quick(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: in
     count, known = highest_order(lattice, dt * n_steps), packed(lattice.k2 / lattice.k1)
     brought = known is not None and count <= known.count and _channels(displacements).keys() <= known.moments.keys()
     return count <= QUICK or brought or _cache_path(lattice, displacements, dt, n_steps, kind).is_file()
+
+
+def fall(lattice: Lattice, displacements: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """W_d(0) - W_d(t) at canonical lattice vectors (m, 3) and any times (T,) >= 0 in ps: (m, T, 3, 3), Å²/meV.
+
+    Raises InputError for a time that would take hours.
+    """
+    if highest_order(lattice, float(times.max(initial=0.0))) > HIGHEST_ORDER:
+        latest = 2.0 * HIGHEST_ORDER / lattice.omega_max
+        raise InputError(
+            f"times: reach {times.max():g} ps; must be within {0.9 * latest:.2g} ps here (the work grows as the fourth power of the time)"
+        )
+    found = _compute(lattice, displacements, times, "exact-fall")
+    out = np.empty((len(displacements), len(times), 3, 3))
+    for c, (a, b) in enumerate(COMPONENTS):
+        out[..., a, b] = out[..., b, a] = found[:, c]
+    return out
 
 
 def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, dt: float, kind: str = "exact") -> np.ndarray:
@@ -181,17 +199,18 @@ def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, 
     return out
 
 
-def _compute(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str) -> np.ndarray:
-    count = highest_order(lattice, dt * n_steps)
+def _compute(lattice: Lattice, displacements: np.ndarray, times: np.ndarray, kind: str, dt: float = 0.0) -> np.ndarray:
+    """A function of D at every time (ps): (m, 6, T), components as COMPONENTS."""
+    count = highest_order(lattice, float(times.max(initial=0.0)))
     nodes = fft.next_fast_len(2 * count)
     angle = np.pi * (np.arange(nodes) + 0.5) / nodes
     omega = lattice.omega_max * np.cos(0.5 * angle)
     sums = moments(lattice, displacements, count)
-    out = np.empty((len(displacements), 6, n_steps + 1))
-    for steps in np.array_split(np.arange(n_steps + 1), -(-(n_steps + 1) // 500)):
-        coefficients = fft.dct(_function(lattice, kind, dt, steps, omega), type=2, axis=1)[:, :count] / nodes
+    out = np.empty((len(displacements), 6, len(times)))
+    for part in np.array_split(np.arange(len(times)), -(-len(times) // 500)):
+        coefficients = fft.dct(_function(lattice, kind, times[part], omega, dt), type=2, axis=1)[:, :count] / nodes
         coefficients[:, 0] *= 0.5
-        out[..., steps] = np.tensordot(sums, coefficients, axes=(0, 1))
+        out[..., part] = np.tensordot(sums, coefficients, axes=(0, 1))
     return out
 
 

@@ -159,3 +159,58 @@ def test_near_chains_are_refused_rather_than_wrong():
         loss_matrix(Lattice(k2=1e-6))
     with pytest.raises(InputError, match="recoil kernel does not converge"):
         recoil_kernel(Lattice(k2=1e-6), [[0, 0, 0]])
+
+
+def test_long_and_many_times_by_a_lattice_too_large_for_an_echo():
+    """W_N(t) - W_N(0) + t²/(2 m N³) of an N³ lattice, by its modes one by one, is that of the infinite crystal while Ωt is well below 2N."""
+    n, vectors = 140, VECTORS[[0, 2, 6]]
+    times = np.array([0.0, 6.5, -2.5, 7.0, 0.004])
+    finite = recoil_kernel(Lattice(size=(n,) * 3), vectors, times, finite=True)
+    expected = finite - finite[:, :1] - 0.5 * times[:, None, None] ** 2 / (LATTICE.mass * n**3) * np.eye(3)
+    every = recoil_kernel(LATTICE, vectors[:1], np.arange(0.0, 20.0, 0.02))  # a thousand times, in seconds
+    found = recoil_kernel(LATTICE, vectors, times)
+    assert np.abs(found - found[:, :1] - expected).max() < 1e-11 * 9.48e-4
+    assert np.abs(every[0, [325, 125, 350]] - found[0, [1, 2, 3]]).max() < 1e-11 * 9.48e-4
+
+
+def test_times_in_any_order():
+    times = np.array([0.3, -0.1, 0.0, 1.2, 0.3, -0.3])
+    found = recoil_kernel(LATTICE, VECTORS, times)
+    for n, time in enumerate(times):
+        assert np.allclose(found[:, n], recoil_kernel(LATTICE, VECTORS, [abs(time)])[:, 0], rtol=0, atol=1e-17)
+    assert recoil_kernel(LATTICE, VECTORS, []).shape == (len(VECTORS), 0, 3, 3)
+
+
+def test_nothing_happens_outside_the_cone_of_sound():
+    far = [[24, 0, 0], [20, 20, 0]]
+    kernel = recoil_kernel(LATTICE, far, [0.0, 0.3])
+    assert LATTICE.sound_speed * 0.3 < 0.25 * 24 * LATTICE.spacing
+    assert np.abs(kernel[:, 1] - kernel[:, 0]).max() < 1e-14 * 9.48e-4
+
+
+def test_many_times_of_a_finite_lattice_are_those_one_by_one():
+    lattice, times = Lattice(size=(6, 7, 9)), np.linspace(-2.0, 30.0, 300)
+    found = recoil_kernel(lattice, VECTORS, times, finite=True)
+    for n in range(0, 300, 13):
+        one = recoil_kernel(lattice, VECTORS, [times[n]], finite=True)[:, 0]
+        assert np.abs(found[:, n] - one).max() < 1e-13 * np.abs(found).max()
+
+
+@pytest.mark.parametrize(
+    "vectors, times, finite, message",
+    [
+        ([[0, 0, 0]], [1e5], False, r"times: reach 100000 ps; must be within \d+ ps here"),
+        ([[0, 0, 0]], [np.nan], False, "times: must be finite"),
+        ([[0, 0, 0]], [np.inf], True, "times: must be finite"),
+        ([[0, 0, 0.5]], [0.0], False, "must be lattice vectors"),
+        ([[0, 0]], [0.0], False, "must be lattice vectors"),
+        ([[0, 0, 10**400]], [0.0], False, "must be lattice vectors"),
+        ([[0, 0, 10**30]], [0.0], False, "is too far"),
+        ([[0, 0, 150]], [0.0], False, r"displacements: \[0, 0, 150\] is too far"),
+    ],
+)
+def test_what_would_take_hours_or_is_no_number_is_refused(vectors, times, finite, message):
+    with pytest.raises(InputError, match=message):
+        recoil_kernel(LATTICE, vectors, times, finite=finite)
+    with pytest.raises(InputError, match="this size would take hours"):
+        recoil_kernel(Lattice(size=(3000,) * 3), [[0, 0, 0]], [0.0], finite=True)
