@@ -374,7 +374,7 @@ def main() -> None:
     """Entry point: turns our errors into one line each and an exit code."""
     try:
         require_whole(sys.argv[1:])
-        app()
+        app(prog_name="mdlite")
     except InputError as error:
         _complain(error, 2)
     except RunError as error:

@@ -36,7 +36,7 @@ HOTTEST = 3000.0
 """K"""
 SPACINGS = (1.0, 20.0)
 """Å"""
-FREQUENCIES = (0.1, 200.0)
+FREQUENCIES = (0.3, 200.0)
 """THz"""
 DECIDING = ("spacing", "mass", "k1", "k2")
 """Keys of [lattice] that decide what crystal it is."""

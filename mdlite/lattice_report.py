@@ -55,7 +55,9 @@ def parse_request(displacements: list[str] | None, times: str) -> tuple[list[tup
     if not np.isfinite(instants).all():
         raise InputError(f"--times {times!r}: must be finite numbers (ps) with commas between, such as 0,0.05,0.1")
     if max(map(abs, instants)) > LATEST:
-        raise InputError(f"--times {times!r}: must be within {LATEST:g} ps; later, mdlite.response.recoil_kernel takes half a minute and more")
+        raise InputError(
+            f"--times {times!r}: must be within {LATEST:g} ps; later, mdlite.response.recoil_kernel takes half a minute and more"
+        )
     return found or list(DEFAULT_DISPLACEMENTS), instants
 
 

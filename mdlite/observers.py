@@ -106,7 +106,7 @@ def budget_interval(config: Config) -> int:
 
 
 class Encounters:
-    """Which ions have met no atom so far: no force, no energy, and a velocity that never changed between frames."""
+    """Which ions have met no atom so far: no force, no energy, and a velocity that never changed from frame to frame."""
 
     def __init__(self):
         self._alone: np.ndarray | None = None
@@ -122,8 +122,10 @@ class Encounters:
         if self._alone is None:
             self._alone = np.ones(velocity.shape[1], bool)
         kept = np.abs(velocity - self._velocity).max(axis=(0, 2)) <= UNFELT * (1.0 + np.abs(self._velocity).max(axis=1))
-        force, energy = np.abs(arrays["force"]).max(axis=(0, 2)), np.abs(arrays["interaction"]).max(axis=0)
-        self._alone &= kept & (force <= UNFELT) & (energy <= UNFELT)  # False where there is a NaN
+        self._alone &= kept
+        for name in {"force", "interaction"} & arrays.keys():  # ensembles record neither
+            felt = np.abs(arrays[name]).reshape(*velocity.shape[:2], -1).max(axis=(0, 2))
+            self._alone &= felt <= UNFELT  # False where there is a NaN
 
     def recall(self, alone: list[int], ions: int) -> None:
         """Take over what a run to be continued had found."""

@@ -7,6 +7,7 @@ something, to make them short; ``<!-- test: in the edited clone -->`` (and optio
 earlier block has edited, whose kernels are compiled anew; ``<!-- test: skip, REASON -->`` or ``<!-- ci: NAME -->`` (CI runs it) leaves it out.
 """
 
+import importlib.util
 import os
 import re
 import shutil
@@ -156,6 +157,30 @@ def test_only_blocks_with_a_reason_are_left_out(name):
         assert SKIPPED.fullmatch(block.comment) or changed or not block.comment, f"{block.where}: what is {block.comment}?"
         if changed and changed["options"]:
             assert block.language == "sh" and block.script != block.text, f"{block.where}: nothing in it can be made short"
+
+
+def generated():
+    """The extension that makes the tables."""
+    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs/_ext/generated.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["configuration.md", "sweeps.md", "command-line.md", "api.md"])
+def test_the_tables_of_the_documentation_are_what_the_program_says(name):
+    """After a change of a key, an option or a public docstring: python docs/_ext/generated.py"""
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == generated().page(name)
+
+
+def test_the_reference_can_be_read_where_nothing_is_built():
+    assert "| `spacing` | number > 0 | Å | `3.0` | lattice constant |" in (ROOT / "docs/configuration.md").read_text(
+        encoding="utf-8"
+    )
+    assert "## `mdlite keys`" in (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
+    api = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert all(f"### `mdlite.{name}`" in api for name in ("run", "load_case", "Config", "validity"))
+    assert "recoil_kernel(" in api and not any("{include}" in p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))
 
 
 def anchors(path: Path) -> set[str]:

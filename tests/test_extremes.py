@@ -99,7 +99,14 @@ def test_every_number_at_its_extremes(key, thermal):
                     assert config is not None or len(lines) <= 3, lines
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     st.sampled_from(METHODS),
     st.sampled_from(ATOMS),

@@ -88,6 +88,7 @@ def command_line() -> str:
     import typer
 
     from mdlite.cli import app
+    from mdlite.cli_help import examples_of
     from mdlite.keys import pretty
 
     parts = []
@@ -109,6 +110,7 @@ def command_line() -> str:
         parts.append(f"## `mdlite {name}`\n\n{pretty(inspect.cleandoc(command.help or ''))}")
         if entries:
             parts.append(table(["argument or option", "default", "what it does"], entries))
+        parts.append("```sh\n" + "\n".join(examples_of(command)) + "\n```")
     return "\n\n".join(parts)
 
 
