@@ -10,7 +10,7 @@ from hostile import call
 from mdlite import echo, observers
 from mdlite.config import load, parse
 
-FREE = {"patch.size": 8, "ion.velocity": [3.0, 0.0, 0.0], "run.duration": 0.1, "run.dt": 0.005}
+FREE = {"ion.velocity": [3.0, 0.0, 0.0], "run.duration": 0.1, "run.dt": 0.005}
 
 
 def test_the_line_has_what_decides_the_physics():
