@@ -4,11 +4,10 @@ The crystal runs one step ahead of the ions, so that its synchronous velocity at
 which is velocity Verlet's own. One crystal is shared between the threads step by step; of several, each stays on one thread.
 """
 
-import math
-
 import numpy as np
 from numba import prange
 
+from mdlite.kernels.guard import SOUND, cause_to_stop
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
 from mdlite.kernels.timelocal import begin_step, end_step, force_in_crystal
@@ -49,26 +48,22 @@ def evaluate_ions(coupling, medium, ions, crystal, dt, works):
 
 
 @bare
-def move_ion(coupling, medium, ion, crystal, dt, fastest, work):
-    """One velocity Verlet step of one ion to the step where the crystal stands; False if it has run away.
-
-    That is, if it gets faster than ``fastest`` (Å/ps), or its state is not finite.
-    """
+def move_ion(coupling, medium, ion, crystal, dt, limits, work):
+    """One velocity Verlet step of one ion to the step where the crystal stands; returns what is wrong with it there (`guard`)."""
     halfway = begin_step(ion, dt)
     force_in_crystal(coupling, medium, ion, work, crystal, dt)
     end_step(ion, dt, halfway)
-    speed2 = ion.velocity[0] ** 2 + ion.velocity[1] ** 2 + ion.velocity[2] ** 2
-    return speed2 < fastest * fastest and math.isfinite(ion.energy[0])
+    return cause_to_stop(limits, ion.velocity, ion.energy[0], ion.stiffest[0])
 
 
 @bare
 def move_block(coupling, medium, ions, begin, end, crystal, dt, step, work):
-    """`move_ion` for ions begin to end - 1; for one that runs away, ions.stopped becomes ``step``, and it keeps its last state."""
+    """`move_ion` for ions begin to end - 1; one that can not go on keeps its last state, ``step`` in ions.stopped, and why in ions.cause."""
     for n in range(begin, end):
         if ions.stopped[n] < 0:
-            sound = move_ion(coupling, medium, one_ion(ions, n), crystal, dt, ions.fastest, work)
-            if not sound:
-                ions.stopped[n] = step
+            cause = move_ion(coupling, medium, one_ion(ions, n), crystal, dt, ions.limits, work)
+            if cause != SOUND:
+                ions.stopped[n], ions.cause[n] = step, cause
 
 
 @parallel
@@ -129,7 +124,7 @@ def advance(coupling, medium, ions, crystal, springs, dt, steps, block, works, f
 def advance_all(coupling, medium, ions, crystals, springs, dt, steps, works, frames):
     """`advance` for several crystals, each with its ions, side by side on the threads.
 
-    The arrays of ions and crystals have a leading axis for the crystal (but ions.inverse_mass and .fastest), those of frames are (rows, crystals,
+    The arrays of ions and crystals have a leading axis for the crystal (but ions.inverse_mass and .limits), those of frames are (rows, crystals,
     ions of each, ...), and there is one block of scratch space for every crystal.
     """
     for c in prange(crystals.u.shape[0]):
@@ -144,7 +139,8 @@ def advance_all(coupling, medium, ions, crystals, springs, dt, steps, works, fra
             ions.stiffest[c],
             ions.guess[c],
             ions.stopped[c],
-            ions.fastest,
+            ions.cause[c],
+            ions.limits,
         )
         rows = EnsembleFrames(frames.position[:, c], frames.velocity[:, c], frames.interaction[:, c])
         advance(coupling, medium, own, crystal, springs, dt, steps, c, works, rows)

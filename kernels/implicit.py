@@ -41,21 +41,24 @@ from mdlite.kernels.jit import bare
 from mdlite.kernels.medium import lanes_width, pair_lanes, recoil_lanes
 from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, total
 
+# lengths in lattice constants
 COLD, WARM = (
-    1e-12,
-    1e-7,
-)  # Å, the change of ξ and x at which the iterations end: without a first guess, and with that of the step before
-LONGEST_STEP = 0.1  # of the lattice constant; a longer Newton step is cut
+    4e-13,
+    3e-8,
+)  # the change of ξ and x at which the iterations end: without a first guess, and with that of the step before
+LONGEST_STEP = 0.1  # a longer Newton step is cut
+SHARP = 0.03  # how far the potential reaches, cautiously: a Newton step δ is followed by one of δ²/SHARP
 MAX_ITERATIONS = 60
-SHARP = 0.1  # Å, how far the potential reaches, cautiously: a Newton step δ is followed by one of δ²/SHARP
-LAG = 0.05  # ps, about L/W(0): how much a velocity of the atoms that is wrong shifts x
+LAG = 1.5  # times L/W(0), ps: how much a velocity of the atoms that is wrong shifts x, cautiously
+ROUNDING = 1e-9  # part of the energies that are summed, below which a rise is none
 
 
 @bare
 def linearise(coupling, ion, lanes, width):
-    """r - Q, the Hessians and the residual -(λ + ∇_r U) at the displacements ξ; returns U + ½ λ·ξ, the energy that equilibrium minimises."""
+    """r - Q, the Hessians and the residual -(λ + ∇_r U) at the displacements ξ; returns U + ½ λ·ξ, the energy that equilibrium minimises, and how
+    large its parts are (meV)."""
     count = coupling.offsets.shape[0]
-    sums = splat(0.0)
+    sums = squares = splat(0.0)
     for at in range(0, width, WIDTH):
         dx = load(lanes, HOME * width + at) + load(lanes, SHIFT * width + at) - ion.effective[0]
         dy = load(lanes, (HOME + 1) * width + at) + load(lanes, (SHIFT + 1) * width + at) - ion.effective[1]
@@ -70,8 +73,9 @@ def linearise(coupling, ion, lanes, width):
         store(lanes, RESIDUAL * width + at, zero - fma(pull, dx, load(lanes, FORCE * width + at)))
         store(lanes, (RESIDUAL + 1) * width + at, zero - fma(pull, dy, load(lanes, (FORCE + 1) * width + at)))
         store(lanes, (RESIDUAL + 2) * width + at, zero - fma(pull, dz, load(lanes, (FORCE + 2) * width + at)))
-        sums = sums + phi
-    return total(sums) + 0.5 * product(lanes, width, FORCE, SHIFT)
+        sums, squares = sums + phi, fma(phi, phi, squares)
+    elastic = 0.5 * product(lanes, width, FORCE, SHIFT)
+    return total(sums) + elastic, math.sqrt(total(squares)) + abs(elastic)
 
 
 @bare
@@ -84,10 +88,10 @@ def relax_atoms(coupling, medium, ion, lanes, width, goal):
     recoil_lanes(medium, lanes, width, FORCE, SHIFT, count)
     before, scale = math.inf, 0.0
     for _ in range(MAX_ITERATIONS):
-        energy = linearise(coupling, ion, lanes, width)
+        energy, parts = linearise(coupling, ion, lanes, width)
         if not math.isfinite(energy):
             return False
-        if energy > before + 1e-9 * (1.0 + abs(before)) and scale > 1e-3:
+        if energy > before + ROUNDING * parts and scale > 1e-3:
             scale *= 0.5
             add(lanes, width, FORCE, -scale, STEP)
             add(lanes, width, SHIFT, -scale, MOVE)
@@ -106,7 +110,9 @@ def relax_atoms(coupling, medium, ion, lanes, width, goal):
             scale = limit / longest
         add(lanes, width, FORCE, scale, STEP)
         add(lanes, width, SHIFT, scale, MOVE)
-        if scale == 1.0 and longest * longest < SHARP * goal and 1e-4 * longest < goal:  # the next step would be within the goal
+        if (
+            scale == 1.0 and longest * longest < SHARP * coupling.spacing * goal and 1e-4 * longest < goal
+        ):  # the next step would be within the goal
             linearise(coupling, ion, lanes, width)
             return True
     return False
@@ -128,7 +134,11 @@ def mismatch(coupling, medium, ion, lanes, width, goal, x, off):
             store(lanes, (STEP + c) * width + at, w)
             store(lanes, (BENT + c) * width + at, zero - load(lanes, (CHANGE + c) * width + at))
     bend_rows(lanes, width, STEP, BENT, RESIDUAL)
-    conjugate(medium, lanes, width, count, CHANGE, MOVE, 0.0, goal / LAG)
+    lag = LAG * abs(medium.loss[0, 0]) / medium.reply[0]
+    if lag > 0.0:
+        conjugate(medium, lanes, width, count, CHANGE, MOVE, 0.0, goal / lag)
+    else:  # y is then a first guess only
+        conjugate(medium, lanes, width, count, CHANGE, MOVE, 1e-4, 0.0)
     most = 0.0
     rate = (0.0, 0.0, 0.0)
     for at in range(0, width, WIDTH):
@@ -259,7 +269,7 @@ def implicit_force(coupling, medium, ion, work, dt):
     """
     count = coupling.offsets.shape[0]
     lanes, width, s = work.lanes, lanes_width(count), work.shift
-    goal = WARM if recall(coupling, ion, lanes, width, dt) else COLD
+    goal = coupling.spacing * (WARM if recall(coupling, ion, lanes, width, dt) else COLD)
     goal += 1e-15 * (
         abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2])
     )  # what the coordinates resolve far from the origin

@@ -4,11 +4,10 @@ A crystal moves some steps ahead, which are kept, and then every ion is taken th
 steps. One crystal is shared between the threads, and its ions are; of several, each stays on one thread with its ions. No bit depends on it.
 """
 
-import math
-
 import numpy as np
 from numba import prange
 
+from mdlite.kernels.guard import SOUND, cause_to_stop
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.patch import copy, meet, step_ion
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
@@ -52,9 +51,9 @@ def travel(coupling, patches, n, history, edge, dt, steps, room, frames):
             show(frames, row, n, patches.energy[n], ion, 0.5 * dt)
             row += 1
         if patches.stopped[n] < 0:
-            speed2 = ion.velocity[0] ** 2 + ion.velocity[1] ** 2 + ion.velocity[2] ** 2
-            if not (speed2 < patches.fastest * patches.fastest and math.isfinite(patches.energy[n])):
-                patches.stopped[n] = first + b
+            cause = cause_to_stop(patches.limits, ion.velocity, patches.energy[n], ion.stiffest[0])
+            if cause != SOUND:
+                patches.stopped[n], patches.cause[n] = first + b, cause
                 continue
             step_ion(coupling, ion, corner, here, v, there, edge, dt)
             here, there = there, here
@@ -103,7 +102,7 @@ def advance_ensemble(coupling, patches, history, velocity, springs, edge, dt, st
 @parallel
 def advance_all(coupling, patches, histories, velocities, springs, edge, dt, steps, rooms, frames):
     """`advance_ensemble` for several crystals, each with its ions, side by side on the threads: a leading axis for the crystal (but for
-    patches.inverse_mass and .fastest; frames are (rows, crystals, ions of each, ...)), and a room for each."""
+    patches.inverse_mass and .limits; frames are (rows, crystals, ions of each, ...)), and a room for each."""
     for c in prange(histories.shape[0]):
         own = Patches(
             patches.position[c],
@@ -117,7 +116,8 @@ def advance_all(coupling, patches, histories, velocities, springs, edge, dt, ste
             patches.u[c],
             patches.v[c],
             patches.stopped[c],
-            patches.fastest,
+            patches.cause[c],
+            patches.limits,
         )
         rows = EnsembleFrames(frames.position[:, c], frames.velocity[:, c], frames.interaction[:, c])
         advance_ensemble(coupling, own, histories[c], velocities[c], springs, edge, dt, steps, rooms, c, rows)

@@ -151,6 +151,20 @@ def lattice_sums(u, v, springs, half_kick, partial):
 
 
 @parallel
+def displacement_sums(u, springs, partial):
+    """partial[i, :3] = Σ u (Å) over plane i; partial: float64 (Nx, ·)."""
+    for i in prange(u.shape[1]):
+        for c in range(3):
+            total = 0.0
+            for j in range(u.shape[2]):
+                row = 0.0
+                for k in range(1, springs.length + 1):
+                    row += u[c, i, j, k]
+                total += row
+            partial[i, c] = total
+
+
+@parallel
 def largest_squares(u, springs, partial):
     """partial[i, 0] = the largest |u|² (Å²) in plane i, NaN if one of them is; partial: float64 (Nx, ·)."""
     for i in prange(u.shape[1]):

@@ -143,8 +143,9 @@ class Ensemble(NamedTuple):
     energy: np.ndarray  # (I,), meV
     stiffest: np.ndarray  # (I,), meV/Å²
     guess: np.ndarray  # (I, 6 P + 10), or (I, 0)
-    stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
-    fastest: float  # Å/ps; an ion that gets faster has run away
+    stopped: np.ndarray  # int64 (I,), the step at which the ion was stopped, or -1
+    cause: np.ndarray  # int64 (I,), why, see `guard`
+    limits: np.ndarray  # (6,), what none of them may exceed, see `guard`
 
 
 class Edge(NamedTuple):
@@ -175,8 +176,9 @@ class Patches(NamedTuple):
     corner: np.ndarray  # int64 (I, 3), lattice indices of the patch's first atom
     u: np.ndarray  # (I, 3, N, N, P), δr, Å
     v: np.ndarray  # (I, 3, N, N, P), Å/ps, at step n - 1/2
-    stopped: np.ndarray  # int64 (I,), the step at which the ion ran away and was stopped, or -1
-    fastest: float  # Å/ps; an ion that gets faster has run away
+    stopped: np.ndarray  # int64 (I,), the step at which the ion was stopped, or -1
+    cause: np.ndarray  # int64 (I,), why, see `guard`
+    limits: np.ndarray  # (6,), what none of them may exceed, see `guard`
 
 
 class EnsembleFrames(NamedTuple):

@@ -1,6 +1,6 @@
 """The command line. Heavy modules are imported inside the commands, so that ``mdlite --help`` answers at once.
 
-Exit codes: 0; 2 bad input; 1 a run that had to stop; 130 interrupted (Ctrl-C); 143 terminated.
+Exit codes: 0; 2 bad input; 1 a run that had to stop, or lost ions by its step; 130 interrupted (Ctrl-C); 143 terminated.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Integrate one configuration and write its trajectory."""
-    from mdlite import config, simulate
+    from mdlite import config, losses, simulate
     from mdlite.progress import Reporter
 
     chosen = [*(overrides or ()), *([] if duration is None else [f"run.duration={duration!r}"])]
@@ -76,6 +76,8 @@ def run(
     reporter.notice(f"{output}: {len(result.time)} frames, {result.facts['run_seconds']:.2f} s")
     if result.facts["status"] != "complete":
         reporter.notice(f"{result.facts['status']}; --resume goes on from there")
+    elif losses.of(result.facts, "step"):
+        raise RunError(f"{output}: {losses.lines(result.facts, settings.method)[0]}")
 
 
 @app.command(
@@ -208,6 +210,9 @@ def analyse(
         str | None,
         typer.Option(metavar="PS,PS", help="Lags between which D is fitted, ps; default: 1,12 or less in a short run."),
     ] = None,
+    selection: Annotated[
+        bool, typer.Option("--selection", help="Average over what is left of a run that lost many of its ions by its step.")
+    ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write all numbers and curves as JSON; - for standard output.")
     ] = None,
@@ -225,7 +230,8 @@ def analyse(
     if json_file not in (None, "-"):
         lattice_report.check_json(Path(json_file), "diffusion_A2_per_ps", force)
     left_out = motion.default_skip(result) if skip is None else skip
-    found = motion.describe(result, left_out, motion.parse_fit(fit) if fit else motion.default_fit(result, left_out))
+    lags = motion.parse_fit(fit) if fit else motion.default_fit(result, left_out)
+    found = motion.describe(result, left_out, lags, selection)
     lattice_report.save_figure(plots_thermal.run_motion(result, found), target)
     if json_file == "-":
         print(json.dumps(validation.plain(found)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, groups, motion, simulate
+from mdlite import analysis, groups, losses, motion, simulate
 from mdlite.config import Config
 from mdlite.errors import RunError
 from mdlite.estimate import METHODS
@@ -35,10 +35,12 @@ def compare(config: Config) -> dict[str, float | None]:
 
 
 def _attempt(config: Config) -> Run | None:
+    """A run, or None for a method that has to stop, or is left with a selection of its ions."""
     try:
-        return simulate.run(config)
+        run = simulate.run(config, notice=lambda line: None)
     except RunError:
         return None
+    return None if losses.bias(run.facts, config.method) else run
 
 
 def _at_rest(config: Config, own: groups.Groups) -> dict[str, Any]:
@@ -120,7 +122,9 @@ def _thermal(config: Config) -> dict[str, Any]:
         told[method] = None if run is None else motion.describe(run, config.validate_.equilibration, config.validate_.fit)
     patch = told["patch"]
     if patch is None:
-        raise RunError("the patch had to stop, and there is nothing to compare with")
+        raise RunError(
+            "the patch had to stop, or lost ions by its step, and there is nothing to compare with; a shorter run.dt is the usual cure"
+        )
     classical = config.thermal.statistics == "classical"
     true = config.thermal.scale if classical else patch["temperature_meV"]
     found: dict[str, Any] = {"exact.temperature": true, "exact.diffusion": patch["diffusion_A2_per_ps"]}

@@ -135,6 +135,8 @@ def verdict(entry: dict[str, Any], method: str) -> str:
         words = f"has the temperature of the reference's within the errors ({ratio:.3f} ± {error:.3f} of it)"
     away = len(found["run_aways"])
     lost = f"; {away} of {found['ions'] + away} ions ran away and are not averaged in" if away else ""
+    if found["lost_by_step"]:
+        lost += f" ({found['lost_by_step']} of them by the step)"
     return f"At {energy:g} meV the `{method}` ion {words}, and {d_ratio:.3g} ± {d_error:.2g} of its diffusion coefficient{lost}."
 
 
@@ -268,13 +270,15 @@ def run_away_section(entries: list[dict[str, Any]], most: int = 20) -> str:
         for away in found["run_aways"]:
             place = ", ".join(f"{x:.2f}" for x in away["position_A"])
             speed = float(np.linalg.norm(away["velocity_A_per_ps"]))
-            rows.append([f"{entry['thermal_energy_meV']:g}", method, str(away["ion"]), f"{away['time_ps']:.3f}", place, speed])
+            row = [f"{entry['thermal_energy_meV']:g}", method, str(away["ion"]), f"{away['time_ps']:.3f}", place, speed]
+            rows.append([*row, away.get("cause", "step"), away.get("reason", "")])
     if not rows:
         return ""
-    header = ["k_BT (meV)", "method", "ion", "stopped at (ps)", "position (Å)", "speed (Å/ps)"]
+    header = ["k_BT (meV)", "method", "ion", "stopped at (ps)", "position (Å)", "speed (Å/ps)", "lost by", "reason"]
     more = f"\n\n{len(rows) - most} more are in `summary.json`." if len(rows) > most else ""
     return (
-        "## Run-aways\n\nIons that met an atom so closely that the expansion about the free lattice exploded: stopped, and left out of every average.\n\n"
+        "## Run-aways\n\nIons that could not be followed any more: stopped, and left out of every average. Lost by the method: its expansion about the "
+        "free lattice exploded in a close encounter. Lost by the step: a shorter one would have kept them.\n\n"
         + report.table(header, rows[:most])
         + more
     )

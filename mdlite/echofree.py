@@ -167,7 +167,7 @@ class EchoFreeEngine(ReferenceEngine):
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
-        fault = self.boxed.ion_fault(self.ion, self.dt)
+        fault = self.guard.fault(self.ion)
         if fault is None and not self._fits:
             fault = "the ion has come farther than its energy at the start should take it, and the box is too small for that"
         return fault

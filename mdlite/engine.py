@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mdlite.guard import Guard
 from mdlite.kernels.types import Frames
 from mdlite.model import Model
 
@@ -28,14 +29,18 @@ def allocate(rows: int, n_atoms: int) -> Frames:
 class Engine(ABC):
     """One contract: `advance` takes steps in one compiled call and returns the frames on the way, `sample` the present one.
 
-    model: the physics. method: its name in the configuration. dt: time step, ps. sample_every: steps between frames.
+    model: the physics. method: its name in the configuration. dt: time step, ps. sample_every: steps between frames. guard: what the ion may not
+    do, by default that of an ion in a crystal at rest.
     """
 
     extendable = True
     """Whether a finished run can go on to a longer duration from its `state`."""
 
-    def __init__(self, model: Model, method: str, dt: float, sample_every: int, record_atoms: bool = False):
+    def __init__(
+        self, model: Model, method: str, dt: float, sample_every: int, record_atoms: bool = False, guard: Guard | None = None
+    ):
         self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
+        self.guard = guard or Guard(model, method, dt)
         self.n_recorded = len(model.offsets) if record_atoms else 0
         self.step = 0
 

@@ -16,6 +16,8 @@ from mdlite.config import Config
 from mdlite.echofree import EchoFreeEngine
 from mdlite.edge import open_edge
 from mdlite.ensemble import EnsembleEngine, ModesEngine, moving_crystal, starting_positions
+from mdlite.guard import Guard, heat
+from mdlite.integrators import INTEGRATORS
 from mdlite.kernels.jit import CACHE_FOLDER, compiled
 from mdlite.memory import MemoryEngine
 from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
@@ -52,7 +54,14 @@ def _memory_engine(config: Config, restored: bool) -> MemoryEngine:
         crystal = moving_crystal(model.lattice, *state, run.dt)
     window, memory = config.memory_window, config.memory
     dressed = memory.start == "dressed"
-    return MemoryEngine(model, run.dt, window, run.sample_every, run.record_atoms, memory.kernel, crystal, dressed)
+    guard = _guard(model, config.method, run, thermal)
+    return MemoryEngine(model, run.dt, window, run.sample_every, run.record_atoms, memory.kernel, crystal, dressed, guard)
+
+
+def _guard(model: Model, method: str, run: RunSection, thermal: ThermalSection | None) -> Guard:
+    """What an ion may not do, by the settings alone: the same for a run in pieces."""
+    hot = 0.0 if thermal is None else heat(model.lattice, thermal.scale, thermal.statistics)
+    return Guard(model, method, run.dt, hot, INTEGRATORS[run.integrator].turn)
 
 
 def _engine(
@@ -64,6 +73,7 @@ def _engine(
     restored: bool = False,
     patch_size: int = 12,
 ):
+    guard = _guard(model, method, run, thermal)
     if thermal is None:
         if method == "reference":
             return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, integrator=run.integrator)
@@ -72,14 +82,27 @@ def _engine(
         return TimeLocalEngine(model, method, run.dt, run.sample_every, run.record_atoms, finite)
     generators, states = _thermal_states(model.lattice, thermal, restored)
     if method == "reference":
+        states = [(u, at_rest_as_a_whole(model, v)) for u, v in states]
         if len(states) == 1:
-            return ReferenceEngine(model, run.dt, run.sample_every, run.record_atoms, *states[0], integrator=run.integrator)
-        return ReplicaEngine(model, run.dt, states, run.sample_every, run.integrator)
+            return ReferenceEngine(
+                model, run.dt, run.sample_every, run.record_atoms, *states[0], integrator=run.integrator, guard=guard
+            )
+        return ReplicaEngine(model, run.dt, states, run.sample_every, run.integrator, guard)
     positions = np.stack([starting_positions(model, thermal.ions, rng) for rng in generators])
     if method == "patch":
-        return PatchEnsembleEngine(model, run.dt, states, positions, patch_size, run.sample_every)
+        return PatchEnsembleEngine(model, run.dt, states, positions, patch_size, run.sample_every, guard=guard)
     engine = ModesEngine if thermal.motion == "modes" else EnsembleEngine
-    return engine(model, method, run.dt, states, positions, run.sample_every, finite)
+    return engine(model, method, run.dt, states, positions, run.sample_every, finite, guard)
+
+
+def at_rest_as_a_whole(model: Model, velocity: np.ndarray) -> np.ndarray:
+    """Velocities (3, Nx, Ny, Nz), Å/ps, of a crystal that takes up what momentum the ion starts with, so that the two together stay where they are.
+
+    Otherwise the periodic crystal would drift with M v/(M + m N³) for ever; along a frozen axis nothing is changed.
+    """
+    mass = np.array(model.ion.mass)
+    push = np.where(np.isfinite(mass), mass, 0.0) * np.array(model.ion.velocity)
+    return velocity - (push / (model.lattice.mass * model.lattice.n_atoms))[:, None, None, None] if push.any() else velocity
 
 
 def _thermal_states(lattice: Lattice, thermal: ThermalSection, restored: bool) -> tuple[list[np.random.Generator], list]:

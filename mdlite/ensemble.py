@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mdlite import timelocal
+from mdlite import losses, timelocal
 from mdlite.engine import Engine
 from mdlite.errors import InputError
+from mdlite.guard import Guard, displaced
 from mdlite.kernels import ensemble as kernels
+from mdlite.kernels.guard import SOUND
 from mdlite.kernels.springs import fill_halo
 from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Patches
@@ -18,8 +21,6 @@ from mdlite.model import Lattice, Model, aligned_zeros
 from mdlite.modes import ModeMotion
 
 MOST_BLOCKS = 64
-RUNAWAY_CROSSING = 0.1
-"""An ion that crosses more than this part of the lattice constant in one step has run away."""
 
 
 def free_start(lattice: Lattice, displacement: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +66,7 @@ class IonsEngine(Engine):
 
     def _ions_of(self, c: int) -> Ensemble | Patches:
         """The ions of crystal c, as views."""
-        shared = ("inverse_mass", "fastest")
+        shared = ("inverse_mass", "limits")
         return type(self.ions)(**{name: a if name in shared else a[c] for name, a in self.ions._asdict().items()})
 
     def _velocities(self) -> np.ndarray:
@@ -76,13 +77,30 @@ class IonsEngine(Engine):
         shape = (rows, *self.ions.position.shape)
         return EnsembleFrames(np.empty(shape), np.empty(shape), np.empty(shape[:-1]))
 
+    @abstractmethod
+    def _displacements(self) -> np.ndarray:
+        """Of the crystals' atoms at the present step, Å."""
+
+    def _stops(self) -> dict[str, np.ndarray]:
+        """What of the stopped ions has to be kept, (L, I)."""
+        return {name: getattr(self.ions, name) for name in ("stopped", "cause", "stiffest")}
+
+    def restore(self, step: int, state: dict[str, np.ndarray]) -> None:
+        """See `Engine.restore`; files of mdlite 0.9 and before do not say why an ion was stopped."""
+        super().restore(step, {name: np.zeros_like(array) for name, array in self._stops().items()} | state)
+
     def fault(self) -> str | None:
-        """Why the run can not go on, or None: every single ion has run away."""
-        return "every ion has run away" if np.all(self.ions.stopped >= 0) else None
+        """Why the run can not go on, or None: every single ion has been stopped, or a crystal's atoms are too far from their sites."""
+        if np.all(self.ions.stopped >= 0):
+            return "; ".join(["every ion has run away", *losses.lines(self.facts(), self.method)])
+        if np.isfinite(self.coupling.cutoff):
+            return displaced(self.model.lattice, float(np.abs(self._displacements()).max()))
+        return None
 
     def facts(self) -> dict[str, Any]:
-        """The ions that ran away: which, when (ps), where (Å) and how fast (Å/ps); their later frames repeat that state."""
-        stopped = self.ions.stopped.reshape(-1)
+        """The ions that were stopped: which, when (ps), where (Å), how fast (Å/ps), whether the ``cause`` is the step or the method, the reason, and
+        the step that would do (ps), if any; their later frames repeat that state."""
+        stopped, cause, stiffest = (array.reshape(-1) for array in self._stops().values())
         position, velocity = self.ions.position.reshape(-1, 3), self._velocities().reshape(-1, 3)
         return {
             "ions": len(stopped),
@@ -92,6 +110,7 @@ class IonsEngine(Engine):
                     "time_ps": float(stopped[n] * self.dt),
                     "position_A": position[n].tolist(),
                     "velocity_A_per_ps": velocity[n].tolist(),
+                    **self.guard.entry(int(cause[n]), position[n], velocity[n], float(stiffest[n])),
                 }
                 for n in np.nonzero(stopped >= 0)[0]
             ],
@@ -104,7 +123,7 @@ class EnsembleEngine(IonsEngine):
     states: (displacement, velocity) of each of L crystals at t = 0, (3, Nx, Ny, Nz) in Å and Å/ps. positions: of the ions, (L, I, 3) in Å,
     or (I, 3) for one crystal; all start with the model's ion velocity. dt (ps), sample_every (steps), finite as for
     `mdlite.timelocal.TimeLocalEngine`. Frames list the first crystal's ions, then the next one's.
-    An ion that runs away (faster than a tenth of a cell a step, or not finite) is stopped, and listed by `facts`.
+    An ion that its ``guard`` gives up is stopped, and listed by `facts`.
     """
 
     def __init__(
@@ -116,8 +135,9 @@ class EnsembleEngine(IonsEngine):
         positions: np.ndarray,
         sample_every: int = 1,
         finite: bool = False,
+        guard: Guard | None = None,
     ):
-        super().__init__(model, method, dt, sample_every)
+        super().__init__(model, method, dt, sample_every, guard=guard or Guard.among(model, method, dt, states))
         lattice = model.lattice
         self.springs = lattice.springs()
         self.coupling, self.medium = model.coupling(), timelocal.medium(model, method, finite)
@@ -133,7 +153,8 @@ class EnsembleEngine(IonsEngine):
             stiffest=np.zeros((crystals, count)),
             guess=np.zeros((crystals, count, timelocal.guess_room(len(model.offsets), method))),
             stopped=np.full((crystals, count), -1, np.int64),
-            fastest=RUNAWAY_CROSSING * lattice.spacing / dt,
+            cause=np.full((crystals, count), SOUND, np.int64),
+            limits=self.guard.limits,
         )
         blocks = crystals if crystals > 1 else min(count, MOST_BLOCKS)
         one = timelocal.work_arrays(len(model.offsets), method == "implicit")
@@ -149,12 +170,15 @@ class EnsembleEngine(IonsEngine):
         parts = [moving_crystal(self.model.lattice, *state, self.dt) for state in states]
         return Crystal(*(np.stack(arrays) for arrays in zip(*parts)))
 
+    def _displacements(self) -> np.ndarray:
+        return np.asarray(self.crystals.u)
+
     def _crystal(self, c: int) -> Crystal:
         return Crystal(*(array[c] for array in self.crystals))
 
     def state(self) -> dict[str, np.ndarray]:
         """The ions, (L, I, ...), and the crystals, (L, 3, Nx, Ny, P)."""
-        return timelocal.ion_state(self.ions) | {"stopped": self.ions.stopped} | crystal_state(self.crystals)
+        return timelocal.ion_state(self.ions) | self._stops() | crystal_state(self.crystals)
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         clock = (self.dt, (self.step, n_steps, self.sample_every))
@@ -182,7 +206,7 @@ class ModesEngine(EnsembleEngine):
     def state(self) -> dict[str, np.ndarray]:
         """The ions, (L, I, ...), and the Bloch amplitudes of every crystal."""
         amplitudes = {f"modes_{n}": motion.amplitudes for n, motion in enumerate(self._motions)}
-        return timelocal.ion_state(self.ions) | {"stopped": self.ions.stopped} | amplitudes
+        return timelocal.ion_state(self.ions) | self._stops() | amplitudes
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         row = 0

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, motion
-from mdlite.errors import InputError
+from mdlite import analysis, losses, motion
+from mdlite.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
@@ -24,6 +24,7 @@ UNITS = {
     "diffusion": "Angstrom^2/ps",
     "diffusion_error": "Angstrom^2/ps",
     "run_aways": "",
+    "lost_by_step": "",
     "energy_drift": "",
     "seconds": "s",
 }
@@ -33,6 +34,7 @@ UNITS = {
 def measure(run: Run) -> dict[str, float | None]:
     """The numbers of a run, by the names in UNITS; None where one has no meaning.
 
+    Raises RunError for a run that lost more ions by its step than averages bear (`mdlite.losses`): its point has failed.
     At T = 0: kinetic energy at the end; energy that the ion (kinetic and interaction) has lost; largest force and speed; decay rate of its
     kinetic energy and period, from passages of validate.centre (or of the start) in the later half. At a temperature: what `mdlite analyse` says.
     """
@@ -45,17 +47,19 @@ def measure(run: Run) -> dict[str, float | None]:
 
 
 def _thermal(run: Run) -> dict[str, Any]:
+    if (found := losses.bias(run.facts, run.config.method)) is not None:
+        raise RunError(found)
     skip = motion.default_skip(run)
+    counts = {"run_aways": len(run.facts.get("run_aways", [])), "lost_by_step": len(losses.of(run.facts, "step"))}
     try:
         told = motion.describe(run, skip, motion.default_fit(run, skip))
     except InputError:  # too short for that
-        return {"run_aways": len(run.facts.get("run_aways", []))}
-    return {
+        return counts
+    return counts | {
         "temperature": told["temperature_meV"],
         "temperature_error": told["temperature_error_meV"],
         "diffusion": told["diffusion_A2_per_ps"],
         "diffusion_error": told["diffusion_error_A2_per_ps"],
-        "run_aways": len(told["run_aways"]),
     }
 
 

@@ -10,6 +10,7 @@ from mdlite import propagator, timelocal
 from mdlite.engine import Engine
 from mdlite.ensemble import crystal_state
 from mdlite.errors import RunError
+from mdlite.guard import Guard, displaced
 from mdlite.kernels import memory as kernels
 from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.types import Crystal, Frames, Memory
@@ -55,8 +56,9 @@ class MemoryEngine(Engine):
         kind: str = "exact",
         crystal: Crystal | None = None,
         dressed: bool = False,
+        guard: Guard | None = None,
     ):
-        super().__init__(model, "memory-kernel", dt, sample_every, record_atoms)
+        super().__init__(model, "memory-kernel", dt, sample_every, record_atoms, guard)
         lattice = model.lattice
         lattice.require_rigidity("the memory kernel")
         self.kind, self.length = kind, round(window / dt)
@@ -182,7 +184,12 @@ class MemoryEngine(Engine):
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
-        return self.model.ion_fault(self.ion, self.dt)
+        return self.guard.fault(self.ion, float(self.ion.energy[0])) or self._displaced()
+
+    def _displaced(self) -> str | None:
+        if self.crystal is None or not np.isfinite(self.coupling.cutoff):
+            return None
+        return displaced(self.model.lattice, float(np.abs(self.crystal.u).max()))
 
     def facts(self) -> dict[str, Any]:
         """The window, and what it cuts off: the largest |W_xx| at its end over W(0) of an atom on itself."""

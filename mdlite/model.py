@@ -248,31 +248,6 @@ class Model:
         from_middle = self.offsets - self.middle_cell(np.zeros(3))
         return 2 * int(max(from_middle.max(), 1 - from_middle.min()))
 
-    def ion_fault(self, ion, dt: float, turn: float = 1.0) -> str | None:
-        """What makes an ion (of `mdlite.kernels.types`) unusable with a step of dt (ps), or None.
-
-        Not finite; more than half a lattice constant in one step; or too close to an atom, now or earlier. turn: of the `mdlite.integrators`.
-        """
-        if not (np.isfinite(ion.position).all() and np.isfinite(ion.velocity).all()):
-            return "the ion's state is no longer finite"
-        speed = float(np.linalg.norm(ion.velocity))
-        if speed * dt > 0.5 * turn * self.lattice.spacing:
-            return f"the ion has run away, at {speed:.3g} Å/ps it crosses more than half a cell in one step, near {ion.position.tolist()} Å"
-        return self._contact_fault(float(ion.stiffest[0]), dt, turn)
-
-    def _contact_fault(self, stiffest: float, dt: float, turn: float) -> str | None:
-        """Whether the ion has met an atom too closely for a step of dt (ps), |φ''| having reached ``stiffest`` (meV/Å²), or None."""
-        fastest = math.sqrt(stiffest * (float(self.ion.inverse_mass.max()) + 1.0 / self.lattice.mass))
-        if not MOST_TURN * turn < fastest * dt < math.inf:
-            return None
-        good = GOOD_TURN * turn / fastest
-        digits = 10.0 ** math.floor(math.log10(good))
-        advice = digits * math.floor(good / digits)
-        return (
-            f"the ion has met an atom too closely for the step: the two would vibrate at {fastest:.3g} rad/ps there, {fastest * dt:.2g} rad a step; "
-            f"run.dt = {advice:.1g} would do"
-        )
-
     @property
     def echo_time(self) -> float:
         """When the ion's own sound, back around the periodic box, first meets an interacting atom: (N - extent) a/c, ps."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis
+from mdlite import analysis, losses
 from mdlite.errors import InputError
 from mdlite.report import number
 
@@ -49,11 +49,13 @@ def parse_fit(text: str) -> tuple[float, float]:
     return first, last
 
 
-def describe(run: Run, skip: float, fit: tuple[float, float]) -> dict[str, Any]:
-    """All numbers and curves of a run's ions after ``skip`` ps, D fitted for lags in ``fit`` (ps). Run-aways are left out, and listed.
+def describe(run: Run, skip: float, fit: tuple[float, float], selection: bool = False) -> dict[str, Any]:
+    """All numbers and curves of a run's ions after ``skip`` ps, D fitted for lags in ``fit`` (ps). Ions that the run has lost are left out, and listed.
 
-    Ions that share a lattice count as one sample where there are several lattices. Raises InputError for a run too short for this.
+    Ions that share a lattice count as one sample where there are several lattices. Raises InputError for a run too short for this, and, but for
+    ``selection``, for one that lost more than one in a hundred by its step: what is left is colder and slower.
     """
+    losses.require(run.facts, run.config.method, selection)
     if len(run.time) < 10:
         raise InputError(f"run: has {len(run.time)} frames, which is too few to analyse; sample more often or run for longer")
     late = run.time >= skip
@@ -78,6 +80,8 @@ def describe(run: Run, skip: float, fit: tuple[float, float]) -> dict[str, Any]:
         "ions": len(kept),
         "lattices": len(np.unique(groups)),
         "run_aways": run.facts.get("run_aways", []),
+        "lost_by_step": len(losses.of(run.facts, "step")),
+        "lost_by_method": len(losses.of(run.facts, "method")),
         "run_aways_per_ns": 1e3 * len(gone) / (run.position.shape[1] * run.config.run.duration),
         "thermal_energy_meV": scale,
         "skip_ps": skip,
@@ -149,6 +153,7 @@ def text(run: Run, found: dict[str, Any]) -> str:
     hops, shared = found["hops"], found["lattices"] == 1 and found["ions"] > 1
     tensor, tensor_error = found["diffusion_tensor_A2_per_ps"], found["diffusion_tensor_error_A2_per_ps"]
     lines = [
+        *(f"averages over what is left: {line}" for line in losses.lines(run.facts, run.config.method)),
         f"{run.config.method}: {found['ions']} ions, {found['lattices']} lattices, {run.time[-1]:g} ps, of it {found['skip_ps']:g} ps left out",
         f"ion temperature     {pm(found['temperature_meV'], found['temperature_error_meV'])} meV"
         + (
@@ -170,7 +175,8 @@ def text(run: Run, found: dict[str, Any]) -> str:
         f"hops                {hops['count']}, rate {pm(hops['rate'], hops['rate_error'])} 1/ps, dwell {number(hops['dwell'])} ps, "
         f"correlation of successive hops {number(hops['correlation'], 3)}",
         "  to a neighbour    " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hops["shares"].items()),
-        f"run-aways           {len(found['run_aways'])} ({number(found['run_aways_per_ns'])} per ion and ns)",
+        f"ions lost           {len(found['run_aways'])} of {found['ions'] + len(found['run_aways'])} ({found['lost_by_step']} by the step, "
+        f"{found['lost_by_method']} by the method; {number(found['run_aways_per_ns'])} per ion and ns)",
     ]
     if found["energy_drift_meV_per_ns"] is not None:
         lines.append(f"energy drift        {found['energy_drift_meV_per_ns']:+.3g} meV/ns")

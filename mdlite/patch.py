@@ -10,10 +10,12 @@ import numpy as np
 
 from mdlite import edge
 from mdlite.engine import Engine
-from mdlite.ensemble import MOST_BLOCKS, RUNAWAY_CROSSING, IonsEngine, free_start
+from mdlite.ensemble import MOST_BLOCKS, IonsEngine, free_start
 from mdlite.errors import InputError
+from mdlite.guard import Guard
 from mdlite.kernels import patch as kernels
 from mdlite.kernels import patches as ensemble_kernels
+from mdlite.kernels.guard import SOUND
 from mdlite.kernels.springs import kick
 from mdlite.kernels.types import Edge, EnsembleFrames, Frames, IonState, Patches
 from mdlite.model import Model
@@ -25,7 +27,7 @@ AHEAD_BYTES, MOST_AHEAD = 16e6, 64
 """How far a crystal runs ahead of its ions: as many steps as fit into so many bytes, for each takes the ion's patch into the cache once."""
 
 
-def patches(model: Model, size: int, positions: np.ndarray, dt: float) -> Patches:
+def patches(model: Model, size: int, positions: np.ndarray, guard: Guard) -> Patches:
     """Ions (..., 3), Å, at the model's velocity, each in the middle of a patch with nothing in it. Raises InputError for a patch too small."""
     if size % 2 or size < model.least_patch:
         raise InputError(f"patch.size = {size}: must be even, and at least {model.least_patch} to hold the ion's atoms")
@@ -44,7 +46,8 @@ def patches(model: Model, size: int, positions: np.ndarray, dt: float) -> Patche
         u=fields[0].reshape(*shape, *fields[0].shape[1:]),
         v=fields[1].reshape(*shape, *fields[1].shape[1:]),
         stopped=np.full(shape, -1, np.int64),
-        fastest=RUNAWAY_CROSSING * model.lattice.spacing / dt,
+        cause=np.full(shape, SOUND, np.int64),
+        limits=guard.limits,
     )
 
 
@@ -85,7 +88,7 @@ class PatchEngine(Engine):
         self.size, self.coupling = size, model.coupling()
         self._fitted = bounds is None
         self.edge = edge.edge(model.lattice, size, dt) if bounds is None else bounds
-        self._patch = patches(model, size, np.array([model.ion.position]), dt)
+        self._patch = patches(model, size, np.array([model.ion.position]), self.guard)
         self._room = np.zeros_like(self._patch.u[0])
         kernels.half_step_back(self.coupling, self.ion, *self._fields, None, self.edge, 0.5 * dt)
 
@@ -116,7 +119,7 @@ class PatchEngine(Engine):
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
-        return self.model.ion_fault(self.ion, self.dt)
+        return self.guard.fault(self.ion)
 
     def announcement(self) -> str | None:
         """See `warning`."""
@@ -142,8 +145,9 @@ class PatchEnsembleEngine(IonsEngine):
         size: int,
         sample_every: int = 1,
         bounds: Edge | None = None,
+        guard: Guard | None = None,
     ):
-        super().__init__(model, "patch", dt, sample_every)
+        super().__init__(model, "patch", dt, sample_every, guard=guard or Guard.among(model, "patch", dt, states))
         model.lattice.require_rigidity("the patch")
         lattice = model.lattice
         self.size, self.coupling = size, model.coupling()
@@ -156,7 +160,7 @@ class PatchEnsembleEngine(IonsEngine):
         ahead = int(np.clip(AHEAD_BYTES // (8 * field), 4, MOST_AHEAD))
         own = math.prod(edge.patch_lattice(lattice, size).field_shape)
         require_memory(lattice, crystals, ahead + 2 + (2 * count + 1) * own / field)
-        self.ions = patches(model, size, positions, dt)
+        self.ions = patches(model, size, positions, self.guard)
         self._history = lattice.field(crystals * (ahead + 1)).reshape(crystals, ahead + 1, *lattice.field_shape)
         self._velocity = lattice.field(crystals)
         for c, state in enumerate(states):
@@ -173,8 +177,12 @@ class PatchEnsembleEngine(IonsEngine):
 
     def state(self) -> dict[str, np.ndarray]:
         """The ions and their patches, (L, I, ...), and the crystals, (L, 3, Nx, Ny, P)."""
-        more = {"energy": self.ions.energy, "stopped": self.ions.stopped}
-        return patch_state(self.ions) | more | {"crystal_u": self._history[:, 0], "crystal_v": self._velocity}
+        return (
+            patch_state(self.ions)
+            | {"energy": self.ions.energy}
+            | self._stops()
+            | {"crystal_u": self._history[:, 0], "crystal_v": self._velocity}
+        )
 
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         clock = (self.dt, (self.step, n_steps, self.sample_every))
@@ -207,6 +215,9 @@ class PatchEnsembleEngine(IonsEngine):
     def facts(self) -> dict[str, Any]:
         """The ions that ran away, the patch and its edge."""
         return super().facts() | (patch_facts(self.model, self.size) if self._fitted else {"patch_size": self.size})
+
+    def _displacements(self) -> np.ndarray:
+        return self._history[:, 0]
 
     def _velocities(self) -> np.ndarray:
         return self.ions.velocity + 0.5 * self.dt * self.ions.force * self.ions.inverse_mass

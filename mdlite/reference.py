@@ -10,6 +10,7 @@ from numba import get_num_threads
 
 from mdlite.engine import Engine, allocate
 from mdlite.errors import InputError
+from mdlite.guard import Guard, displaced
 from mdlite.integrators import INTEGRATORS
 from mdlite.kernels import snapshot as kernels
 from mdlite.kernels import springs as spring_kernels
@@ -21,6 +22,12 @@ from mdlite.model import Model, aligned_zeros
 
 CACHE_SHARE = 0.6
 """Part of a core's cache that a tile's rows may take."""
+MOST_DRIFT = 0.1
+"""Lattice constants that a crystal may drift before the cells of its sites are no longer those between its atoms."""
+DRIFT_TEXT = (
+    "the atoms of a shell are counted from the sites, and would no longer be those around the ion; a larger lattice drifts less, and the crystal of "
+    'method = "patch" not at all'
+)
 BEYOND_CACHE = 8
 """From so many times the cores' own caches on, fetching a plane in advance pays (measured: N = 100 to 400 gain 4 to 14 %, N = 40 loses 7 %)."""
 STREAMS = 8
@@ -68,8 +75,9 @@ class ReferenceEngine(Engine):
         velocity=None,
         in_place: bool | None = None,
         integrator: str = "velocity-verlet",
+        guard: Guard | None = None,
     ):
-        super().__init__(model, "reference", dt, sample_every, record_atoms)
+        super().__init__(model, "reference", dt, sample_every, record_atoms, guard)
         lattice = model.lattice
         self.integrator = INTEGRATORS[integrator]
         self.clock = self.integrator.clock(dt)
@@ -80,6 +88,9 @@ class ReferenceEngine(Engine):
         self.lattice = LatticeState(lattice.field(), lattice.field())
         self._front = front and front._replace(room=aligned_zeros(wavefront_kernels.room_needed(lattice.field_shape, front)))
         self._u_next = None if front else lattice.field()
+        self.guard = guard or Guard.among(
+            model, "reference", dt, [] if velocity is None else [(displacement, velocity)], self.integrator.turn
+        )
         if displacement is not None:
             lattice.atoms(self.lattice.u)[...] = displacement
             spring_kernels.fill_halo(self.lattice.u, self.springs)
@@ -168,18 +179,24 @@ class ReferenceEngine(Engine):
         return atoms(copy.u), atoms(copy.v), ion.position, ion.velocity
 
     def fault(self) -> str | None:
-        """What makes the present state unusable, or None. A cut-off sphere counts on displacements below half the spacing."""
-        fault = self.model.ion_fault(self.ion, self.dt, self.integrator.turn)
-        if fault is None and np.isfinite(self.coupling.cutoff):
-            spring_kernels.largest_squares(self.lattice.u, self.springs, self._partial)
-            largest = float(np.sqrt(np.max(self._partial[:, 0])))
-            if not largest < 0.5 * self.model.lattice.spacing:
-                drift = np.linalg.norm(self.model.lattice.atoms(self.lattice.u).mean(axis=(1, 2, 3)))
-                fault = (
-                    f"a framework atom is {largest:.3g} Å from its site ({drift:.3g} Å of that is drift of the whole crystal), more than "
-                    "half the lattice constant, and the sphere around the ion could miss it; a larger lattice drifts less"
-                )
-        return fault
+        """What makes the present state unusable, or None. The ion's cell is counted from the sites: a cut-off sphere bears displacements below half
+        the spacing, a shell only a crystal that stays in place as a whole. Fixed atoms are met wherever they are."""
+        fault = self.guard.fault(self.ion)
+        if fault is not None or not self.coupling.moving:
+            return fault
+        drift, a = self.drift(), self.model.lattice.spacing
+        if not np.isfinite(self.coupling.cutoff):
+            return (
+                f"the whole crystal has drifted by {drift:.3g} Å from its sites; {DRIFT_TEXT}" if drift > MOST_DRIFT * a else None
+            )
+        spring_kernels.largest_squares(self.lattice.u, self.springs, self._partial)
+        fault = displaced(self.model.lattice, float(np.sqrt(np.max(self._partial[:, 0]))))
+        return fault and f"{fault}; {drift:.3g} Å of that is drift of the whole crystal, and a larger lattice drifts less"
+
+    def drift(self) -> float:
+        """How far the crystal as a whole is from its sites, Å."""
+        spring_kernels.displacement_sums(self.lattice.u, self.springs, self._partial)
+        return float(np.linalg.norm(self._partial[:, :3].sum(axis=0))) / self.model.lattice.n_atoms
 
 
 class ReplicaEngine(Engine):
@@ -197,14 +214,16 @@ class ReplicaEngine(Engine):
         states: Sequence[tuple[np.ndarray, np.ndarray]],
         sample_every: int = 1,
         integrator: str = "velocity-verlet",
+        guard: Guard | None = None,
     ):
-        super().__init__(model, "reference", dt, sample_every)
+        super().__init__(model, "reference", dt, sample_every, guard=guard)
         require_memory(model.lattice, len(states))
         self.replicas = []
         self._lattices = LatticeState(model.lattice.field(len(states)), model.lattice.field(len(states)))
         self._u_next = model.lattice.field(len(states))
         for n, (u, v) in enumerate(states):
-            replica = ReferenceEngine(model, dt, sample_every, displacement=u, velocity=v, in_place=False, integrator=integrator)
+            start = {"displacement": u, "velocity": v, "in_place": False, "integrator": integrator}
+            replica = ReferenceEngine(model, dt, sample_every, **start, guard=guard)
             self._lattices.u[n], self._lattices.v[n] = replica.lattice
             replica.lattice, replica._u_next = LatticeState(*(array[n] for array in self._lattices)), self._u_next[n]
             self.replicas.append(replica)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import checkpoint, echo, edge, estimate, memory, resuming, storage
+from mdlite import checkpoint, echo, edge, estimate, losses, memory, resuming, storage
 from mdlite.checkpoint import Saved
 from mdlite.config import Config
 from mdlite.engines import kernels_of, lattice_seeds, make_engine, prepare
@@ -76,6 +77,7 @@ def run(
     would have; begin where there is nothing yet.
     introduce: notice first gets what the configuration comes to (masses, temperature), and what in it looks like a mistake of units.
     max_walltime: stop cleanly, with a checkpoint, before so many seconds have passed since the call; ``facts["status"]`` says so.
+    Ions that a run has lost (`mdlite.losses`) are told at its end, by a notice, or a RuntimeWarning without one, and listed in ``facts["run_aways"]``.
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``),
     Interrupted (a KeyboardInterrupt) on SIGINT or SIGTERM, once a checkpoint is written.
     """
@@ -161,9 +163,19 @@ def _run(config: Config, path: Path | None, saved: Saved | None, progress, notic
         recorder.close(facts, state)
         if hasattr(progress, "close"):
             progress.close()
+    for line in losses.lines(facts, config.method):
+        _say(line, notice)
     if path is not None:
         return Run.load(path)
     return Run(config, facts, recorder.data())
+
+
+def _say(line: str, notice: Callable[[str], None] | None) -> None:
+    """A line that must be seen, also where nobody listens for notices."""
+    if notice is None:
+        warnings.warn(line, RuntimeWarning, stacklevel=4)
+    else:
+        notice(line)
 
 
 def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, saved: Saved | None):

@@ -126,10 +126,7 @@ class TimeLocalEngine(Engine):
 
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
-        fault = self.model.ion_fault(self.ion, self.dt)
-        if self.method == "implicit" and not np.isfinite(self.ion.energy[0]):
-            return f"the implicit equation has no solution within reach (the ion is at {self.ion.position.tolist()} Å)"
-        return fault
+        return self.guard.fault(self.ion, float(self.ion.energy[0]))
 
 
 class Equilibrium(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mdlite import checks, echo, engines, html, report, simulate
+from mdlite import checks, echo, engines, html, losses, report, simulate
 from mdlite.config import Config
 from mdlite.errors import InputError, RunError
 from mdlite.progress import Reporter
@@ -47,14 +47,19 @@ class Job:
     notice: Callable[[str], None] | None = None
 
     def run(self, config: Config, label: str) -> simulate.Run:
-        """One run, written to ``label``.h5 in the folder. Raises RunError, with the label, if it has to stop."""
+        """One run, written to ``label``.h5 in the folder. Raises RunError, with the label, if it has to stop, or loses so many ions by its step that
+        what is left is a selection."""
         config = config.replace(**{"run.keep_state": False})  # a lattice's last state would be most of the folder
         try:
-            return simulate.run(
+            found = simulate.run(
                 config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice, introduce=False
             )
         except RunError as error:
             raise RunError(f"{label}: {error}") from None
+        biased = losses.bias(found.facts, config.method)
+        if biased is not None:
+            raise RunError(f"{label}: {biased}")
+        return found
 
     def attempt(self, config: Config, label: str, failures: dict[str, str]) -> simulate.Run | None:
         """As `run`, for an approximation: if it has to stop, that is a result, noted in ``failures`` and told, and None comes back."""

@@ -120,6 +120,7 @@ def diffusion_entry(folder: Path, quick: bool, methods, strength: float, energy:
     found = {}
     for method in methods:
         run = thermal_run(folder, quick, method, strength, energy)
+        mdlite.losses.require(run.facts, method, selection=False)
         gone = [entry["ion"] for entry in run.facts.get("run_aways", [])]
         kept = np.setdiff1d(np.arange(run.position.shape[1]), gone)
         step = run.time[1] - run.time[0]

@@ -13,7 +13,8 @@ PACKAGE, KERNELS = ROOT / "mdlite", ROOT / "kernels"
 LAYERS = [
     {"units", "errors", "html", "journal", "machine", "seal"},
     {"kernels"},
-    {"model", "integrators"},
+    {"model", "integrators", "losses"},
+    {"guard"},
     {"phonons", "checks", "explain", "sections"},
     {"textfile"},
     {"propagator"},

@@ -59,8 +59,9 @@ def test_diffusion(tmp_path):
 
 
 def test_a_run_away_is_reported_and_left_out(tmp_path, monkeypatch):
-    """Ions are declared run away at a speed that some reach: they are listed with their state, and the averages do without them."""
-    monkeypatch.setattr(mdlite.ensemble, "RUNAWAY_CROSSING", 0.04)
+    """Ions are declared run away at an energy that some reach: they are listed with their state, and the averages do without them."""
+    monkeypatch.setattr(mdlite.guard, "UNLIKELY", 2.0)
+    monkeypatch.setattr(mdlite.guard, "SPARE", 1.0)
     config = mdlite.load_case("diffusion", **SMALL | {"thermal.energy": 50.0, "validate.warm_up_lattices": 0})
     summary = mdlite.validate(config, tmp_path / "v")
     rung = summary["methods"]["time-local"]
