@@ -20,8 +20,10 @@ from mdlite.kernels import timelocal as kernels
 from mdlite.model import Model
 from mdlite.timelocal import TimeLocalEngine, relaxed
 
-TIME, STEP = 24.0, 0.01
-"""ps: length of the response that is transformed, and its step; the later half is faded out."""
+TIME, STEPS = 750.0, 2400
+"""Length of the response that is transformed, in radians of Ω_max, and its steps (24 ps, 0.01 ps by default); the later half is faded out."""
+SMALL = 3e-5
+"""Displacement that a rung is linearised with, in lattice constants; the velocity is 0.3 of it times Ω_max."""
 NODES = 16
 SPREAD = 0.25
 """Half width of the real interval that Ĝ is continued from, relative to the frequency."""
@@ -42,7 +44,8 @@ def _mode(root: complex) -> Mode:
 def rung_mode(model: Model, method: str, axis: int) -> Mode:
     """The mode of a time-local rung about the model's ion position, along ``axis``. Raises RunError where it is no stable place."""
     force, place = _force(model, method)
-    h, w = 1e-4, 1e-3
+    h = SMALL * model.lattice.spacing
+    w = 0.3 * h * model.lattice.omega_max
     stiffness = -(force(place + h * np.eye(3)[axis], 0.0)[axis] - force(place - h * np.eye(3)[axis], 0.0)[axis]) / (2.0 * h)
     friction = -(force(place, w)[axis] - force(place, -w)[axis]) / (2.0 * w)
     mass = model.ion.mass[axis]
@@ -68,15 +71,15 @@ def _force(model: Model, method: str):
 def transform(model: Model, omega: np.ndarray) -> np.ndarray:
     """Ĝ(ω) between the candidate atoms for real ω (n,) in rad/ps: complex (n, 3A, 3A), Å²/meV.
 
-    The response to 12 ps, and faded out over 12 more: what that leaves out oscillates at the band's own singular frequencies, and is of no
+    The response to 12 ps (at the default constants), and faded out over 12 more: what that leaves out oscillates at the band's own singular frequencies, and is of no
     weight away from them.
     """
     offsets = model.offsets
-    n, steps = len(offsets), round(TIME / STEP)
-    t = STEP * np.arange(steps + 1)
-    fade = np.where(t < 0.5 * TIME, 1.0, 0.5 * (1.0 + np.cos(2.0 * np.pi * (t / TIME - 0.5))))
-    waves = np.exp(1j * np.outer(omega, t)) * fade * STEP * _end_weights(steps + 1)
-    found = propagator.transformed(model.lattice, (offsets[:, None] - offsets[None]).reshape(-1, 3), waves, STEP)
+    n, part = len(offsets), np.arange(STEPS + 1) / STEPS
+    step = TIME / STEPS / model.lattice.omega_max
+    fade = np.where(part < 0.5, 1.0, 0.5 * (1.0 + np.cos(2.0 * np.pi * (part - 0.5))))
+    waves = np.exp(1j * np.outer(omega, step * np.arange(STEPS + 1))) * fade * step * _end_weights(STEPS + 1)
+    found = propagator.transformed(model.lattice, (offsets[:, None] - offsets[None]).reshape(-1, 3), waves, step)
     return found.reshape(len(omega), n, n, 3, 3).swapaxes(2, 3).reshape(len(omega), 3 * n, 3 * n)
 
 

@@ -94,12 +94,18 @@ class _Framework:
         return LinearOperator((x.size, x.size), matvec=product, dtype=float)
 
 
-def relax(model: Model, position=None, tolerance: float = 1e-6) -> Relaxation:
-    """Relax the framework around the ion held at ``position`` (3,) Å (the model's own by default), to forces below ``tolerance`` meV/Å.
+SMALL_FORCE = 4e-10
+"""Of springs stretched by a lattice constant: 1e-6 meV/Å at the default ones."""
 
-    Raises RunError if that is not reached, InputError if k2 = 0.
+
+def relax(model: Model, position=None, tolerance: float | None = None) -> Relaxation:
+    """Relax the framework around the ion held at ``position`` (3,) Å (the model's own by default), to forces below ``tolerance`` (meV/Å).
+
+    tolerance: by default SMALL_FORCE times the force of nearest neighbours a lattice constant apart from their distance. Raises RunError if that is not reached, InputError if k2 = 0.
     """
     model.lattice.require_rigidity("the relaxation")
+    scale = (model.lattice.k1 + 2.0 * model.lattice.k2) * model.lattice.spacing
+    tolerance = SMALL_FORCE * scale if tolerance is None else tolerance
     framework = _Framework(model, model.ion.position if position is None else position)
     x = np.zeros(3 * model.lattice.n_atoms)
     unrelaxed = framework.terms(x)[1]
@@ -108,7 +114,7 @@ def relax(model: Model, position=None, tolerance: float = 1e-6) -> Relaxation:
         elastic, interaction, force = framework.terms(y)
         return elastic + interaction, -force
 
-    x = minimize(objective, x, jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 1e-2, "ftol": 1e-12}).x
+    x = minimize(objective, x, jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 4e-6 * scale, "ftol": 1e-12}).x
     for iteration in range(MAX_NEWTON + 1):
         elastic, interaction, force = framework.terms(x)
         residual = float(np.abs(force).max())

@@ -63,7 +63,7 @@ def test_a_run_at_rest_that_drifts_ends_with_the_cause():
         "interaction.atoms": {"kind": "shell"},
     }
     config = mdlite.load_case("trapped", **wanted, **{"run.duration": 60.0, "run.energy_tolerance": 1.0})
-    with pytest.raises(RunError, match="the whole crystal has drifted by 0.3.* Å from its sites; the atoms of a shell"):
+    with pytest.raises(RunError, match=r"the whole crystal has drifted by 0.3.* Å from its sites; the atoms of a shell"):
         mdlite.run(config)
 
 
