@@ -48,31 +48,40 @@ def evaluate_ions(coupling, medium, ions, crystal, dt, works):
 
 
 @bare
-def move_ion(coupling, medium, ion, crystal, dt, limits, work):
-    """One velocity Verlet step of one ion to the step where the crystal stands; returns what is wrong with it there (`guard`)."""
+def move_ion(coupling, medium, ion, crystal, dt, work):
+    """One velocity Verlet step of one ion to the step where the crystal stands."""
     halfway = begin_step(ion, dt)
     force_in_crystal(coupling, medium, ion, work, crystal, dt)
     end_step(ion, dt, halfway)
-    return cause_to_stop(limits, ion.velocity, ion.energy[0], ion.stiffest[0])
 
 
 @bare
-def move_block(coupling, medium, ions, begin, end, crystal, dt, step, work):
-    """`move_ion` for ions begin to end - 1; one that can not go on keeps its last state, ``step`` in ions.stopped, and why in ions.cause."""
+def judge(ions, begin, end, step):
+    """Stop those of the ions begin to end - 1 that can not go on (`guard`): ions.stopped becomes ``step``, and ions.cause says why."""
+    v = ions.velocity
     for n in range(begin, end):
         if ions.stopped[n] < 0:
-            cause = move_ion(coupling, medium, one_ion(ions, n), crystal, dt, ions.limits, work)
+            cause = cause_to_stop(ions.limits, v[n, 0], v[n, 1], v[n, 2], ions.energy[n], ions.stiffest[n])
             if cause != SOUND:
                 ions.stopped[n], ions.cause[n] = step, cause
 
 
+@bare
+def move_block(coupling, medium, ions, begin, end, crystal, dt, work):
+    """`move_ion` for ions begin to end - 1, but for those that are stopped. Nothing more, so that the compiler makes one piece of it."""
+    for n in range(begin, end):
+        if ions.stopped[n] < 0:
+            move_ion(coupling, medium, one_ion(ions, n), crystal, dt, work)
+
+
 @parallel
 def move_ions(coupling, medium, ions, crystal, dt, step, works):
-    """`move_block` for all ions, in as many blocks as there is scratch space for."""
+    """`move_block` and `judge` for all ions, in as many blocks as there is scratch space for."""
     blocks, count = works.home.shape[0], ions.position.shape[0]
     for b in prange(blocks):
         begin, end = b * count // blocks, (b + 1) * count // blocks
-        move_block(coupling, medium, ions, begin, end, crystal, dt, step, one_work(works, b))
+        move_block(coupling, medium, ions, begin, end, crystal, dt, one_work(works, b))
+        judge(ions, begin, end, step)
 
 
 @bare
@@ -114,10 +123,12 @@ def advance(coupling, medium, ions, crystal, springs, dt, steps, block, works, f
             if n_ions > FEW:
                 move_ions(coupling, medium, ions, now, dt, step + 1, works)
             else:
-                move_block(coupling, medium, ions, np.int64(0), n_ions, now, dt, step + 1, one_work(works, 0))
+                move_block(coupling, medium, ions, np.int64(0), n_ions, now, dt, one_work(works, 0))
+                judge(ions, np.int64(0), n_ions, step + 1)
         else:
             kick_drift_serial(now.u, now.v, now.after, springs, dt, dt)
-            move_block(coupling, medium, ions, np.int64(0), n_ions, now, dt, step + 1, one_work(works, block))
+            move_block(coupling, medium, ions, np.int64(0), n_ions, now, dt, one_work(works, block))
+            judge(ions, np.int64(0), n_ions, step + 1)
 
 
 @parallel

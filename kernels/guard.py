@@ -15,9 +15,9 @@ KINETIC, SPEED, STIFFNESS, LIMITS = 3, 4, 5, 6
 
 
 @bare
-def cause_to_stop(limits, velocity, energy, stiffest):
-    """SOUND, or why an ion of this velocity (3,), Å/ps, interaction energy (meV) and |φ''| (meV/Å²) is to be stopped."""
-    x, y, z = velocity[0] * velocity[0], velocity[1] * velocity[1], velocity[2] * velocity[2]
+def cause_to_stop(limits, vx, vy, vz, energy, stiffest):
+    """SOUND, or why an ion of this velocity (Å/ps), interaction energy (meV) and |φ''| (meV/Å²) is to be stopped."""
+    x, y, z = vx * vx, vy * vy, vz * vz
     if not (x + y + z < math.inf and abs(energy) < math.inf):
         return INFINITE
     if stiffest > limits[STIFFNESS]:

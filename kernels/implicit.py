@@ -44,21 +44,20 @@ from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, tota
 # lengths in lattice constants
 COLD, WARM = (
     4e-13,
-    3e-8,
-)  # the change of ξ and x at which the iterations end: without a first guess, and with that of the step before
+    3.4e-8,
+)  # change of ξ and x at which the iterations end: without a first guess, and with that of the step before
 LONGEST_STEP = 0.1  # a longer Newton step is cut
-SHARP = 0.03  # how far the potential reaches, cautiously: a Newton step δ is followed by one of δ²/SHARP
+SHARP = 0.034  # how far the potential reaches, cautiously: a Newton step δ is followed by one of δ²/SHARP
 MAX_ITERATIONS = 60
-LAG = 1.5  # times L/W(0), ps: how much a velocity of the atoms that is wrong shifts x, cautiously
-ROUNDING = 1e-9  # part of the energies that are summed, below which a rise is none
+LAG = 1.44  # times L/W(0), ps: how much a velocity of the atoms that is wrong shifts x
+ROUNDING, LITTLE = 1e-9, 1e-4  # a rise of the energy is none below that part of it, and of LITTLE a²/W(0)
 
 
 @bare
 def linearise(coupling, ion, lanes, width):
-    """r - Q, the Hessians and the residual -(λ + ∇_r U) at the displacements ξ; returns U + ½ λ·ξ, the energy that equilibrium minimises, and how
-    large its parts are (meV)."""
+    """r - Q, the Hessians and the residual -(λ + ∇_r U) at the displacements ξ; returns U + ½ λ·ξ, the energy that equilibrium minimises."""
     count = coupling.offsets.shape[0]
-    sums = squares = splat(0.0)
+    sums = splat(0.0)
     for at in range(0, width, WIDTH):
         dx = load(lanes, HOME * width + at) + load(lanes, SHIFT * width + at) - ion.effective[0]
         dy = load(lanes, (HOME + 1) * width + at) + load(lanes, (SHIFT + 1) * width + at) - ion.effective[1]
@@ -73,9 +72,8 @@ def linearise(coupling, ion, lanes, width):
         store(lanes, RESIDUAL * width + at, zero - fma(pull, dx, load(lanes, FORCE * width + at)))
         store(lanes, (RESIDUAL + 1) * width + at, zero - fma(pull, dy, load(lanes, (FORCE + 1) * width + at)))
         store(lanes, (RESIDUAL + 2) * width + at, zero - fma(pull, dz, load(lanes, (FORCE + 2) * width + at)))
-        sums, squares = sums + phi, fma(phi, phi, squares)
-    elastic = 0.5 * product(lanes, width, FORCE, SHIFT)
-    return total(sums) + elastic, math.sqrt(total(squares)) + abs(elastic)
+        sums = sums + phi
+    return total(sums) + 0.5 * product(lanes, width, FORCE, SHIFT)
 
 
 @bare
@@ -85,13 +83,14 @@ def relax_atoms(coupling, medium, ion, lanes, width, goal):
     A step longer than a tenth of the lattice constant is cut, one that raises the energy halved. On return the Hessians are those at ξ.
     """
     count, limit = coupling.offsets.shape[0], LONGEST_STEP * coupling.spacing
+    sharp, little = SHARP * coupling.spacing, LITTLE * coupling.spacing**2 / medium.reply[0]
     recoil_lanes(medium, lanes, width, FORCE, SHIFT, count)
     before, scale = math.inf, 0.0
     for _ in range(MAX_ITERATIONS):
-        energy, parts = linearise(coupling, ion, lanes, width)
+        energy = linearise(coupling, ion, lanes, width)
         if not math.isfinite(energy):
             return False
-        if energy > before + ROUNDING * parts and scale > 1e-3:
+        if energy > before + ROUNDING * (little + abs(before)) and scale > 1e-3:
             scale *= 0.5
             add(lanes, width, FORCE, -scale, STEP)
             add(lanes, width, SHIFT, -scale, MOVE)
@@ -110,9 +109,7 @@ def relax_atoms(coupling, medium, ion, lanes, width, goal):
             scale = limit / longest
         add(lanes, width, FORCE, scale, STEP)
         add(lanes, width, SHIFT, scale, MOVE)
-        if (
-            scale == 1.0 and longest * longest < SHARP * coupling.spacing * goal and 1e-4 * longest < goal
-        ):  # the next step would be within the goal
+        if scale == 1.0 and longest * longest < sharp * goal and 1e-4 * longest < goal:  # the next step would be within the goal
             linearise(coupling, ion, lanes, width)
             return True
     return False
@@ -135,10 +132,8 @@ def mismatch(coupling, medium, ion, lanes, width, goal, x, off):
             store(lanes, (BENT + c) * width + at, zero - load(lanes, (CHANGE + c) * width + at))
     bend_rows(lanes, width, STEP, BENT, RESIDUAL)
     lag = LAG * abs(medium.loss[0, 0]) / medium.reply[0]
-    if lag > 0.0:
-        conjugate(medium, lanes, width, count, CHANGE, MOVE, 0.0, goal / lag)
-    else:  # y is then a first guess only
-        conjugate(medium, lanes, width, count, CHANGE, MOVE, 1e-4, 0.0)
+    relative, limit = (0.0, goal / lag) if lag > 0.0 else (1e-4, 0.0)  # without loss, y is a first guess only
+    conjugate(medium, lanes, width, count, CHANGE, MOVE, relative, limit)
     most = 0.0
     rate = (0.0, 0.0, 0.0)
     for at in range(0, width, WIDTH):

@@ -51,7 +51,8 @@ def travel(coupling, patches, n, history, edge, dt, steps, room, frames):
             show(frames, row, n, patches.energy[n], ion, 0.5 * dt)
             row += 1
         if patches.stopped[n] < 0:
-            cause = cause_to_stop(patches.limits, ion.velocity, patches.energy[n], ion.stiffest[0])
+            vx, vy, vz = ion.velocity[0], ion.velocity[1], ion.velocity[2]
+            cause = cause_to_stop(patches.limits, vx, vy, vz, patches.energy[n], ion.stiffest[0])
             if cause != SOUND:
                 patches.stopped[n], patches.cause[n] = first + b, cause
                 continue

@@ -83,18 +83,15 @@ class Guard:
         return found
 
     def fault(self, ion, energy: float = 0.0) -> str | None:
-        """What makes a single ion (of `mdlite.kernels.types`) unusable, with its interaction energy (meV) where it is known, or None.
+        """What makes a single ion (of `mdlite.kernels.types`) unusable, or None. energy: of its interaction (meV), where that may not be finite.
 
         The closest contact counts, now or earlier.
         """
-        cause = (
-            cause_to_stop(self.limits, ion.velocity, energy, float(ion.stiffest[0]))
-            if np.isfinite(ion.position).all()
-            else INFINITE
-        )
+        finite, stiffest = np.isfinite([*ion.position, energy]).all(), float(ion.stiffest[0])
+        cause = cause_to_stop(self.limits, *ion.velocity.tolist(), 0.0, stiffest) if finite else INFINITE
         if cause == SOUND:
             return None
-        return f"{self.reason(cause, ion.position, ion.velocity, float(ion.stiffest[0]))}; {self.remedy(cause, ion.velocity, float(ion.stiffest[0]))}"
+        return f"{self.reason(cause, ion.position, ion.velocity, stiffest)}; {self.remedy(cause, ion.velocity, stiffest)}"
 
     def entry(self, cause: int, position: np.ndarray, velocity: np.ndarray, stiffest: float) -> dict[str, Any]:
         """What a run's record says of an ion that was stopped: cause (``step`` or ``method``), reason, and the step that would do (ps) or None."""
@@ -144,6 +141,7 @@ class Guard:
         speed = float(np.linalg.norm(velocity))
         if cause == CROSSING and speed < math.inf:
             good = min(good, GOOD_CROSSING * self.model.lattice.spacing / speed)
+        good = max(good, 1e-300)
         digit = 10.0 ** math.floor(math.log10(good))
         return digit * math.floor(good / digit * (1.0 + 1e-12))
 
