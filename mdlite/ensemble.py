@@ -86,7 +86,7 @@ class IonsEngine(Engine):
         return {name: getattr(self.ions, name) for name in ("stopped", "cause", "stiffest")}
 
     def restore(self, step: int, state: dict[str, np.ndarray]) -> None:
-        """See `Engine.restore`; files of mdlite 0.9 and before do not say why an ion was stopped."""
+        """See `Engine.restore`; states of earlier versions do not say why an ion was stopped."""
         super().restore(step, {name: np.zeros_like(array) for name, array in self._stops().items()} | state)
 
     def fault(self) -> str | None:

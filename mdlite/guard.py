@@ -17,12 +17,9 @@ import numpy as np
 
 from mdlite import losses
 from mdlite.kernels.guard import CONTACT, CROSSING, ENERGY, INFINITE, KINETIC, LIMITS, SOUND, SPEED, STIFFNESS, cause_to_stop
-from mdlite.model import Lattice, Model
+from mdlite.model import GOOD_TURN, MOST_TURN, Lattice, Model
 from mdlite.units import HBAR
 
-MOST_TURN, GOOD_TURN = 1.0, 0.2
-"""Radians that a vibration of the ion against an atom may turn in one step, and should: velocity Verlet's error in frequency is a 24th of
-the square, 4 % and 0.2 %."""
 MOST_CROSSING, GOOD_CROSSING = 0.5, 0.1
 """Lattice constants that an ion may cross in one step, and should at most where the step is found too long."""
 UNLIKELY, CONTACTS = 60.0, 15.0

@@ -15,9 +15,9 @@ from independent import yukawa
 from mdlite import edge, losses, measures, motion
 from mdlite.ensemble import EnsembleEngine, ModesEngine
 from mdlite.errors import InputError, RunError
-from mdlite.guard import GOOD_TURN, MOST_TURN, Guard, heat
+from mdlite.guard import Guard, heat
 from mdlite.kernels.guard import CONTACT, CROSSING, ENERGY, KINETIC, SPEED, STIFFNESS
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.model import GOOD_TURN, MOST_TURN, Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 from mdlite.patch import PatchEngine, PatchEnsembleEngine
 from mdlite.reference import ReferenceEngine
 from mdlite.thermal import thermal_state

@@ -50,6 +50,9 @@ def test_run_aways_are_left_out(run_file):
     velocity[:, 5] = 1e6
     run = mdlite.Run(run.config, run.facts, {**run.data, "velocity": velocity})
     run.facts["run_aways"] = [{"ion": 5, "time_ps": 1.0, "position_A": [0, 0, 0], "velocity_A_per_ps": [1e6, 0, 0]}]
+    with pytest.raises(InputError, match="1 of 24 ions"):  # as earlier versions wrote it, and one in 24 is many
+        motion.describe(run, 4.0, (1.0, 5.0))
+    run.facts["run_aways"][0] |= {"cause": "method", "reason": "it has run away", "step_ps": None}
     found = motion.describe(run, 4.0, (1.0, 5.0))
     assert found["ions"] == 23 and found["run_aways_per_ns"] == pytest.approx(1e3 / (24 * 20.0))
     assert found["temperature_meV"] == pytest.approx(whole["temperature_meV"], rel=0.2)
