@@ -14,7 +14,9 @@ one takes whole tables as values; ``ion.velocity.z`` is a component.
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -151,7 +153,7 @@ def _read(kind: type[Section], value: Any, name: str) -> Any:
     try:
         read = kind.model_validate(value)
     except ValidationError as error:
-        raise InputError("\n".join(f"{name}.{explain(e, kind)}" for e in error.errors())) from None
+        raise InputError("\n".join(shortened([f"{name}.{explain(e, kind)}" for e in error.errors()]))) from None
     low, high = (read.start, read.stop) if kind is Span else (read.low, read.high)
     if read.scale == "log" and not (low > 0.0 and high > 0.0):
         raise InputError(f'{name} = {value!r}: scale = "log" needs positive numbers')
@@ -242,24 +244,49 @@ def replica_seed(seed: int, point: int, replica: int) -> int:
 
 
 def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any], axes: list[Axis]) -> list[Point]:
-    """Every point, in the order of its index. Raises InputError that lists what the model refuses, and where."""
-    points, faults = [], {}
+    """Every point, in the order of its index. Raises InputError that lists what the model refuses, and where, and points that are the same run."""
+    points, faults, seen, twins = [], {}, {}, []
     for number, place in enumerate(itertools.product(*[range(len(axis.rows)) for axis in axes])):
         values = {k: v for axis, n in zip(axes, place) for k, v in axis.rows[n].items()}
-        for replica in range(sweep.replicas):
-            name = f"{len(points):05d}"
-            try:
-                made = _point(start, changes | values)
-                if sweep.replicas > 1:
-                    made = _replica(made, sweep, number, replica)
-            except InputError as error:
-                made = None
-                for line in str(error).splitlines():
-                    faults.setdefault(line, []).append(name)
-            points.append(Point(name, (*place, replica), values, made))
+        names = [f"{len(points) + replica:05d}" for replica in range(sweep.replicas)]
+        made: list[Config | None] = [None] * sweep.replicas
+        try:
+            base = _point(start, changes | values)
+            first = seen.setdefault(_key(base), len(points))
+            twins += [(first, len(points))] if first < len(points) else []
+            made = [base if sweep.replicas == 1 else _replica(base, sweep, number, n) for n in range(sweep.replicas)]
+        except InputError as error:
+            for line in str(error).splitlines():
+                faults.setdefault(line, []).extend(names)
+        points += [Point(name, (*place, n), values, one) for n, (name, one) in enumerate(zip(names, made))]
     if faults:
         raise InputError("\n".join(shortened([f"{line}{_where(names, points)}" for line, names in faults.items()])))
+    same = [(points[n], points[m]) for n, m in twins]
+    same = [pair for pair in same if not _drawn_twice(*pair, axes)]
+    if same:
+        raise InputError("\n".join(shortened([_twins(*pair) for pair in same])))
     return points
+
+
+def _key(config: Config) -> bytes:
+    """Equal for equal configurations, however their numbers were written."""
+    return hashlib.sha256(re.sub(r"-0\.0(?=[,\]}])", "0.0", config.model_dump_json()).encode()).digest()
+
+
+def _drawn_twice(one: Point, other: Point, axes: list[Axis]) -> bool:
+    """Whether two points differ in nothing but which draw they are: whole numbers drawn at random come again."""
+    apart = {axis.name for axis, n, m in zip(axes, one.index, other.index) if n != m}
+    return apart == {"random"} and repr(one.values) == repr(other.values)
+
+
+def _twins(one: Point, other: Point) -> str:
+    keys = [key for key in one.values.keys() | other.values.keys() if repr(one.values.get(key)) != repr(other.values.get(key))]
+    told = ", ".join(f"{key} = {_value(one, key)} and {_value(other, key)}" for key in sorted(keys))
+    return f"points {one.name} and {other.name} are the same run{f' ({told})' if told else ''}; list each value once"
+
+
+def _value(point: Point, key: str) -> str:
+    return repr(point.values[key]) if key in point.values else "as in the base"
 
 
 def _point(start: dict[str, Any], changes: dict[str, Any]) -> Config:

@@ -23,6 +23,7 @@ import numpy as np
 
 from mdlite.errors import BusyError
 from mdlite.journal import roll_back, sync_folder
+from mdlite.outputs import check_output, writing
 
 try:
     import fcntl
@@ -66,9 +67,27 @@ class Checkpoints:
         """Whether there is anything."""
         return self.folder.is_dir() and any(self.folder.glob("*.npz"))
 
+    def begin(self, run: str) -> None:
+        """Note that a run has begun that has no checkpoint yet, and that may begin again when it is resumed. Raises OSError."""
+        Path(os.path.realpath(self.folder)).mkdir(exist_ok=True)
+        self._begun.write_text(run)
+
+    def begun(self, run: str) -> bool:
+        """Whether `begin` was the last that was heard of a run here."""
+        with contextlib.suppress(OSError, ValueError):
+            return not self.exist() and self._begun.read_text() == run
+        return False
+
+    @property
+    def _begun(self) -> Path:
+        return self.folder / "begun"
+
     def clear(self) -> None:
-        """Remove all of them."""
-        if self.folder.is_dir():
+        """Remove all of them, and their folder, unless that is a link to one elsewhere."""
+        if self.folder.is_symlink():
+            for place in self.folder.glob("*"):
+                place.unlink()
+        elif self.folder.is_dir():
             shutil.rmtree(self.folder)
 
     def undo(self, number: int) -> Path:
@@ -80,7 +99,7 @@ class Checkpoints:
 
         facts: ``run`` (identity, hex), ``number``, ``step``, ``size`` (of the output, bytes), ``config`` (TOML), and anything else.
         """
-        self.folder.mkdir(exist_ok=True)
+        Path(os.path.realpath(self.folder)).mkdir(exist_ok=True)
         place = self.folder / f"{facts['number'] % 2}.npz"
         beside = place.with_suffix(".tmp")
         text = json.dumps({"format": FORMAT} | facts).encode()
@@ -130,7 +149,9 @@ def exclusive(output: Path) -> Iterator[None]:
     path = output.with_name(output.name + ".lock")
     file = None
     while file is None and fcntl is not None:
-        file = path.open("a+")
+        check_output(path, force=True)
+        with writing(path):
+            file = path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -147,11 +168,13 @@ def exclusive(output: Path) -> Iterator[None]:
         file = None
     try:
         if file is not None:
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
+            with writing(output):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+                file.flush()
         yield
     finally:
         if file is not None:
             path.unlink(missing_ok=True)
-            file.close()
+            with contextlib.suppress(OSError):  # a full disk
+                file.close()

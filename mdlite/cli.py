@@ -15,6 +15,7 @@ import typer
 from mdlite import __version__, cli_sweep
 from mdlite.cli_help import BEFORE, MACHINE, RESULTS, RUNNING, Grouped, about
 from mdlite.errors import InputError, RunError
+from mdlite.machine import reason
 from mdlite.options import Ended, Force, Overrides, Quiet, RunFile, Source, interruptible, require_whole
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 )
 def run(
     source: Source,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="HDF5 (H5MD) file to write.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="HDF5 (H5MD) file to write.")],
     overrides: Overrides = None,
     resume: Annotated[
         bool,
@@ -64,18 +65,19 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Integrate one configuration and write its trajectory."""
-    from mdlite import config, losses, simulate
+    from mdlite import config, losses, outputs, simulate
     from mdlite.progress import Reporter
 
     chosen = [*(overrides or ()), *([] if duration is None else [f"run.duration={duration!r}"])]
     settings = config.load(source, chosen)
     limit = None if max_walltime is None else config.wall_time(max_walltime, "--max-walltime")
     reporter = Reporter(quiet)
+    outputs.require_apart(output, {"the configuration": outputs.existing(source)})
     with interruptible(f"{output} keeps what was recorded, --resume goes on from the last checkpoint"):
         result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice, resume, limit)
-    reporter.notice(f"{output}: {len(result.time)} frames, {result.facts['run_seconds']:.2f} s")
-    if result.facts["status"] != "complete":
-        reporter.notice(f"{result.facts['status']}; --resume goes on from there")
+    reporter.notice(f"{output}: {len(result.time)} frames, {result.facts.get('run_seconds', 0.0):.2f} s")
+    if result.facts.get("status") != "complete":
+        reporter.notice(f"{result.facts.get('status')}; --resume goes on from there")
     elif losses.of(result.facts, "step"):
         raise RunError(f"{output}: {losses.lines(result.facts, settings.method)[0]}")
 
@@ -141,18 +143,18 @@ def phonons(
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON; - for standard output.")
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="PNG", help="The figure.")] = Path("phonons.png"),
+    output: Annotated[str, typer.Option("-o", "--output", metavar="PNG", help="The figure.")] = "phonons.png",
     overrides: Overrides = None,
     force: Force = False,
 ) -> None:
     """Dispersion, density of states, sound, recoil kernel W and loss matrix L of the lattice."""
-    from mdlite import config, lattice_report
+    from mdlite import config, lattice_report, outputs
 
     lattice = config.load_lattice(source, overrides or ())
     wanted = lattice_report.parse_request(displacement, times)
-    lattice_report.check_figure(output, force)
+    lattice_report.check_figure(output, force, {"the configuration": outputs.existing(source)})
     if json_file not in (None, "-"):
-        lattice_report.check_json(Path(json_file), "loss_matrix", force)
+        lattice_report.check_json(json_file, "loss_matrix", force, {"the figure (-o)": output})
     found, figure = lattice_report.collect(lattice, *wanted, path, finite)
     lattice_report.save_figure(figure, output)
     if json_file == "-":
@@ -161,7 +163,7 @@ def phonons(
         print(lattice_report.text(lattice, found))
         print(f"figure: {output}")
     if json_file not in (None, "-"):
-        Path(json_file).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        outputs.write(json_file, json.dumps(found, indent=1) + "\n")
 
 
 @app.command(**about(BEFORE, "validity trapped", "validity mine.toml --set thermal.energy=25.0"))
@@ -182,7 +184,7 @@ def validity(
 def plot(
     file: RunFile,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with .png.")
+        str | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with .png.")
     ] = None,
     force: Force = False,
 ) -> None:
@@ -192,11 +194,13 @@ def plot(
     result = simulate.Run.load(file)
     if len(result.time) < 2:
         raise InputError(
-            f"file = {str(file)!r}: holds fewer than two frames, there is nothing to plot; the run: {result.facts['status']}"
+            f"file = {str(file)!r}: holds fewer than two frames, there is nothing to plot; {result.shortfall or 'the run is complete'}"
         )
-    target = output or file.with_suffix(".png")
-    lattice_report.check_figure(target, force)
+    target = file.with_suffix(".png") if output is None else output
+    lattice_report.check_figure(target, force, {"the run itself": file})
     lattice_report.save_figure(plots.run_overview(result), target)
+    if result.shortfall is not None:
+        print(result.shortfall)
     print(f"figure: {target}")
 
 
@@ -217,18 +221,19 @@ def analyse(
         str | None, typer.Option("--json", metavar="FILE", help="Write all numbers and curves as JSON; - for standard output.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with -motion.png.")
+        str | None, typer.Option("-o", "--output", metavar="PNG", help="The figure; default: FILE with -motion.png.")
     ] = None,
     force: Force = False,
 ) -> None:
     """How the ions of a run move: temperature, diffusion, hops, distribution of displacements."""
-    from mdlite import lattice_report, motion, plots_thermal, simulate, validation
+    from mdlite import lattice_report, motion, outputs, plots_thermal, simulate, validation
 
     result = simulate.Run.load(file)
-    target = output or file.with_name(f"{file.stem}-motion.png")
-    lattice_report.check_figure(target, force)
+    target = file.with_name(f"{file.stem}-motion.png") if output is None else output
+    lattice_report.check_figure(target, force, {"the run itself": file})
     if json_file not in (None, "-"):
-        lattice_report.check_json(Path(json_file), "diffusion_A2_per_ps", force)
+        apart = {"the figure (-o)": target, "the run itself": file}
+        lattice_report.check_json(json_file, "diffusion_A2_per_ps", force, apart)
     left_out = motion.default_skip(result) if skip is None else skip
     lags = motion.parse_fit(fit) if fit else motion.default_fit(result, left_out)
     found = motion.describe(result, left_out, lags, selection)
@@ -239,7 +244,7 @@ def analyse(
     print(motion.text(result, found))
     print(f"figure: {target}")
     if json_file is not None:
-        Path(json_file).write_text(json.dumps(validation.plain(found), indent=1) + "\n", encoding="utf-8")
+        outputs.write(json_file, json.dumps(validation.plain(found), indent=1) + "\n")
 
 
 @app.command(**about(RESULTS, "info run.h5"))
@@ -254,7 +259,7 @@ def info(file: RunFile) -> None:
 def export(
     file: RunFile,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-o", "--output", metavar="FILE", help="What to write; default: FILE with .xyz, or -lattice.h5."),
     ] = None,
     format_name: Annotated[
@@ -273,24 +278,24 @@ def export(
 
     labels = exporting.parse_request(format_name, species)
     result = runs.Run.load(file)
-    target = output or file.with_name(file.stem + exporting.FORMATS[format_name])
+    target = file.with_name(file.stem + exporting.FORMATS[format_name]) if output is None else output
     options = {"every": every, "species": labels, "lattice": lattice} if format_name == "extxyz" else {}
     frames = exporting.save(result, target, format_name, force, **options)
-    print(f"{target}: {frames} frames")
+    print(f"{target}: {frames} frames" + (f", {result.shortfall}" if result.shortfall else ""))
 
 
 @app.command(**about(BEFORE, "cases", "cases trapped -o mine.toml"))
 def cases(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this one.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Copy it to a file, to be changed.")
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Copy it to a file, to be changed.")
     ] = None,
     force: Force = False,
 ) -> None:
     """List the built-in cases, print one, or copy one to a file."""
     import tomllib
 
-    from mdlite import config, storage
+    from mdlite import config, outputs
 
     if name is None:
         for case in config.case_names():
@@ -301,7 +306,7 @@ def cases(
     if output is None:
         print(config.case_text(name), end="")
         return
-    storage.check_output(output, force).write_text(config.case_text(name), encoding="utf-8")
+    outputs.write(outputs.check_output(output, force, outputs.TOML), config.case_text(name))
     print(f"{output}: copy of the built-in case {name}")
 
 
@@ -331,10 +336,10 @@ def bench_kernel(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")] = None,
 ) -> None:
     """Speed of the reference's lattice kernel on this machine: one lattice, no sampling, after warm-up."""
-    from mdlite import bench, lattice_report
+    from mdlite import bench, lattice_report, outputs
 
     if json_file not in (None, "-"):
-        lattice_report.check_json(Path(json_file), "atom_steps_per_s")
+        lattice_report.check_json(json_file, "atom_steps_per_s")
     found = bench.kernel_rate(size, steps)
     if json_file == "-":
         print(json.dumps(found))
@@ -343,7 +348,7 @@ def bench_kernel(
         f"{found['atom_steps_per_s'] / 1e6:.0f} million atom-steps/s with {found['threads']} threads, {size}³ atoms, {steps} steps"
     )
     if json_file is not None:
-        Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
+        outputs.write(json_file, json.dumps(found) + "\n")
 
 
 @app.command(**about(MACHINE, "doctor"))
@@ -351,17 +356,17 @@ def doctor(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")] = None,
 ) -> None:
     """What this machine is, how fast mdlite runs on it, what limits it, and what to change (takes some ten seconds)."""
-    from mdlite import bench, lattice_report
+    from mdlite import bench, lattice_report, outputs
 
     if json_file not in (None, "-"):
-        lattice_report.check_json(Path(json_file), "atom_steps_per_s")
+        lattice_report.check_json(json_file, "atom_steps_per_s")
     found = bench.examine()
     if json_file == "-":
         print(json.dumps(found))
         return
     print(bench.report(found))
     if json_file is not None:
-        Path(json_file).write_text(json.dumps(found) + "\n", encoding="utf-8")
+        outputs.write(json_file, json.dumps(found) + "\n")
 
 
 @app.command(**about(MACHINE, "precompile"))
@@ -390,8 +395,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except (OSError, MemoryError) as error:
-        _complain(f"{type(error).__name__}: {error}", 1)
+    except OSError as error:
+        _complain(f"{error.filename!r}: {reason(error)}" if error.filename else reason(error), 1)
+    except MemoryError as error:
+        _complain(f"out of memory {error}", 1)
 
 
 def _complain(error: object, code: int) -> None:

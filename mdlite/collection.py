@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import config, measures, runs
+from mdlite import config, measures, outputs, runs
 from mdlite.config import Config
 from mdlite.errors import InputError
-from mdlite.point import error_of, result_of
+from mdlite.explain import shortened
+from mdlite.point import damage_of, error_of, result_of
 from mdlite.sweeps import point_folder, read_manifest
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def collect(folder: str | Path) -> xarray.Dataset:
 def _gathered(folder: Path) -> tuple[dict[str, Any], list[tuple[dict[str, Any], str, str | None]], Config]:
     """The manifest of a sweep, what `_row` says of every point, and the configuration of the first."""
     told = read_manifest(folder)
-    rows = [_row(point_folder(folder, point["name"]), told["task"]) for point in told["points"]]
+    places = [point_folder(folder, point["name"]) for point in told["points"]]
+    if damaged := [fault for place in places if (fault := damage_of(place)) is not None]:
+        raise InputError("\n".join(shortened(damaged)))
+    rows = [_row(place, told["task"]) for place in places]
     return told, rows, config.load(point_folder(folder, told["points"][0]["name"]) / "point.toml")
 
 
@@ -66,13 +70,13 @@ def _row(place: Path, task: str) -> tuple[dict[str, Any], str, str | None]:
     if found is not None:
         return found, "done", None
     if (error := error_of(place)) is not None:
-        return {}, "failed", error.get("error")
+        return {}, "failed", str(error.get("error"))
     if task == "run" and (place / "run.h5").exists():
         try:
             run = runs.Run.load(place / "run.h5")
         except InputError:
             return {}, "missing", None
-        if run.facts["status"] == "complete":
+        if run.facts.get("status") == "complete":
             return measures.measure(run), "done", None
     return {}, "missing", None
 
@@ -133,20 +137,15 @@ def summary(folder: str | Path) -> str:
 def save(folder: str | Path) -> tuple[Path, Path]:
     """Write ``results.nc`` (NetCDF 4) and ``results.csv`` (its first line, a comment, has the units) into the sweep's folder; returns their paths.
 
-    Both are made anew each time, and take their names when they are whole. Raises InputError if they can not be.
+    Both are made anew each time, and take their names when they are whole. Raises InputError if they can not be written there, RunError if the disk is full.
     """
     folder = Path(folder)
     gathered = _gathered(folder)
-    found, rows = _dataset(*gathered), _frame(*gathered)
     paths = folder / "results.nc", folder / "results.csv"
-    try:
-        beside = paths[0].with_name(".results.nc")
-        found.to_netcdf(beside, engine="h5netcdf")
-        beside.replace(paths[0])
-        beside = paths[1].with_name(".results.csv")
-        units = ", ".join(f"{key}: {unit}" for key, unit in rows.attrs["units"].items())
-        beside.write_text(f"# units: {units}\n{rows.to_csv(index=False)}", encoding="utf-8")
-        beside.replace(paths[1])
-    except OSError as error:
-        raise InputError(f"folder = {str(folder)!r}: results can not be written: {error.strerror or error}") from None
+    for path in paths:
+        outputs.check_output(path, force=True)
+    found, rows = _dataset(*gathered), _frame(*gathered)
+    units = ", ".join(f"{key}: {unit}" for key, unit in rows.attrs["units"].items())
+    outputs.write(paths[0], lambda place: found.to_netcdf(place, engine="h5netcdf"))
+    outputs.write(paths[1], f"# units: {units}\n{rows.to_csv(index=False)}")
     return paths

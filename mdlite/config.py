@@ -137,10 +137,12 @@ class Config(Section):
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, for TOML."""
+    """Tuples as lists, for TOML, and no zero with a sign: equal settings have one text."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value + 0.0 if isinstance(value, float) else value
 
 
 def case_names() -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mdlite.errors import InputError
 from mdlite.journal import beside
+from mdlite.outputs import HDF5, XYZ, check_output
 from mdlite.reading import unit
 from mdlite.units import DALTON
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMATS = {"extxyz": ".xyz", "h5md-lattice": "-lattice.h5"}
 """Formats, and how the names of their files end."""
+ENDINGS = {"extxyz": XYZ, "h5md-lattice": HDF5}
 ASE_VELOCITY = (1e-3 * DALTON) ** 0.5
 """One Å/ps in ASE's unit of velocity, √(eV/Da)."""
 
@@ -81,7 +83,8 @@ def dataset(run: Run) -> xarray.Dataset:
         else:
             variables[name] = (dims, values, {"units": unit(name)} if unit(name) else {})
     found = xarray.Dataset(
-        variables, attrs={"method": run.config.method, "status": run.facts["status"], "settings": run.config.to_toml()}
+        variables,
+        attrs={"method": run.config.method, "status": run.facts.get("status", "unknown"), "settings": run.config.to_toml()},
     )
     axes = {"axis": ["x", "y", "z"]} if "axis" in found.sizes else {}
     return found.set_coords([n for n in ("time", "budget_time", "snapshot_time") if n in found]).assign_coords(axes)
@@ -109,17 +112,18 @@ def parse_request(format_name: str, species: str) -> tuple[str, str]:
     return labels
 
 
-def save(run: Run, path: Path, format_name: str, force: bool, **options: Any) -> int:
+def save(run: Run, path: str | Path, format_name: str, force: bool, **options: Any) -> int:
     """Write a run in one of FORMATS, with the options of `write_extxyz` for that; returns how many frames it has.
 
     ``h5md-lattice`` is a small file of links into the run's own, in which MDAnalysis, which opens the first particles that it finds, finds the
     lattice. The file takes its name when it is whole. Raises InputError if it exists (unless ``force``) or can not be written.
     """
-    from mdlite.storage import check_output, link_lattice
+    from mdlite.storage import link_lattice
 
     if format_name == "h5md-lattice" and "lattice_position" not in run.data:
         raise InputError("--format = 'h5md-lattice': the run has no snapshots of the lattice; give it a [snapshots] table")
-    unfinished = beside(check_output(path, force))
+    path = check_output(path, force, ENDINGS[format_name], {"the run itself": getattr(run.data, "path", None)})
+    unfinished = beside(path)
     try:
         if format_name == "h5md-lattice":
             link_lattice(run.data.path, unfinished, path.parent)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import mdlite
-from mdlite import phonons, plots, response, storage
+from mdlite import outputs, phonons, plots, response
 from mdlite.errors import InputError
 from mdlite.model import Lattice
 from mdlite.units import terahertz, with_terahertz
@@ -124,31 +125,32 @@ def text(lattice: Lattice, found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def check_json(path: Path, key: str, force: bool = False) -> None:
-    """Raises InputError unless a JSON file can be written there; one that has ``key``, as ours have, is replaced."""
+def check_json(path: str | Path, key: str, force: bool = False, apart: Mapping[str, str | Path | None] | None = None) -> None:
+    """Raises InputError unless a JSON file can be written there; one that has ``key``, as ours have, is replaced. apart: see `outputs.check_output`."""
     try:
-        ours = key in json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        ours = outputs.is_file(path) and key in json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
         ours = False
-    storage.check_output(path, force or ours)
+    outputs.check_output(path, force or ours, outputs.JSON, apart)
 
 
-def check_figure(path: Path, force: bool) -> None:
+def check_figure(path: str | Path, force: bool, apart: Mapping[str, str | Path | None] | None = None) -> None:
     """Raises InputError unless a figure can be saved there; a PNG made by mdlite is replaced, any other file only with ``force``."""
-    storage.check_output(path, force or _is_ours(path))
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise InputError(f"output = {str(path)!r}: a figure's name must end in .png, .pdf or .svg")
+    outputs.check_output(path, force or _is_ours(path), outputs.FIGURE, apart)
 
 
-def save_figure(figure, path: Path) -> None:
-    """Save a figure, a PNG with our name in it so that it may be made again."""
-    metadata = {"Software": f"mdlite {mdlite.__version__}"} if path.suffix.lower() == ".png" else None
-    figure.savefig(path, dpi=150, metadata=metadata)
+def save_figure(figure, path: str | Path) -> None:
+    """Save a figure, a PNG with our name in it so that it may be made again. Raises RunError."""
+    kind = Path(path).suffix.lower().removeprefix(".")
+    metadata = {"Software": f"mdlite {mdlite.__version__}"} if kind == "png" else None
+    outputs.write(path, lambda place: figure.savefig(place, dpi=150, format=kind, metadata=metadata))
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: str | Path) -> bool:
     from PIL import Image
 
+    if not outputs.is_file(path):
+        return False
     try:
         with Image.open(path) as image:
             return str(getattr(image, "text", {}).get("Software", "")).startswith("mdlite")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -33,6 +35,35 @@ def core_cache() -> int:
         text = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text().strip()
         return int(text.rstrip("KM")) * {"K": 2**10, "M": 2**20}.get(text[-1], 1)
     return 2**20
+
+
+def open_file_limit() -> int | None:
+    """How many files this process may have open, raised as far as the system lets it; None where that is not known, or without limit."""
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return None if soft == resource.RLIM_INFINITY else soft
+    except ImportError:  # not a system that has such limits
+        return None
+
+
+def reason(error: OSError) -> str:
+    """What the system says, and what to do where its words do not help."""
+    if error.errno == errno.EMFILE:
+        return f"too many open files: this shell allows {open_file_limit()} (ulimit -n); allow more"
+    if error.errno == errno.ENOENT:
+        try:
+            Path.cwd()
+        except OSError:
+            return "the working folder has been removed; change to one that is there"
+    if told := re.search(r"errno = (\d+)", str(error)):  # HDF5 has many words
+        return os.strerror(int(told[1]))
+    return error.strerror or str(error)
 
 
 def require_disk(path: Path, needed: float) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, axes, collection, edge, estimate, groups, map_report, plots_map, simulate, sweeps, verdict
+from mdlite import analysis, axes, collection, edge, estimate, groups, map_report, outputs, plots_map, simulate, sweeps, verdict
 from mdlite.config import Config, load
 from mdlite.errors import InputError, RunError
 from mdlite.timelocal import TimeLocalEngine
@@ -128,9 +128,9 @@ def compare(config: Config, job: Job) -> Outcome:
         for k, one in surrogates.items()
     }
     content = {"size": config.validate_.map, "points": points, "guessed": guessed}
-    (job.folder / "validity.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
+    outputs.write(job.folder / "validity.json", json.dumps(content) + "\n")
     for name, found in tables.items():
-        found.to_csv(job.folder / f"{name}.csv", index=False)
+        outputs.write(job.folder / f"{name}.csv", found.to_csv(index=False))
     summary = map_report.summary(tables, surrogates)
     figures = {
         "map.png": lambda: plots_map.planes(tables["collisions"], "time-local"),

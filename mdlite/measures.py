@@ -38,7 +38,7 @@ def measure(run: Run) -> dict[str, float | None]:
     At T = 0: kinetic energy at the end; energy that the ion (kinetic and interaction) has lost; largest force and speed; decay rate of its
     kinetic energy and period, from passages of validate.centre (or of the start) in the later half. At a temperature: what `mdlite analyse` says.
     """
-    found: dict[str, Any] = {"seconds": run.facts["run_seconds"], "energy_drift": run.facts.get("energy_drift")}
+    found: dict[str, Any] = {"seconds": run.facts.get("run_seconds"), "energy_drift": run.facts.get("energy_drift")}
     if run.config.thermal is not None:
         found |= _thermal(run)
     else:

@@ -27,14 +27,14 @@ def own_lattice(run: Run) -> np.ndarray:
 
 def default_skip(run: Run) -> float:
     """A tenth of the run, ps: left out at its start."""
-    return 0.1 * run.config.run.duration
+    return 0.1 * run.recorded
 
 
 def default_fit(run: Run, skip: float) -> tuple[float, float]:
     """Lags (ps) for the slope of the mean square displacement: 1 to 12 ps as in the paper, less in a run too short for that."""
     ions = run.position.shape[1]
     parts = 1 if own_lattice(run).max() > 0 else -(-10 // ions)  # few ions are cut into ten blocks in time
-    last = min(12.0, 0.4 * (run.config.run.duration - skip) / parts)
+    last = min(12.0, 0.4 * (run.recorded - skip) / parts)
     return min(1.0, 0.2 * last), last
 
 
@@ -82,7 +82,7 @@ def describe(run: Run, skip: float, fit: tuple[float, float], selection: bool = 
         "run_aways": run.facts.get("run_aways", []),
         "lost_by_step": len(losses.of(run.facts, "step")),
         "lost_by_method": len(losses.of(run.facts, "method")),
-        "run_aways_per_ns": 1e3 * len(gone) / (run.position.shape[1] * run.config.run.duration),
+        "run_aways_per_ns": 1e3 * len(gone) / (run.position.shape[1] * run.recorded),
         "thermal_energy_meV": scale,
         "skip_ps": skip,
         "fit_ps": list(fit),
@@ -101,10 +101,11 @@ def describe(run: Run, skip: float, fit: tuple[float, float], selection: bool = 
         "hops": analysis.hops(time, position, run.config.lattice.spacing, several)._asdict(),
         "curves": _curves(run, time, position, velocity, fit[1], several),
         "energy_drift_meV_per_ns": energy_drift(run),
-        "seconds": run.facts["run_seconds"],
-        "threads": run.facts["threads"],
-        "duration_ps": run.config.run.duration,
-        "us_per_ion_step": 1e6 * run.facts["run_seconds"] / (run.config.n_steps * run.position.shape[1]),
+        "status": run.facts.get("status"),
+        "seconds": run.facts.get("run_seconds"),
+        "threads": run.facts.get("threads"),
+        "duration_ps": run.recorded,
+        "us_per_ion_step": 1e6 * run.facts.get("run_seconds", np.nan) / (max(1, run.step[-1]) * run.position.shape[1]),
     }
 
 
@@ -178,6 +179,8 @@ def text(run: Run, found: dict[str, Any]) -> str:
         f"ions lost           {len(found['run_aways'])} of {found['ions'] + len(found['run_aways'])} ({found['lost_by_step']} by the step, "
         f"{found['lost_by_method']} by the method; {number(found['run_aways_per_ns'])} per ion and ns)",
     ]
+    if run.shortfall is not None:
+        lines.insert(1, run.shortfall)
     if found["energy_drift_meV_per_ns"] is not None:
         lines.append(f"energy drift        {found['energy_drift_meV_per_ns']:+.3g} meV/ns")
     if shared:

@@ -6,6 +6,7 @@ same time: the second call waits for the first.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -14,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from mdlite.errors import BusyError, InputError, RunError
-from mdlite.journal import sync_folder
+from mdlite.journal import beside, sync_folder
+from mdlite.outputs import is_file, regular
 
+RESULT, ERROR = "result.json", "error.json"
+RESERVED = ("point", "replica", "status", "error")
+"""Names that a table of points gives to what is no result."""
 PATIENCE = 60.0
 """s, for another process that writes the same point, such as one whose sweep was killed, to end."""
 _ONE_AT_A_TIME = threading.Lock()
@@ -23,20 +28,48 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def result_of(folder: Path) -> dict[str, Any] | None:
-    """The content of ``result.json``, or None."""
-    return read_json(folder / "result.json")
+    """The content of ``result.json``, or None where it is not there, or damaged (`damage_of`)."""
+    found = read_json(folder / RESULT)
+    return found if found is not None and _fault(found) is None else None
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with a ``result.json`` that is there, or None."""
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    found = read_json(path)
+    fault = "is not a table of numbers" if found is None else _fault(found)
+    return fault and f"{str(path)!r}: {fault}; remove the file, and `mdlite sweep` makes it again"
+
+
+def _fault(result: dict[str, Any]) -> str | None:
+    """What is wrong with a result: numbers or null by name, one at least."""
+    for name, value in result.items():
+        if name in RESERVED:
+            return f"{name} = {_short(value)}: is not the name of a number"
+        with contextlib.suppress(OverflowError):  # a whole number that no float can hold
+            if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and float(value) is not None):
+                continue
+        return f"{name} = {_short(value)}: must be a number, or null"
+    return None if result else "is empty"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def error_of(folder: Path) -> dict[str, Any] | None:
     """The content of ``error.json``: how often the point was tried, and what it said; or None."""
-    return read_json(folder / "error.json")
+    return read_json(folder / ERROR)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The table in a JSON file, or None if there is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8")) if is_file(path) else None
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -44,19 +77,23 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def record_error(folder: Path, message: str) -> str:
     """Leave in ``error.json`` what went wrong, and how often; returns it. Raises OSError."""
     before = (error_of(folder) or {}).get("tries", 0)
-    write_json(folder / "error.json", {"tries": before + 1 if isinstance(before, int) else 1, "error": message})
+    write_json(folder / ERROR, {"tries": before + 1 if isinstance(before, int) else 1, "error": message})
     return message
 
 
 def write_json(path: Path, content: Any) -> None:
-    """A JSON file that is there whole, or not at all. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)
+    """A JSON file that is there whole, or not at all. Raises OSError, InputError where there can be no file."""
+    target = regular(path)
+    unfinished = beside(target)
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    sync_folder(target.parent)
 
 
 def perform(folder: str, task: str, threads: int) -> str | None:
@@ -76,8 +113,8 @@ def perform(folder: str, task: str, threads: int) -> str | None:
         except (InputError, RunError, MemoryError, ArithmeticError) as error:
             message = f"{type(error).__name__}: {error}" if isinstance(error, MemoryError | ArithmeticError) else str(error)
             return record_error(place, message)
-        write_json(place / "result.json", found)
-        (place / "error.json").unlink(missing_ok=True)
+        write_json(place / RESULT, found)
+        (place / ERROR).unlink(missing_ok=True)
         return None
 
 

@@ -5,8 +5,11 @@ Processes are spawned, not forked: a forked child that enters a parallel kernel 
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import concurrent.futures.process
 import contextlib
+import logging
 import math
 import multiprocessing
 import os
@@ -17,10 +20,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import mdlite
 from mdlite.errors import InputError, Interrupted, RunError
+from mdlite.machine import open_file_limit
 
 SCHEDULER_SECONDS = 10.0
 COUNT_SECONDS = 2.0
+OWN_FILES, FILES_OF_A_WORKER = 12, 8
+"""Open at a time, in the process that has the workers."""
+ANSWER_SECONDS, CLOSE_SECONDS = 60.0, 5.0
+"""For a scheduler that is there to answer, and for taking leave of it."""
+GO_ON = "what is done is kept, the same command goes on"
 LAST_WORDS_SECONDS = 120.0
 """For a worker whose parent has died to write a checkpoint."""
 
@@ -41,6 +51,11 @@ class Local:
     """Spawned processes of this machine, each an executor of its own: one that dies takes only its own point with it."""
 
     def __init__(self, workers: int, threads: int):
+        limit, needed = open_file_limit(), OWN_FILES + FILES_OF_A_WORKER * workers
+        if limit is not None and limit < needed:
+            raise InputError(
+                f"workers = {workers}: need {needed} open files, this shell allows {limit} (ulimit -n); allow more, or give fewer --workers"
+            )
         self.workers, self._threads = workers, threads
         self._executors = [self._open() for _ in range(workers)]
         self._futures: list[concurrent.futures.Future | None] = [None] * workers
@@ -61,6 +76,10 @@ class Local:
                 self._futures[n] = self._executors[n].submit(_work, function, *arguments)
         return self._futures[n]
 
+    def failure(self, future: concurrent.futures.Future) -> str | None:
+        """What went wrong with a future that has ended, or None."""
+        return _told(future.exception())
+
     def close(self, stop: bool) -> None:
         """End the workers; with ``stop`` at once: those at work write a checkpoint first."""
         if stop:
@@ -69,6 +88,13 @@ class Local:
                     process.terminate()
         for executor in self._executors:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _told(error: BaseException | None) -> str | None:
+    """What a worker's exception says."""
+    if isinstance(error, concurrent.futures.process.BrokenProcessPool):
+        return "its process was killed: by a signal, or by the system for lack of memory (fewer --workers need less)"
+    return error and f"{type(error).__name__}: {error}".strip(": ")
 
 
 @contextlib.contextmanager
@@ -135,18 +161,26 @@ class Dask:
             raise InputError(
                 f"scheduler = {address!r}: needs Dask distributed, which is not installed: pip install 'mdlite[sweep]'"
             ) from None
-        self._cluster = None
-        if address == "local":
-            self._cluster = distributed.LocalCluster(
-                n_workers=workers, processes=True, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-            )
+        self._cluster, self._address = None, address
+        self._levels = _silenced("distributed")
         try:
-            self._client = distributed.Client(self._cluster or address, timeout=SCHEDULER_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError, TimeoutError) as error:
+            if address == "local":
+                self._cluster = distributed.LocalCluster(
+                    n_workers=workers, processes=True, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+                )
+            _require_transport(address)
+            where = self._cluster or address
+            self._client = _within(
+                lambda: distributed.Client(where, timeout=SCHEDULER_SECONDS, set_as_default=False),
+                SCHEDULER_SECONDS + CLOSE_SECONDS,
+            )
+        except Exception as error:  # whatever stands there, it may answer anything
+            self._leave()
             raise InputError(
                 f"scheduler = {address!r}: no Dask scheduler answers there ({type(error).__name__}); start one with `dask scheduler`, and give "
                 "the address that it prints, such as tcp://10.0.0.5:8786, or local"
             ) from None
+        self._require_alike()
         self._executor = self._client.get_executor(pure=False)
         self._counted = -math.inf
         self._count = 0
@@ -155,24 +189,123 @@ class Dask:
     def workers(self) -> int:
         """How many there are now, or were two seconds ago; they come and go. Raises RunError if the scheduler is gone."""
         if time.monotonic() - self._counted > COUNT_SECONDS:
-            try:
-                self._count, self._counted = len(self._client.nthreads()), time.monotonic()
-            except (OSError, TimeoutError) as error:
-                raise RunError(
-                    f"the Dask scheduler is gone ({type(error).__name__}); the same command goes on from here"
-                ) from None
+            with self._watched():
+                found = self._client.nthreads(callback_timeout=ANSWER_SECONDS)
+                self._count, self._counted = len(found), time.monotonic()
         return self._count
 
     def submit(self, function: Callable, *arguments: Any) -> concurrent.futures.Future:
         """As `concurrent.futures.Executor.submit`."""
-        return self._executor.submit(function, *arguments)
+        with self._watched():
+            return self._executor.submit(function, *arguments)
+
+    def failure(self, future: concurrent.futures.Future) -> str | None:
+        """What went wrong with a future that has ended, or None. Raises RunError if the scheduler is gone, which ends them all."""
+        with self._watched():
+            error = future.exception()
+            if isinstance(error, _lost()):
+                raise error
+            return _told(error)
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Raise RunError if Dask says by whatever exception that the scheduler is gone."""
+        try:
+            yield
+        except _lost() as error:
+            raise RunError(
+                f"scheduler = {self._address!r}: the Dask scheduler is gone ({type(error).__name__}); {GO_ON}"
+            ) from None
+
+    def _require_alike(self) -> None:
+        """Raise InputError if a worker that is there has another mdlite, or none: its results would differ."""
+
+        def version() -> str:  # within, so that Dask sends its code: the worker's mdlite may not have it
+            import mdlite
+
+            return mdlite.__version__
+
+        with self._watched():
+            found = self._client.run(version, on_error="return", callback_timeout=ANSWER_SECONDS)
+        for worker, told in found.items():
+            if told != mdlite.__version__:
+                self._leave()
+                has = f"mdlite {told}" if isinstance(told, str) else f"no mdlite that works ({type(told).__name__})"
+                raise InputError(
+                    f"scheduler = {self._address!r}: its worker {worker} has {has}, this is mdlite {mdlite.__version__}"
+                )
 
     def close(self, stop: bool) -> None:
         """Leave the scheduler, and with ``stop`` take back what has not begun."""
-        self._executor.shutdown(wait=not stop)
-        self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        with contextlib.suppress(*_lost()):
+            self._executor.shutdown(wait=not stop)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close what is open; a scheduler that is gone can not be told."""
+        for part in (getattr(self, "_client", None), self._cluster):
+            if part is not None:
+                with contextlib.suppress(*_lost()):
+                    part.close(timeout=CLOSE_SECONDS)
+        for logger, level in self._levels.items():
+            logger.setLevel(level)
+
+
+def _require_transport(address: str) -> None:
+    """Raise ValueError unless this process can speak to such an address; Dask finds that out too late to leave in order."""
+    from distributed import Security
+    from distributed.comm.registry import get_backend
+
+    scheme = address.partition("://")[0]
+    if scheme == "local":
+        return
+    get_backend(scheme).get_connector()
+    if scheme in ("tls", "wss") and not Security().get_connection_args("client").get("ssl_context"):
+        raise ValueError("no certificates in Dask's configuration")
+
+
+def _within(make: Callable[[], Any], limit: float) -> Any:
+    """What a call returns, or raises; TimeoutError after so many seconds. It may stay behind: what answers may be no scheduler."""
+    found: list[Any] = []
+
+    def work() -> None:
+        try:
+            found.append((make(), None))
+        except BaseException as error:
+            found.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(limit)
+    if not found:
+        raise TimeoutError("no answer")
+    if found[0][1] is not None:
+        raise found[0][1]
+    return found[0][0]
+
+
+def _lost() -> tuple[type[BaseException], ...]:
+    """What Dask raises of a scheduler that is gone."""
+    from distributed.client import ClosedClientError
+    from distributed.comm import CommClosedError
+
+    return (
+        ClosedClientError,
+        CommClosedError,
+        ConnectionError,
+        TimeoutError,
+        concurrent.futures.CancelledError,
+        asyncio.CancelledError,
+    )
+
+
+def _silenced(name: str) -> dict[logging.Logger, int]:
+    """Keep a library's loggers quiet, since what they tell is told here in a line; returns the levels that they had."""
+    loggers = [logging.getLogger(n) for n in (name, *logging.root.manager.loggerDict) if n == name or n.startswith(f"{name}.")]
+    levels = {logger: logger.level for logger in loggers}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    return levels
 
 
 def make(scheduler: str | None, workers: int, threads: int) -> Local | Dask:

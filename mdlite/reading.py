@@ -102,6 +102,8 @@ class Contents(Mapping):
             own = f["mdlite"].attrs
             self.toml, self.facts, self.run = str(own["config"]), json.loads(own["facts"]), str(own["run"])
             self._sums = json.loads(own["checksums"]) if "checksums" in own else {}
+            if not isinstance(self.facts, dict) or not isinstance(self._sums, dict):
+                raise TypeError("facts")
             if self._sums and self._sums["settings"] != settings_sum(self.toml, self.facts, self.run):
                 raise ValueError("settings")
             self._place, self._rows = {}, {}

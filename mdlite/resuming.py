@@ -9,6 +9,7 @@ from typing import Any
 from mdlite.checkpoint import Checkpoints, Saved
 from mdlite.config import Config, parse
 from mdlite.errors import InputError
+from mdlite.explain import shortened
 from mdlite.reading import Contents
 from mdlite.seal import is_hdf5
 
@@ -31,7 +32,7 @@ def find(output: Path, config: Config) -> Saved | None:
         return None
     saved = checkpoints.latest()
     if saved is None:
-        return _without_checkpoint(output, config)
+        return _without_checkpoint(output, config, checkpoints)
     try:
         contents = Contents(output)
     except InputError:  # as a power failure may leave it
@@ -50,14 +51,15 @@ def find(output: Path, config: Config) -> Saved | None:
     return saved
 
 
-def _without_checkpoint(output: Path, config: Config) -> Saved | None:
+def _without_checkpoint(output: Path, config: Config, checkpoints: Checkpoints) -> Saved | None:
     contents = Contents(output)
     facts = contents.facts
     before = parse(tomllib.loads(contents.toml))
-    done = facts["status"] == "complete"
+    done = facts.get("status") == "complete"
     _require_same(before, config, before.n_steps if done else 0)
     if not done:
-        return None  # it ended before its first checkpoint
+        _require_dispensable(contents, checkpoints)
+        return None
     state = contents.state()
     if not state and config.n_steps > before.n_steps:
         raise InputError(
@@ -65,6 +67,18 @@ def _without_checkpoint(output: Path, config: Config) -> Saved | None:
             "(run.keep_state), so it can not be extended"
         )
     return Saved({"run": contents.run, "number": 0, "step": before.n_steps, "facts": facts, "complete": True}, state)
+
+
+def _require_dispensable(contents: Contents, checkpoints: Checkpoints) -> None:
+    """Raise InputError if an unfinished run holds anything, unless it was to be resumed from the start and had no checkpoint yet."""
+    time = contents["time"]
+    if len(time) < 2 or checkpoints.begun(contents.run):  # nothing beyond the start
+        return
+    state = "are damaged" if checkpoints.exist() else "are not there"
+    raise InputError(
+        f"output = {str(contents.path)!r}: holds {time[-1]:g} ps of an unfinished run ({contents.facts.get('status')}), and the checkpoints to go on "
+        f"from, {str(checkpoints.folder)!r}, {state}; put them back, or give --force in place of --resume to start again and replace what is there"
+    )
 
 
 def _require_same(before: Config, now: Config, step: int) -> None:
@@ -86,7 +100,7 @@ def _require_same(before: Config, now: Config, step: int) -> None:
             "be extended"
         )
     if lines:
-        raise InputError("\n".join(lines))
+        raise InputError("\n".join(shortened(lines)))
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -85,6 +85,22 @@ class Run:
             return cls(parse(tomllib.loads(contents.toml), start=False), contents.facts, contents)
 
     @property
+    def recorded(self) -> float:
+        """How much of the run there is, ps: all of a complete one, else up to the last frame."""
+        if self.facts.get("status") == "complete":
+            return self.config.run.duration
+        return float(self.time[-1]) if len(self.time) else 0.0
+
+    @property
+    def shortfall(self) -> str | None:
+        """A line that says how much of the run there is, and why it is not all; None for a complete one."""
+        status = self.facts.get("status", "it does not say how it ended")
+        if status == "complete":
+            return None
+        why = "going on, or killed" if status == "running" else status
+        return f"not a finished run ({why}): {self.recorded:g} of {self.config.run.duration:g} ps are there"
+
+    @property
     def total_energy(self) -> np.ndarray:
         """Total energy at the budgets' times, meV (reference runs)."""
         return self.energy_elastic + self.energy_framework_kinetic + self.energy_interaction + self.energy_ion_kinetic

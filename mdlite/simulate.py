@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import checkpoint, echo, edge, estimate, losses, memory, resuming, storage
+from mdlite import checkpoint, echo, edge, estimate, losses, memory, outputs, resuming, storage
 from mdlite.checkpoint import Saved
 from mdlite.config import Config
 from mdlite.engines import kernels_of, lattice_seeds, make_engine, prepare
@@ -91,14 +91,14 @@ def run(
         if introduce and notice is not None:
             echo.tell(config, notice)
         return _run(config, None, None, progress, notice, deadline)
-    path = storage.check_output(output, force or resume)
+    path = outputs.check_output(output, force or resume, outputs.HDF5)
     with checkpoint.exclusive(path):
         saved = _beginning(config, path, force, resume, notice or (lambda line: None))
         if saved is not None and saved.ends(config.n_steps):
             return Run.load(path)
         if introduce and notice is not None:
             echo.tell(config, notice)
-        return _run(config, path, saved, progress, notice, deadline)
+        return _run(config, path, saved, progress, notice, deadline, resume)
 
 
 def _beginning(config: Config, path: Path, force: bool, resume: bool, tell: Callable[[str], None]) -> Saved | None:
@@ -113,17 +113,17 @@ def _beginning(config: Config, path: Path, force: bool, resume: bool, tell: Call
         else:
             tell(f"going on from t = {saved.step * config.run.dt:g} ps, step {saved.step}")
         return saved
-    storage.check_output(path, force)  # again, now that nobody else can make it
-    if checkpoints.exist():
-        if not force:
-            raise InputError(
-                f"output = {str(path)!r}: has checkpoints of an earlier run in {checkpoints.folder}; give --force to discard them, or another name"
-            )
-        checkpoints.clear()
+    outputs.check_output(path, force)  # again, now that nobody else can make it
+    if checkpoints.exist() and not force:
+        raise InputError(
+            f"output = {str(path)!r}: has checkpoints of an earlier run in {checkpoints.folder}; give --force to discard them, or another name"
+        )
     return None
 
 
-def _run(config: Config, path: Path | None, saved: Saved | None, progress, notice, deadline: float | None) -> Run:
+def _run(
+    config: Config, path: Path | None, saved: Saved | None, progress, notice, deadline: float | None, resumable: bool = False
+) -> Run:
     """`run`, once it is clear where it begins."""
     started = time.perf_counter()
     one_box = config.method == "reference" and config.lattice.boundary == "periodic"
@@ -137,8 +137,8 @@ def _run(config: Config, path: Path | None, saved: Saved | None, progress, notic
     if saved is not None:
         before = saved.facts["facts"]
         again = {"step": saved.step, "started": facts["started"], "version": facts["version"], "numba": facts["numba"]}
-        facts |= {"resumed": [*before.get("resumed", []), again], "started": before["started"], "version": before["version"]}
-    recorder = _recorder(config, path, facts, engine, saved)
+        facts |= {"resumed": [*before.get("resumed", []), again]} | {k: before[k] for k in ("started", "version") if k in before}
+    recorder = _recorder(config, path, facts, engine, saved, resumable)
     loop = _Loop(config, engine, recorder, progress, facts)
     if saved is not None:
         loop.recall(saved.facts["facts"])
@@ -178,7 +178,7 @@ def _say(line: str, notice: Callable[[str], None] | None) -> None:
         notice(line)
 
 
-def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, saved: Saved | None):
+def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, saved: Saved | None, resumable: bool):
     """Where the run's numbers go. Raises InputError if the disk has not room for them."""
     if path is None:
         return MemoryRecorder(config.run.dt)
@@ -190,7 +190,7 @@ def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, 
         "snapshot": snapshot_arrays(engine, config),
     }
     storage.require_space(path, config, streams["frames"], streams["snapshot"], engine.state())
-    return storage.FileRecorder.create(path, config, facts, streams)
+    return storage.FileRecorder.create(path, config, facts, streams, resumable)
 
 
 def _announced(config: Config, notice: Callable[[str], None] | None, saved: Saved | None):
@@ -266,7 +266,7 @@ class _Loop:
 
     def recall(self, facts: dict[str, Any]) -> None:
         """Take over what the run had spent, and how its energy had drifted, until it was stopped."""
-        self.seconds, self.checkpoint_seconds = facts["run_seconds"], facts["checkpoint_seconds"]
+        self.seconds, self.checkpoint_seconds = facts.get("run_seconds", 0.0), facts.get("checkpoint_seconds", 0.0)
         self.encounters.recall(facts.get("met_no_atom", []), self.config.n_ions)
         budgets = self.recorder.budgets()
         if budgets:

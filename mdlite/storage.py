@@ -29,39 +29,15 @@ from mdlite.config import Config
 from mdlite.errors import InputError, RunError
 from mdlite.journal import JournaledFile, beside, sync_folder
 from mdlite.machine import require_disk
+from mdlite.outputs import check_output as check_output  # also known by this name
+from mdlite.outputs import writing
 from mdlite.reading import BUDGET_UNITS, ENERGY, FRAME_PATHS, SNAPSHOT_PATHS, STATE, integral, places, refusal, settings_sum
 
 WRITE_SECONDS = 2.0
 CHUNK_BYTES = 65536
-LONGEST_NAME = 240
-"""Bytes, so that there is room for what stands beside a file while it is written."""
 COMPRESSION_LEVEL = 1
 CHUNK_PARTS = 4
 """Chunks to a compressed snapshot, for as many threads."""
-
-
-def check_output(path: str | Path, force: bool) -> Path:
-    """The path, if a file can be written there. Raises InputError if it exists (unless ``force``) or can not be written."""
-    path = Path(path)
-    if len(path.name.encode()) > LONGEST_NAME:
-        raise InputError(f"output = {str(path)[:60] + '...'!r}: the name is longer than {LONGEST_NAME} bytes")
-    if path.is_dir():
-        raise InputError(f"output = {str(path)!r}: is a folder; give the name of a file")
-    if path.exists() and not force:
-        raise InputError(
-            f"output = {str(path)!r}: exists; choose another name, or give --force to replace it (--resume to continue a run)"
-        )
-    if not path.parent.is_dir():
-        raise InputError(f"output = {str(path)!r}: the folder {str(path.parent)!r} does not exist; make it first")
-    try:
-        if path.exists():
-            path.open("r+b").close()
-        probe = beside(path)
-        probe.open("xb").close()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None
-    return path
 
 
 def require_space(path: Path, config: Config, frame: dict[str, np.ndarray], snapshot: dict[str, np.ndarray], state: dict) -> None:
@@ -70,7 +46,8 @@ def require_space(path: Path, config: Config, frame: dict[str, np.ndarray], snap
     needed = 1.1 * frames * (16 + sum(a[0].nbytes for a in frame.values())) + 2e5
     if snapshot:
         needed += 1.1 * (frames // config.snapshots.every + 2) * sum(a.nbytes for a in snapshot.values())
-    require_disk(path, needed + 3.0 * sum(a.nbytes for a in state.values()))
+    with writing(path):
+        require_disk(path, needed + 3.0 * sum(a.nbytes for a in state.values()))
 
 
 class FileRecorder:
@@ -94,17 +71,25 @@ class FileRecorder:
         self._pool: ThreadPoolExecutor | None = None
 
     @classmethod
-    def create(cls, path: Path, config: Config, facts: dict[str, Any], streams: dict[str, dict]) -> FileRecorder:
-        """A new file, which takes the name only when it is whole. streams: frames (1, ...), a budget and a snapshot, as they will come."""
+    def create(
+        cls, path: Path, config: Config, facts: dict[str, Any], streams: dict[str, dict], resumable: bool = False
+    ) -> FileRecorder:
+        """A new file, which takes the name only when it is whole. streams: frames (1, ...), a budget and a snapshot, as they will come.
+
+        resumable: until its first checkpoint, resuming may begin it again. Checkpoints of what was there are removed.
+        """
         unfinished = beside(path)
-        unfinished.unlink(missing_ok=True)
         try:
+            unfinished.unlink(missing_ok=True)
             ledger = JournaledFile(unfinished, new=True)
             file = h5py.File(ledger, "w")
             self = cls(path, ledger, file, config, uuid.uuid4().hex)
             self._build(config, facts, streams)
             self._file.flush()
             ledger.commit(durable=True)
+            self._checkpoints.clear()
+            if resumable:
+                self._checkpoints.begin(self.run)
             unfinished.replace(path)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
@@ -350,6 +335,9 @@ class FileRecorder:
             self._file.close()
             self._ledger.commit()
             seal.seal(self.path, extents)
+        except OSError as error:
+            gone = "the file was removed while the run went on" if not self.path.exists() else error.strerror or error
+            raise RunError(f"output = {str(self.path)!r}: can not be finished: {gone}") from None
         finally:
             with contextlib.suppress(RuntimeError, OSError):
                 self._file.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import math
 import re
 import time
 from collections.abc import Callable
@@ -19,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 import mdlite
-from mdlite import axes, checkpoint, echo, pool
-from mdlite.errors import InputError
+from mdlite import axes, checkpoint, echo, outputs, pool
+from mdlite.errors import InputError, RunError
 from mdlite.estimate import METHODS
-from mdlite.point import perform, read_json, record_error, result_of, write_json
+from mdlite.machine import reason
+from mdlite.point import TASKS, perform, read_json, record_error, result_of, write_json
 from mdlite.sweep_progress import Table
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST_KEYS = {"title", "task", "fingerprint", "version", "replicas", "axes", "points"}
-OWN = re.compile(r"points|sweep\.toml|manifest\.json\.lock|\.manifest\.json\.\d+")
+SOURCE = "sweep.toml"
+OWN = re.compile(r"points|sweep\.toml|manifest\.json\.lock|(manifest\.json(\.lock)?|sweep\.toml|mdlite)\.\d+\.tmp")
 """What a sweep whose folder was not finished leaves there."""
 TRIES = 2
 """How often a point that fails is tried in one call."""
@@ -112,17 +115,18 @@ def sweep(
         raise InputError(
             f'prepare: is for task = "run", whose points `mdlite run` does; task = "{plan.task}" needs the sweep itself'
         )
-    folder = Path(output)
+    folder = outputs.check_folder(output, "sweep")
     wanted = manifest(plan)
-    _require_own(folder, wanted)
+    own = None if isinstance(source, dict) else Path(source)
+    _require_own(folder, plan, wanted, own)
     workers, threads = pool.shares(len(plan.points), workers, threads)
     crew = None if prepare else pool.make(scheduler, workers, threads)
     finished = False
     try:
-        _make(folder)
+        outputs.make_folder(folder, output)
         with checkpoint.exclusive(folder / "manifest.json"):
-            _require_own(folder, wanted)  # again, now that nobody else can write
-            _write(folder, plan, wanted)
+            _require_own(folder, plan, wanted, own)  # again, now that nobody else can write
+            _write(folder, plan, wanted, own)
             done = {p.name for p in plan.points if crew is not None and result_of(point_folder(folder, p.name)) is not None}
             state = State(len(plan.points), crew.workers if crew else 0, done, done_before=len(done))
             if crew is not None:
@@ -160,11 +164,29 @@ def manifest(plan: axes.Plan) -> dict[str, Any]:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a sweep's folder. Raises InputError if it is none."""
     found = read_json(folder / "manifest.json")
-    if found is None or found.get("format") != FORMAT or not found.keys() >= MANIFEST_KEYS:
+    if found is None or found.get("format") != FORMAT or not found.keys() >= MANIFEST_KEYS or not _is_sound(found):
         raise InputError(
             f"folder = {str(folder)!r}: is not the folder of a sweep (it has no manifest.json that this version can read)"
         )
     return found
+
+
+def _is_sound(told: dict[str, Any]) -> bool:
+    """Whether a manifest has axes, and points on them, of the right shape."""
+    try:
+        shape = [len(axis["rows"]) for axis in told["axes"]] + [told["replicas"]]
+        rows = all(isinstance(axis["name"], str) and isinstance(row, dict) for axis in told["axes"] for row in axis["rows"])
+        points = all(
+            re.fullmatch(r"\d{5,6}", point["name"])
+            and isinstance(point["values"], dict)
+            and len(point["index"]) == len(shape)
+            and all(0 <= n < size for n, size in zip(point["index"], shape))
+            for point in told["points"]
+        )
+        texts = all(isinstance(told[key], str) for key in ("title", "fingerprint", "version"))
+        return rows and points and texts and told["task"] in TASKS and len(told["points"]) == math.prod(shape) > 0
+    except (TypeError, KeyError):
+        return False
 
 
 def point_folder(folder: Path, name: str) -> Path:
@@ -172,11 +194,14 @@ def point_folder(folder: Path, name: str) -> Path:
     return folder / "points" / name
 
 
-def _require_own(folder: Path, wanted: dict[str, Any]) -> None:
-    """Raise InputError if the folder holds anything but this sweep."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output = {str(folder)!r}: is a file; sweep writes a folder")
-    if not folder.is_dir() or all(OWN.fullmatch(path.name) for path in folder.iterdir()):
+def _require_own(folder: Path, plan: axes.Plan, wanted: dict[str, Any], own: Path | None) -> None:
+    """Raise InputError if the folder holds anything but this sweep, whose file ``own`` may stand in it."""
+    if not folder.is_dir():
+        return
+    if all(OWN.fullmatch(path.name) for path in folder.iterdir()):
+        there = folder / SOURCE
+        if there.is_file() and not _is_source(there, own) and there.read_bytes() != tomli_w.dumps(plan.source).encode():
+            raise InputError(f"output = {str(folder)!r}: has a {SOURCE} that is not this sweep's; choose another folder")
         return
     if not (folder / "manifest.json").exists():
         raise InputError(f"output = {str(folder)!r}: is not empty, and not the folder of a sweep; choose another")
@@ -188,28 +213,23 @@ def _require_own(folder: Path, wanted: dict[str, Any]) -> None:
         )
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "manifest.json.lock").touch()
-    except OSError as error:
-        raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
+def _is_source(there: Path, own: Path | None) -> bool:
+    return own is not None and there.exists() and own.exists() and there.samefile(own)
 
 
-def _write(folder: Path, plan: axes.Plan, wanted: dict[str, Any]) -> None:
+def _write(folder: Path, plan: axes.Plan, wanted: dict[str, Any], own: Path | None) -> None:
     """Make the points' folders and configurations, those that are missing or damaged, and then the manifest. Raises InputError."""
-    try:
+    with outputs.writing(folder):
         for point in plan.points:
             place, text = point_folder(folder, point.name), point.config.to_toml()
             place.mkdir(parents=True, exist_ok=True)
             file = place / "point.toml"
             if not file.is_file() or file.read_bytes() != text.encode():
-                file.write_text(text, encoding="utf-8")
+                outputs.write(file, text)
         if not (folder / "manifest.json").exists():
-            (folder / "sweep.toml").write_text(tomli_w.dumps(plan.source), encoding="utf-8")
+            if not _is_source(folder / SOURCE, own):
+                outputs.write(folder / SOURCE, tomli_w.dumps(plan.source))
             write_json(folder / "manifest.json", wanted)
-    except OSError as error:
-        raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
 
 
 def _compile(notice: Callable[[str], None] | None, plan: axes.Plan, state: State) -> None:
@@ -247,7 +267,7 @@ def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progres
         for future in ended:
             name = futures.pop(future)
             del state.running[name]
-            error = _outcome(future, point_folder(folder, name))
+            error = _outcome(crew, future, point_folder(folder, name))
             if error is None:
                 state.done.add(name)
             elif tries[name] < TRIES:
@@ -259,13 +279,19 @@ def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progres
         tell(state)
 
 
-def _outcome(future: concurrent.futures.Future, place: Path) -> str | None:
-    """None for a point that is done, or what went wrong, which is left in ``error.json`` if the worker could not."""
-    error = future.exception()
+def _outcome(crew, future: concurrent.futures.Future, place: Path) -> str | None:
+    """None for a point that is done, or what went wrong, which is left in ``error.json`` if the worker could not.
+
+    Raises RunError where that can not be left, or if the crew is gone: then no point can go on.
+    """
+    error = crew.failure(future)
     if error is None:
         return future.result()
     if result_of(place) is not None:
         return None
-    return record_error(
-        place, f"{type(error).__name__}: {error}".strip(": ")
-    )  # a worker that died, a disk that is full: not the sweep's fault
+    try:
+        return record_error(place, error)
+    except OSError as fault:
+        raise RunError(f"output = {str(place)!r}: can not be written: {reason(fault)}; {pool.GO_ON}") from None
+    except InputError as fault:
+        raise RunError(f"{fault}; {pool.GO_ON}") from None

@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from mdlite import checks, echo, engines, html, losses, report, simulate
+from mdlite import checks, echo, engines, html, losses, outputs, report, simulate
 from mdlite.config import Config
 from mdlite.errors import InputError, RunError
 from mdlite.progress import Reporter
 from mdlite.reference import require_memory
+
+ENDINGS = (".h5", ".png", ".md", ".html", ".json", ".csv")
+"""Of the files in a validation's folder."""
 
 
 @dataclass
@@ -77,30 +80,24 @@ def prepare_folder(output: str | Path, force: bool, resumed: Sequence[str] = ())
 
     resumed: names in it that an unfinished validation has left and goes on with. Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
     """
-    folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output = {str(folder)!r}: is a file; validate writes a folder")
+    folder = outputs.check_folder(output, "validate")
     if folder.is_dir() and any(path.name not in resumed for path in folder.iterdir()) and not force:
-        raise InputError(f"output = {str(folder)!r}: is not empty; choose another folder, or give --force to replace its files")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".mdlite-probe"
-        probe.touch(exist_ok=False)
-        probe.unlink()
+        raise InputError(f"output = {str(output)!r}: is not empty; choose another folder, or give --force to replace its files")
+    outputs.make_folder(folder, output)
+    outputs.require_plain(folder, ENDINGS)
+    with outputs.writing(output):
         for name in _earlier_files(folder):
             (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
     return folder
 
 
 def _earlier_files(folder: Path) -> list[str]:
     """Names of the files that an earlier validation says it wrote into the folder."""
     try:
-        names = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        names = list(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
-    return [name for name in names if isinstance(name, str) and Path(name).name == name]
+    return [name for name in names if isinstance(name, str) and Path(name).name == name and Path(name).suffix in ENDINGS]
 
 
 def validate(
@@ -150,7 +147,7 @@ def validate(
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():
-        draw().savefig(folder / name, dpi=html.DPI)
+        outputs.write(folder / name, lambda place, draw=draw: draw().savefig(place, dpi=html.DPI, format="png"))
     facts = simulate.environment() | {"compile_seconds": compile_seconds}
     summary = {"title": config.title, "protocol": config.validate_.protocol, "verdict": outcome.verdict, "environment": facts}
     summary |= outcome.summary
@@ -158,11 +155,11 @@ def validate(
     summary["files"] = sorted(
         {p.name for p in folder.glob("*.h5")} | {*outcome.figures, *outcome.files, "report.md", "report.html", "summary.json"}
     )
-    (folder / "summary.json").write_text(json.dumps(plain(summary), indent=2) + "\n", encoding="utf-8")
+    outputs.write(folder / "summary.json", json.dumps(plain(summary), indent=2) + "\n")
     text = report.page(config, facts, f"{outcome.verdict}\n\n{outcome.body}", list(outcome.figures))
-    (folder / "report.md").write_text(text, encoding="utf-8")
+    outputs.write(folder / "report.md", text)
     pictures = {figure: (folder / figure).read_bytes() for figure in outcome.figures}
-    (folder / "report.html").write_text(html.page(config.title or "Validation", text, pictures), encoding="utf-8")
+    outputs.write(folder / "report.html", html.page(config.title or "Validation", text, pictures))
     return summary
 
 

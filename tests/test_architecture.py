@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE, KERNELS = ROOT / "mdlite", ROOT / "kernels"
 
 LAYERS = [
-    {"units", "errors", "html", "journal", "machine", "seal"},
+    {"units", "errors", "html", "journal", "machine", "outputs", "seal"},
     {"kernels"},
     {"model", "integrators", "losses"},
     {"guard"},

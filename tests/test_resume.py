@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite import storage
 from mdlite.checkpoint import Checkpoints, exclusive
 from mdlite.config import parse
 from mdlite.errors import InputError, Interrupted, RunError
@@ -340,6 +342,69 @@ def test_a_changed_byte_in_the_output_is_found(tmp_path):
     assert len(run.position) == 68
     with pytest.raises(InputError, match="damaged"):
         _ = run.velocity
+
+
+@pytest.mark.parametrize("lost", ["removed", "damaged"])
+def test_what_was_recorded_is_not_replaced_without_checkpoints(tmp_path, whole, lost):
+    path = tmp_path / "run.h5"
+    with pytest.raises(Interrupted):
+        mdlite.run(config(), path, progress=StopAt(120))
+    folder = Checkpoints(path).folder
+    for place in folder.iterdir():
+        place.unlink() if lost == "removed" else place.write_bytes(place.read_bytes()[:100])
+    before, recorded = path.read_bytes(), mdlite.Run.load(path).time[-1]
+    told = rf"holds {recorded:g} ps of an unfinished run \(interrupted at .*are {'not there' if lost == 'removed' else 'damaged'}; .* --force"
+    with pytest.raises(InputError, match=told):
+        mdlite.run(config(), path, resume=True)
+    (tmp_path / "run.toml").write_text(config().to_toml())
+    line = [sys.executable, "-m", "mdlite", "run", "run.toml", "-o", "run.h5", "-q"]
+    done = subprocess.run([*line, "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "give --force in place of --resume" in done.stderr and done.stderr.count("\n") == 1
+    assert path.read_bytes() == before
+    mdlite.run(config(), path, force=True)
+    assert_same(path, whole("reference"))
+
+
+def test_a_run_killed_before_its_first_checkpoint(tmp_path, whole, monkeypatch):
+    """It begins again if it was started with resume, as a job script does that always gives it; else it is recorded data like any other."""
+    monkeypatch.setattr(storage, "WRITE_SECONDS", 0.0)
+    for resume in (True, False):
+        path, copy = tmp_path / f"{resume}.h5", tmp_path / f"copy-{resume}.h5"
+
+        def keep(progress, path=path, copy=copy):
+            if progress.done >= 100 and not copy.exists():
+                shutil.copy(path, copy)
+                if Checkpoints(path).folder.exists():
+                    shutil.copytree(Checkpoints(path).folder, Checkpoints(copy).folder)
+
+        mdlite.run(config(), path, resume=resume, progress=keep)
+        assert not Checkpoints(path).folder.exists()
+        assert len(mdlite.Run.load(copy).time) > 1
+        if resume:
+            mdlite.run(config(), copy, resume=True)
+            assert_same(copy, whole("reference"))
+        else:
+            with pytest.raises(InputError, match=r"holds .* ps of an unfinished run \(running\)"):
+                mdlite.run(config(), copy, resume=True)
+
+
+def test_a_finished_run_needs_no_checkpoints_to_be_made_longer(tmp_path, whole):
+    mdlite.run(config(**{"run.duration": 0.4}), tmp_path / "a.h5")
+    shutil.copy(tmp_path / "a.h5", tmp_path / "b.h5")
+    mdlite.run(config(), tmp_path / "b.h5", resume=True)
+    assert_same(tmp_path / "b.h5", whole("reference"))
+
+
+def test_a_point_of_a_sweep_without_checkpoints(tmp_path):
+    sweep = {"base": "trapped", "set": {"method": "time-local", "run.duration": 1.0}, "grid": {"ion.velocity.z": [2.0]}}
+    mdlite.sweep(sweep, tmp_path / "s", prepare=True)
+    place = tmp_path / "s" / "points" / "00000"
+    with pytest.raises(Interrupted):
+        mdlite.run(mdlite.load(place / "point.toml"), place / "run.h5", progress=StopAt(100))
+    shutil.rmtree(Checkpoints(place / "run.h5").folder)
+    before = (place / "run.h5").read_bytes()
+    assert "of an unfinished run" in mdlite.sweep(sweep, tmp_path / "s", workers=1).failed["00000"]
+    assert (place / "run.h5").read_bytes() == before
 
 
 def test_walltime_stops_cleanly(tmp_path, whole):

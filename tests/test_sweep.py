@@ -1,8 +1,11 @@
 """Sweeps: which points, and that killing whatever runs them neither loses, nor repeats, nor changes one."""
 
+import concurrent.futures
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -191,6 +194,17 @@ def test_replicas_have_seeds_of_their_own():
         ({"grid": {"run.dt": [0.005, -1.0, 0.0]}}, "run.dt = 0.0: must be greater than 0"),
         ({"grid": {"run.dt": 0.005}}, "grid run.dt = 0.005: must be a list of values, or { start, stop, count }"),
         ({"grid": {"run.dt": [0.005, 0.005]}}, "grid run.dt: lists 0.005 twice"),
+        ({"grid": {"lattice.spacing": [3, 3.0]}}, "points 00000 and 00001 are the same run (lattice.spacing = 3 and 3.0)"),
+        ({"grid": {"lattice.size": [26, [26, 26, 26]]}}, "the same run (lattice.size = 26 and [26, 26, 26])"),
+        ({"grid": {"ion.velocity.z": [0.0, -0.0]}}, "the same run (ion.velocity.z = 0.0 and -0.0)"),
+        ({"grid": {"run.checkpoint_every": ["60s", "1min"]}}, "the same run (run.checkpoint_every = '60s' and '1min')"),
+        ({"grid": {}, "zip": {"run.dt": [0.005, 5e-3], "lattice.k1": [520, 520.0]}}, "the same run (lattice.k1 = 520 and 520.0)"),
+        ({"grid": {}, "list": [{"run.dt": 0.005}, {"run": {"dt": 0.005}}]}, "points 00000 and 00001 are the same run; list"),
+        ({"grid": {}, "list": [{"run.dt": 0.005}, {}]}, "the same run (run.dt = 0.005 and as in the base)"),
+        (
+            {"base": "diffusion", "set": {}, "replicas": 2, "grid": {"thermal.energy": [10, 10.0]}},
+            "points 00000 and 00002 are the same run (thermal.energy = 10 and 10.0)",
+        ),
         ({"grid": {"run.dt": {"start": 0.0, "stop": 1.0, "count": 3, "scale": "log"}}}, "needs positive numbers"),
         ({"grid": {"run.dt": {"start": 0.1, "stop": 1.0}}}, "grid run.dt.count: is missing"),
         (
@@ -379,3 +393,204 @@ def test_whole_numbers_drawn_at_random():
     counts = {"count": 128, "lattice.size": {"low": 10, "high": 13, "integer": True}}
     drawn = [p.config.lattice.size[0] for p in axes.load({"base": "trapped", "random": counts}).points]
     assert {n: drawn.count(n) for n in set(drawn)} == dict.fromkeys(range(10, 14), 32), "Sobol: equal shares"
+
+
+def test_a_sweep_is_the_same_however_its_numbers_are_written(tmp_path):
+    base = mdlite.load_case("trapped", method="time-local", **{"run.duration": 1.0}).to_toml()
+    for zero, spacing in (("-0.0", "3"), ("0.0", "3.0"), ("-0.0", "3.0")):
+        (tmp_path / "base.toml").write_text(
+            base.replace("[0.0, 0.0, ", f"[{zero}, 0.0, ").replace("spacing = 3.0", f"spacing = {spacing}")
+        )
+        assert f"[{zero}" in (tmp_path / "base.toml").read_text()
+        (tmp_path / "s.toml").write_text('base = "base.toml"\ngrid = { "ion.velocity.z" = [2.0, 3.0] }')
+        mdlite.sweep(tmp_path / "s.toml", tmp_path / "out", prepare=True)
+    assert "-0.0" not in (tmp_path / "out" / "points" / "00000" / "point.toml").read_text()
+
+
+def test_many_faults_are_cut_short():
+    for values in ({"start": -1.0, "stop": -2.0, "count": 400}, list(range(-400, 0))):
+        sweep = changed(SMALL, grid={"lattice.k1": values})
+        with pytest.raises(mdlite.InputError) as told:
+            axes.load(sweep)
+        lines = str(told.value).splitlines()
+        assert len(lines) == 6 and lines[-1] == "and 395 more faults"
+    sites = [[n, m, 0] for n in range(100) for m in range(100)]
+    with pytest.raises(mdlite.InputError) as told:
+        mdlite.load_case("trapped", **{"interaction.atoms.sites": sites, "lattice.size": 20})
+    lines = str(told.value).splitlines()
+    assert (
+        len(lines) == 6 and lines[-1] == "and 9,595 more faults" and lines[0].startswith("interaction.atoms.sites = [0, 20, 0]: ")
+    )
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ('{"final_kinetic_energy": "fast"}', 'final_kinetic_energy = "fast": must be a number, or null'),
+        ('{"final_kinetic_energy": [1.0]}', "must be a number, or null"),
+        ('{"final_kinetic_energy": true}', "must be a number, or null"),
+        ('{"final_kinetic_energy": 1' + "0" * 400 + "}", "must be a number, or null"),
+        ('{"final_kinetic_energy": 1' + "0" * 5000 + "}", "is not a table of numbers"),
+        ('{"status": 3.0}', "is not the name of a number"),
+        ("{}", "is empty"),
+        ("", "is not a table of numbers"),
+        ("[1.0]", "is not a table of numbers"),
+        ("[" * 100_000, "is not a table of numbers"),
+        ("\xff", "is not a table of numbers"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_a_damaged_result_is_named_and_made_again(tmp_path, prepared, text, told):
+    shutil.copytree(prepared, tmp_path / "a")
+    place = tmp_path / "a" / "points" / "00002" / "result.json"
+    before = place.read_text()
+    place.write_bytes(text.encode("latin-1"))
+    for use in (collection.collect, collection.table, collection.save):
+        with pytest.raises(mdlite.InputError) as error:
+            use(tmp_path / "a")
+        assert str(place) in str(error.value) and told in str(error.value) and len(str(error.value).splitlines()) == 1
+    mdlite.sweep(SMALL, tmp_path / "a", workers=1)
+    assert json.loads(place.read_text()) == json.loads(before)
+
+
+def test_a_result_with_gaps_is_taken(tmp_path, prepared):
+    shutil.copytree(prepared, tmp_path / "a")
+    place = tmp_path / "a" / "points" / "00002" / "result.json"
+    place.write_text('{"largest_force": NaN, "largest_speed": 3, "period": null, "of_another_version": 1.5}')
+    found = collection.collect(tmp_path / "a")
+    assert found.largest_speed[1, 0] == 3.0 and np.isnan(found.largest_force[1, 0]) and np.isnan(found.decay_rate[1, 0])
+    (tmp_path / "a" / "points" / "00002" / "result.json").unlink()
+    (tmp_path / "a" / "points" / "00002" / "run.h5").unlink()
+    (tmp_path / "a" / "points" / "00002" / "error.json").write_text('{"tries": "many", "error": [1]}')
+    assert collection.collect(tmp_path / "a").status.values.tolist() == [["done", "done"], ["failed", "done"]]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A small sweep that is done."""
+    folder = tmp_path_factory.mktemp("done") / "a"
+    mdlite.sweep(SMALL, folder, workers=1)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: told.update(points="abc"),
+        lambda told: told["points"][1].update(name="../../x"),
+        lambda told: told["points"][1].update(index=[0, 7, 0]),
+        lambda told: told["points"][1].update(index=[0]),
+        lambda told: told["points"][1].pop("values"),
+        lambda told: told["points"].pop(),
+        lambda told: told["axes"][0].update(rows=3),
+        lambda told: told.update(axes={}),
+        lambda told: told.update(replicas="2"),
+        lambda told: told.update(task="dance"),
+        lambda told: told.update(title=None),
+    ],
+)
+def test_a_damaged_manifest_is_refused(tmp_path, prepared, change):
+    shutil.copytree(prepared, tmp_path / "a")
+    told = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    change(told)
+    (tmp_path / "a" / "manifest.json").write_text(json.dumps(told))
+    for use in (lambda: mdlite.sweep(SMALL, tmp_path / "a"), lambda: collection.save(tmp_path / "a")):
+        with pytest.raises(mdlite.InputError, match="is not the folder of a sweep"):
+            use()
+
+
+def test_too_few_open_files(tmp_path):
+    """As after `ulimit -n 20`."""
+    (tmp_path / "s.toml").write_text(SWEEP)
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); from mdlite.cli import main; main()"
+    line = [sys.executable, "-c", code, "sweep", "s.toml", "-q", "-o", "out"]
+    done = subprocess.run([*line, "--workers", "2"], cwd=tmp_path, capture_output=True, text=True)
+    told = "error: workers = 2: need 28 open files, this shell allows 20 (ulimit -n); allow more, or give fewer --workers\n"
+    assert (done.returncode, done.stderr) == (2, told) and not (tmp_path / "out").exists()
+
+
+def test_a_scheduler_that_is_none(tmp_path, monkeypatch):
+    """Something listens there and does not answer, or the address asks for what is not installed."""
+    monkeypatch.setattr(pool, "SCHEDULER_SECONDS", 0.5)
+    monkeypatch.setattr(pool, "CLOSE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for address in (f"tcp://127.0.0.1:{silent.getsockname()[1]}", "tls://127.0.0.1:9", "ucx://127.0.0.1:9"):
+            with pytest.raises(mdlite.InputError, match="no Dask scheduler answers there"):
+                mdlite.sweep(SMALL, tmp_path / "new", scheduler=address)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
+def test_a_dask_scheduler_killed(tmp_path, blow):
+    (tmp_path / "s.toml").write_text(SWEEP)
+    scheduler = (
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        "at.json",
+    )
+    worker = (
+        "distributed.cli.dask_worker",
+        "--scheduler-file",
+        "at.json",
+        "--host",
+        "127.0.0.1",
+        "--nthreads",
+        "1",
+        "--no-nanny",
+        "--no-dashboard",
+    )
+    started = []
+    try:
+        for words in (scheduler, worker):
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", *words], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+            )
+            wait_for((tmp_path / "at.json").exists, started[0])
+            time.sleep(0.2)
+        address = json.loads((tmp_path / "at.json").read_text())["address"]
+        line = command("sweep", "s.toml", "-o", "out", "-q", "--scheduler", address)
+        sweep = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: finished(tmp_path / "out") >= 3, sweep)
+        started[0].send_signal(blow)
+        told = sweep.communicate(timeout=100)[1]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert sweep.returncode == 1 and told.count("\n") == 1, told
+    assert told.startswith(f"error: scheduler = '{address}': the Dask scheduler is gone (") and "the same command goes on" in told
+    assert 3 <= finished(tmp_path / "out") < 200 and not list((tmp_path / "out").glob("points/*/error.json"))
+
+
+def test_dask_loses_its_scheduler_in_other_words():
+    """Whatever exception says it, from whichever call."""
+    from distributed.comm import CommClosedError
+
+    crew = pool.Dask.__new__(pool.Dask)
+    crew._address = "tcp://there:1"
+    cancelled = concurrent.futures.Future()
+    cancelled.cancel()
+    closed, wrong = concurrent.futures.Future(), concurrent.futures.Future()
+    closed.set_exception(CommClosedError("closed"))
+    wrong.set_exception(ZeroDivisionError("division"))
+    for future in (cancelled, closed):
+        with pytest.raises(
+            mdlite.RunError, match=r"scheduler = 'tcp://there:1': the Dask scheduler is gone \(C\w+\); what is done is kept"
+        ):
+            crew.failure(future)
+    assert crew.failure(wrong) == "ZeroDivisionError: division"
+
+    class Client:
+        def nthreads(self, **_):
+            raise TimeoutError
+
+    crew._client, crew._counted = Client(), -float("inf")
+    with pytest.raises(mdlite.RunError, match="is gone"):
+        _ = crew.workers
