@@ -162,7 +162,7 @@ class Dask:
                 f"scheduler = {address!r}: needs Dask distributed, which is not installed: pip install 'mdlite[sweep]'"
             ) from None
         self._cluster, self._address = None, address
-        self._levels = _silenced("distributed")
+        self._levels = _silenced("distributed", "tornado", "asyncio")
         try:
             if address == "local":
                 self._cluster = distributed.LocalCluster(
@@ -299,9 +299,10 @@ def _lost() -> tuple[type[BaseException], ...]:
     )
 
 
-def _silenced(name: str) -> dict[logging.Logger, int]:
-    """Keep a library's loggers quiet, since what they tell is told here in a line; returns the levels that they had."""
-    loggers = [logging.getLogger(n) for n in (name, *logging.root.manager.loggerDict) if n == name or n.startswith(f"{name}.")]
+def _silenced(*names: str) -> dict[logging.Logger, int]:
+    """Keep the loggers of libraries quiet, since what they tell is told here in a line; returns the levels that they had."""
+    known = [*names, *(name for name in logging.root.manager.loggerDict if name.split(".")[0] in names)]
+    loggers = [logging.getLogger(name) for name in known]
     levels = {logger: logger.level for logger in loggers}
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
