@@ -206,7 +206,9 @@ def analyse(
     ] = None,
     fit: Annotated[
         str | None,
-        typer.Option(metavar="PS,PS", help="Lags between which D is fitted, ps; default: 1,12 or less in a short run."),
+        typer.Option(
+            metavar="PS,PS", help="Lags between which D is fitted, ps; default: found in the run, or 1,12 in a long one."
+        ),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write all numbers and curves as JSON; - for standard output.")
