@@ -17,6 +17,18 @@ THERMAL = True
 PUBLISHED = {"reference": (3.14, 0.18), "time-local": (2.28, 0.22)}
 """ln D0 (D0 in Å²/ps) of the source paper at U0 = 4000 meV Å, full lattice and time-local."""
 PUBLISHED_STRENGTH = 4000.0
+NO_FIT = dict.fromkeys(
+    (
+        "log_prefactor",
+        "log_prefactor_error",
+        "barrier",
+        "barrier_error",
+        "chi_square",
+        "scaled_log_prefactor_error",
+        "scaled_barrier_error",
+    ),
+    float("nan"),
+)
 
 
 def check(config: Config) -> None:
@@ -151,12 +163,13 @@ def _headline(entries: list[dict[str, Any]], method: str) -> str:
         return "stopped at every temperature."
     both = [(e["methods"][method], e["methods"]["reference"]) for e in entries]
     heat = [ratios.quotient(a, b, "temperature", "meV")[0] for a, b in both]
-    spread = [ratios.quotient(a, b, "diffusion", "A2_per_ps")[0] for a, b in both]
-    first, last = (f"{e['thermal_energy_meV']:g} meV" for e in (entries[0], entries[-1]))
-    return (
-        f"**the ion has {heat[0]:.2f} of the reference ion's temperature at {first}, {heat[-1]:.2f} at {last}; its D is {min(spread):.2f} to "
-        f"{max(spread):.2f} of the reference's.**"
+    known = [(a, b) for a, b in both if ratios.resolved(a) and ratios.resolved(b)]
+    spread = [ratios.quotient(a, b, "diffusion", "A2_per_ps")[0] for a, b in known]
+    diffuses = (
+        f"its D is {min(spread):.2f} to {max(spread):.2f} of the reference's" if spread else "the two D can not be compared"
     )
+    first, last = (f"{e['thermal_energy_meV']:g} meV" for e in (entries[0], entries[-1]))
+    return f"**the ion has {heat[0]:.2f} of the reference ion's temperature at {first}, {heat[-1]:.2f} at {last}; {diffuses}.**"
 
 
 def _own_temperature_section(line: dict[str, Any]) -> list[str]:
@@ -174,19 +187,21 @@ def _own_temperature_section(line: dict[str, Any]) -> list[str]:
 
 def _left_out(lines: list[dict[str, Any]]) -> str:
     """The temperatures that are in no fit."""
-    told = [
-        f"{method} at strength {line['strength']:g}: {', '.join(f'{e:g}' for e in fit['left_out_meV'])} meV"
-        for line in lines
-        for method, fit in line["fits"].items()
-        if fit["left_out_meV"]
-    ]
+    told = []
+    for line in lines:
+        for method in dict.fromkeys(m for entry in line["points"] for m in entry["methods"]):
+            own = [(e["thermal_energy_meV"], e["methods"][method]) for e in line["points"] if method in e["methods"]]
+            unknown = [f"{energy:g}" for energy, found in own if not ratios.resolved(found)]
+            if unknown:
+                told.append(f"{method} at strength {line['strength']:g}: {', '.join(unknown)} meV")
     return f" Left out, because D is not resolved there: {'; '.join(told)}." if told else ""
 
 
 def _fit_table(lines: list[dict[str, Any]]) -> str:
     rows = []
     for line in lines:
-        for method, fit in line["fits"].items():
+        for method in dict.fromkeys(m for entry in line["points"] for m in entry["methods"]):
+            fit = line["fits"].get(method, NO_FIT)  # D resolved at one temperature at most
             paper = PUBLISHED.get(method) if line["strength"] == PUBLISHED_STRENGTH else None
             rows.append(
                 [

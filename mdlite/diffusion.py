@@ -128,7 +128,7 @@ def verdict(entry: dict[str, Any], method: str) -> str:
     if found is None:
         return f"At {energy:g} meV `{method}` had to stop: {entry['failures'][method]}."
     ratio, error = quotient(found, truth, "temperature", "meV")
-    margin, shown = margin_of(found, truth, "temperature", "meV", 0.99), pm(ratio, error)
+    margin, shown = margin_of(found, truth, "temperature", "meV"), pm(ratio, error)
     if ratio + margin < 1.0:
         words = f"stays colder than the reference's: it has {shown} of its temperature"
     elif ratio - margin > 1.0:

@@ -159,7 +159,7 @@ def test_a_hop_and_its_return_are_no_diffusion():
         and limited.limit == pytest.approx(6.296 * 0.015, rel=1e-3)
         and limited.error == pytest.approx(0.0212, rel=1e-2)
     )
-    many = analysis.limited_by_hops(found._replace(value=0.3), 20, 0.015)
+    many = analysis.limited_by_hops(found._replace(value=0.3, interval=(0.2, 0.4)), 20, 0.015)
     assert (
         np.isnan(many.limit)
         and many.error == pytest.approx(np.sqrt(20) * 0.015)

@@ -95,6 +95,7 @@ def test_a_last_frame_off_the_grid_is_no_part_of_the_trajectory(small_case, tmp_
     universe = analysis.Universe.empty(1, trajectory=False)
     universe.load_new(str(path), format="H5MD")
     times = [frame.time for frame in universe.trajectory]
+    universe.trajectory.close()
     assert len(times) == 7 and np.allclose(np.diff(times), 0.06)
     with h5py.File(path) as f:
         assert f["mdlite/end/step"][:].tolist() == [200] and f["mdlite/end/position"].shape == (1, 1, 3)
