@@ -10,6 +10,8 @@ from mdlite.statistics import FEW, group_means
 
 USUAL = 1.0, 12.0
 """ps, lags of a fit where a run allows for them: those of the source paper."""
+ENOUGH = 2_000_000
+"""Frames × ions that are looked at for the memory of the velocity."""
 LENGTH = 8
 """A run must be so many times longer than the first lag of a fit."""
 BLOCK_LENGTH = 10
@@ -73,9 +75,14 @@ def memory_of(position: np.ndarray) -> int:
 
     The number of lags that were looked at, a quarter of the run, if it does so for longer, or if the run is too short to tell.
     """
-    moves = np.diff(position, axis=0)
+    moves = np.diff(_some(position), axis=0)
     lags = max(1, len(moves) // 4)
     return brownian.memory(velocity_autocorrelation(moves, lags), 3.0 * moves.shape[1] * len(moves)) if len(moves) > 1 else 1
+
+
+def _some(position: np.ndarray) -> np.ndarray:
+    """Every n-th ion of a large ensemble, enough to tell how long it remembers."""
+    return position[:, :: max(1, position[..., 0].size // ENOUGH)]
 
 
 def choose(position: np.ndarray, step: float, remembered: int, parts: int) -> tuple[int, int] | str:
@@ -83,7 +90,7 @@ def choose(position: np.ndarray, step: float, remembered: int, parts: int) -> tu
 
     parts: in time, that the run is to be cut into if it is long enough. A text that says why not, for a run too short.
     """
-    frames = len(position)
+    frames, position = len(position), _some(position)
     first = max(remembered, 1, min(round(USUAL[0] / step), frames // (2 * BLOCK_LENGTH)))
     while True:
         if frames < LENGTH * first:

@@ -17,7 +17,7 @@ from mdlite.errors import InputError
 from mdlite.ratios import margin_of, pm, quotient, ratio_cell, value_cell
 from mdlite.statistics import FEW, student
 from mdlite.thermal import variances
-from mdlite.units import DIFFUSION_UNITS, with_kelvin
+from mdlite.units import DIFFUSION_UNITS, counted, with_kelvin
 
 if TYPE_CHECKING:
     from mdlite.validation import Job, Outcome
@@ -176,7 +176,7 @@ def settings_text(config: Config) -> str:
     return (
         f"Lattice of {' × '.join(map(str, lattice.size))} atoms, {thermal.statistics} start. The reference: {thermal.lattices} lattices with one ion "
         f"each, {config.run.duration:g} ps. The rungs: as many lattices with the same seeds, each with "
-        f"{', '.join(f'{n} ions ({method})' for method, n in each.items())} that start at rest in different cells, {chosen.ensemble_duration:g} ps. "
+        f"{', '.join(counted(n, 'ion') + f' ({method})' for method, n in each.items())} that start at rest in different cells, {chosen.ensemble_duration:g} ps. "
         f"The first {chosen.equilibration:g} ps of every run are left out."
     )
 
