@@ -98,15 +98,13 @@ def diffusion_text(found: dict[str, Any]) -> str:
     value, error, limit = (found[f"diffusion_{key}A2_per_ps"] for key in ("", "error_", "limit_"))
     hops = found["hops"]
     if np.isfinite(limit):
+        most = f"< {limit:.2g} Å²/ps = {CM2_PER_S * limit:.2g} cm²/s (95 %"
+        if hops["count"] > EXACT_COUNT:
+            return f"{measured(value, error)} Å²/ps, not resolved from 0 by {_behind(found['diffusion_samples'], found['lattices'])}: {most})"
         seen = (
             "no hop was" if hops["count"] == 0 else f"{counted(hops['count'], 'hop')} {'was' if hops['count'] == 1 else 'were'}"
         )
-        why = (
-            f"{seen} seen in {number(hops['time'], 3)} ion-ps"
-            if hops["count"] <= EXACT_COUNT
-            else f"{measured(value, error)} is not resolved from 0"
-        )
-        return f"< {limit:.2g} Å²/ps = {CM2_PER_S * limit:.2g} cm²/s (95 %; {why})"
+        return f"{most}; {seen} seen in {number(hops['time'], 3)} ion-ps)"
     if not np.isfinite(value):
         return f"none: {found['diffusion_note']}"
     first, last = found["fit_ps"]
