@@ -1,21 +1,11 @@
 """Analysis of trajectories: numpy in, numpy out. Units: Å, ps, meV; positions and velocities are (frames, ions, 3), unwrapped."""
 
+from mdlite.correlations import cut, mean_square_displacement, velocity_autocorrelation
 from mdlite.hopping import Hops, dwell_cells, hops, non_gaussian, van_hove
 from mdlite.oscillation import Crossings, Decay, crossings, decay_against_energy, fit_decay, mean_period
-from mdlite.statistics import bootstrap, group_means, mean_and_error
-from mdlite.transport import (
-    Arrhenius,
-    Diffusion,
-    Thermalisation,
-    arrhenius,
-    cut,
-    diffusion,
-    green_kubo,
-    kinetic_temperature,
-    mean_square_displacement,
-    thermalisation,
-    velocity_autocorrelation,
-)
+from mdlite.statistics import block_means, bootstrap, group_means, inefficiency, interval, mean_and_error
+from mdlite.thermometry import Arrhenius, Thermalisation, arrhenius, kinetic_temperature, temperature_samples, thermalisation
+from mdlite.transport import Diffusion, diffusion, green_kubo, green_kubo_samples, limited_by_hops, nothing
 
 __all__ = [
     "Arrhenius",
@@ -25,6 +15,7 @@ __all__ = [
     "Hops",
     "Thermalisation",
     "arrhenius",
+    "block_means",
     "bootstrap",
     "crossings",
     "cut",
@@ -33,13 +24,19 @@ __all__ = [
     "dwell_cells",
     "fit_decay",
     "green_kubo",
+    "green_kubo_samples",
     "group_means",
     "hops",
+    "inefficiency",
+    "interval",
     "kinetic_temperature",
+    "limited_by_hops",
     "mean_and_error",
     "mean_period",
     "mean_square_displacement",
     "non_gaussian",
+    "nothing",
+    "temperature_samples",
     "thermalisation",
     "van_hove",
     "velocity_autocorrelation",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, diffusion, plots_thermal, report, verdict
+from mdlite import analysis, diffusion, plots_thermal, ratios, report, verdict
 from mdlite.config import Config
 from mdlite.errors import InputError
 
@@ -17,6 +17,18 @@ THERMAL = True
 PUBLISHED = {"reference": (3.14, 0.18), "time-local": (2.28, 0.22)}
 """ln D0 (D0 in Å²/ps) of the source paper at U0 = 4000 meV Å, full lattice and time-local."""
 PUBLISHED_STRENGTH = 4000.0
+NO_FIT = dict.fromkeys(
+    (
+        "log_prefactor",
+        "log_prefactor_error",
+        "barrier",
+        "barrier_error",
+        "chi_square",
+        "scaled_log_prefactor_error",
+        "scaled_barrier_error",
+    ),
+    float("nan"),
+)
 
 
 def check(config: Config) -> None:
@@ -68,13 +80,13 @@ def compare(config: Config, job: Job) -> Outcome:
 
 
 def fits(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The Arrhenius fit of every method that has a positive D at two temperatures or more, errors scaled where the fit is poor."""
+    """The Arrhenius fit of every method whose D is resolved at two temperatures or more, errors scaled where the fit is poor; the others are left out."""
     found = {}
     for method in entries[0]["methods"]:
         have = [e["methods"][method] | {"energy": e["thermal_energy_meV"]} for e in entries if method in e["methods"]]
         value = np.array([e["diffusion_A2_per_ps"] for e in have])
         error = np.array([e["diffusion_error_A2_per_ps"] for e in have])
-        sound = (value > 0.0) & (error > 0.0)
+        sound = np.array([ratios.resolved(e) for e in have]) & (value > 0.0) & (error > 0.0)
         if sound.sum() < 2:
             continue
         fit = analysis.arrhenius(np.array([e["energy"] for e in have])[sound], value[sound], error[sound])
@@ -83,6 +95,7 @@ def fits(entries: list[dict[str, Any]]) -> dict[str, Any]:
             "scaled_log_prefactor_error": scale * fit.log_prefactor_error,
             "scaled_barrier_error": scale * fit.barrier_error,
             "points": int(sound.sum()),
+            "left_out_meV": [e["energy"] for e, good in zip(have, sound) if not good],
         }
     return found
 
@@ -100,7 +113,8 @@ def own_temperature(entries: list[dict[str, Any]]) -> dict[str, list[dict[str, f
     for entry in entries:
         for method, own in entry["methods"].items():
             x = 1.0 / own["temperature_meV"]
-            sound = np.all(value > 0.0) and own["diffusion_A2_per_ps"] > 0.0 and inverse[0] <= x <= inverse[-1]
+            known = all(map(ratios.resolved, (own, *truth)))
+            sound = known and np.all(value > 0.0) and own["diffusion_A2_per_ps"] > 0.0 and inverse[0] <= x <= inverse[-1]
             if method != "reference" and sound and len(value) > 1:
                 ratio = own["diffusion_A2_per_ps"] / np.exp(np.interp(x, inverse, np.log(value)))
                 error = ratio * own["diffusion_error_A2_per_ps"] / own["diffusion_A2_per_ps"]
@@ -113,14 +127,13 @@ def _body(config: Config, lines: list[dict[str, Any]]) -> str:
     parts = [diffusion.settings_text(config)]
     parts += [report.methods_table(["reference", *config.validate_.rungs], start=False)]
     parts += [_summary(line) for line in lines]
-    parts += ["## Arrhenius lines, ln D = ln D0 - barrier/k_BT", _fit_table(lines), FIT_TEXT]
+    parts += ["## Arrhenius lines, ln D = ln D0 - barrier/k_BT", _fit_table(lines), FIT_TEXT + _left_out(lines)]
     for line in lines:
         entries = line["points"]
-        first, last = config.validate_.fit
         parts += [
             f"## Temperature and diffusion, strength {line['strength']:g}",
             diffusion.table(entries),
-            diffusion.TABLE_TEXT.format(first=first, last=last),
+            diffusion.table_text(config),
             *_own_temperature_section(line),
             "### How the ion moves",
             diffusion.hop_table(entries),
@@ -149,18 +162,19 @@ def _headline(entries: list[dict[str, Any]], method: str) -> str:
     if not entries:
         return "stopped at every temperature."
     both = [(e["methods"][method], e["methods"]["reference"]) for e in entries]
-    heat = [diffusion.quotient(a, b, "temperature", "meV")[0] for a, b in both]
-    spread = [diffusion.quotient(a, b, "diffusion", "A2_per_ps")[0] for a, b in both]
-    first, last = (f"{e['thermal_energy_meV']:g} meV" for e in (entries[0], entries[-1]))
-    return (
-        f"**the ion has {heat[0]:.2f} of the reference ion's temperature at {first}, {heat[-1]:.2f} at {last}; its D is {min(spread):.2f} to "
-        f"{max(spread):.2f} of the reference's.**"
+    heat = [ratios.quotient(a, b, "temperature", "meV")[0] for a, b in both]
+    known = [(a, b) for a, b in both if ratios.resolved(a) and ratios.resolved(b)]
+    spread = [ratios.quotient(a, b, "diffusion", "A2_per_ps")[0] for a, b in known]
+    diffuses = (
+        f"its D is {min(spread):.2f} to {max(spread):.2f} of the reference's" if spread else "the two D can not be compared"
     )
+    first, last = (f"{e['thermal_energy_meV']:g} meV" for e in (entries[0], entries[-1]))
+    return f"**the ion has {heat[0]:.2f} of the reference ion's temperature at {first}, {heat[-1]:.2f} at {last}; {diffuses}.**"
 
 
 def _own_temperature_section(line: dict[str, Any]) -> list[str]:
     rows = [
-        [f"{row['thermal_energy_meV']:g}", method, row["temperature_meV"], diffusion.pm(row["ratio"], row["error"], 3)]
+        [f"{row['thermal_energy_meV']:g}", method, row["temperature_meV"], ratios.pm(row["ratio"], row["error"], 3)]
         for method, found in line["at_own_temperature"].items()
         for row in found
     ]
@@ -171,18 +185,31 @@ def _own_temperature_section(line: dict[str, Any]) -> list[str]:
     return ["### D at the ion's own temperature", report.table(header, rows), said]
 
 
+def _left_out(lines: list[dict[str, Any]]) -> str:
+    """The temperatures that are in no fit."""
+    told = []
+    for line in lines:
+        for method in dict.fromkeys(m for entry in line["points"] for m in entry["methods"]):
+            own = [(e["thermal_energy_meV"], e["methods"][method]) for e in line["points"] if method in e["methods"]]
+            unknown = [f"{energy:g}" for energy, found in own if not ratios.resolved(found)]
+            if unknown:
+                told.append(f"{method} at strength {line['strength']:g}: {', '.join(unknown)} meV")
+    return f" Left out, because D is not resolved there: {'; '.join(told)}." if told else ""
+
+
 def _fit_table(lines: list[dict[str, Any]]) -> str:
     rows = []
     for line in lines:
-        for method, fit in line["fits"].items():
+        for method in dict.fromkeys(m for entry in line["points"] for m in entry["methods"]):
+            fit = line["fits"].get(method, NO_FIT)  # D resolved at one temperature at most
             paper = PUBLISHED.get(method) if line["strength"] == PUBLISHED_STRENGTH else None
             rows.append(
                 [
                     f"{line['strength']:g}",
                     method,
-                    diffusion.pm(fit["log_prefactor"], fit["log_prefactor_error"]),
+                    ratios.pm(fit["log_prefactor"], fit["log_prefactor_error"]),
                     f"{paper[0]} ± {paper[1]}" if paper else "",
-                    diffusion.pm(fit["barrier"], fit["barrier_error"]),
+                    ratios.pm(fit["barrier"], fit["barrier_error"]),
                     fit["chi_square"],
                     report.number(fit["scaled_log_prefactor_error"], 2),
                     report.number(fit["scaled_barrier_error"], 2),

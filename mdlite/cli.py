@@ -212,7 +212,9 @@ def analyse(
     ] = None,
     fit: Annotated[
         str | None,
-        typer.Option(metavar="PS,PS", help="Lags between which D is fitted, ps; default: 1,12 or less in a short run."),
+        typer.Option(
+            metavar="PS,PS", help="Lags between which D is fitted, ps; default: found in the run, or 1,12 in a long one."
+        ),
     ] = None,
     selection: Annotated[
         bool, typer.Option("--selection", help="Average over what is left of a run that lost many of its ions by its step.")

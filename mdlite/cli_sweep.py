@@ -62,10 +62,10 @@ def collect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep.")],
     quiet: Quiet = False,
 ) -> None:
-    """Gather the results of a sweep into results.nc (NetCDF, for xarray) and results.csv."""
+    """Gather the results of a sweep into results.nc (NetCDF, for xarray) and results.csv; of replicas also the means, averages.nc and .csv."""
     from mdlite import collection
 
     paths = collection.save(folder)
     if not quiet:
         print(collection.summary(folder))
-        print(f"results: {paths[0]}, {paths[1].name}")
+        print(f"results: {paths[0]}, {', '.join(path.name for path in paths[1:])}")

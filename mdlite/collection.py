@@ -13,6 +13,7 @@ from mdlite.config import Config
 from mdlite.errors import InputError
 from mdlite.explain import shortened
 from mdlite.point import damage_of, error_of, result_of
+from mdlite.statistics import FEW, student
 from mdlite.sweeps import point_folder, read_manifest
 
 if TYPE_CHECKING:
@@ -20,14 +21,62 @@ if TYPE_CHECKING:
     import xarray
 
 
-def collect(folder: str | Path) -> xarray.Dataset:
+RUN_ERRORS = ("_error", "_samples", "_limit")
+"""Endings of what a run says of its own errors, in which the scatter of replicas is not."""
+
+
+def collect(folder: str | Path, average: bool = False) -> xarray.Dataset:
     """All results of a sweep's folder as a Dataset: a dimension for every axis, and ``replica`` where there are several.
 
     A grid's dimension has the name of its key, with its values and their ``units``; ``zip``, ``list`` and ``random`` have numbers, and a
     coordinate for each of their keys. Variables are the numbers that any point has (`mdlite.measures.UNITS`; NaN where one has it not) and ``status``: done, failed
-    or missing. A point that a job array has run (``run.h5`` alone) counts as done. Raises InputError if it is not the folder of a sweep.
+    or missing. A point that a job array has run (``run.h5`` alone) counts as done. average: the replicas of every point in one, see `averaged`.
+    Raises InputError if it is not the folder of a sweep, or has no replicas to average.
     """
-    return _dataset(*_gathered(Path(folder)))
+    found = _dataset(*_gathered(Path(folder)))
+    return averaged(found) if average else found
+
+
+def averaged(data: xarray.Dataset) -> xarray.Dataset:
+    """The replicas of every point in one, from what `collect` returns: for a measure ``x``
+
+    - ``x``: the mean over the replicas that have it, each an independent sample;
+    - ``x_error``: its standard error, from the scatter of the replicas (what runs say of their own errors plays no part);
+    - ``x_low``, ``x_high``: the interval that holds the truth with 95 %, by Student's t: wide for few replicas;
+    - ``x_replicas``: how many they are.
+
+    An error of fewer than four replicas is itself uncertain by half and more. Raises InputError for a sweep without replicas.
+    """
+    if "replica" not in data.dims:
+        raise InputError(
+            "replicas = 1: there is nothing to average; give the sweep `replicas = 4` or more, then their scatter is the error"
+        )
+    axis = data["status"].get_axis_num("replica")
+    out: dict[str, Any] = {}
+    for name, values in data.data_vars.items():
+        if values.dtype.kind != "f" or name.endswith(RUN_ERRORS):
+            continue
+        mean, error, count = _over_replicas(np.moveaxis(values.values, axis, 0))
+        half = np.vectorize(student, otypes=[float])(count - 1) * error
+        dims = tuple(d for d in values.dims if d != "replica")
+        told = {"": mean, "_error": error, "_low": mean - half, "_high": mean + half}
+        out |= {name + end: (dims, numbers, values.attrs) for end, numbers in told.items()}
+        out[f"{name}_replicas"] = (dims, count)
+    found = data.drop_vars(list(data.data_vars)).drop_dims("replica").assign(out)
+    return found.assign_attrs(
+        data.attrs | {"averaged over": "replicas; *_error: standard error, *_low, *_high: 95 % by Student's t"}
+    )
+
+
+def _over_replicas(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, standard error and number of the finite values along the first axis; NaN where there are too few."""
+    there = np.isfinite(values)
+    count = there.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(there, values, 0.0).sum(axis=0) / count
+        square = np.where(there, values - mean, 0.0) ** 2
+        error = np.where(count > 1, np.sqrt(square.sum(axis=0) / (count - 1.0) / count), np.nan)
+    return mean, error, count
 
 
 def _gathered(folder: Path) -> tuple[dict[str, Any], list[tuple[dict[str, Any], str, str | None]], Config]:
@@ -129,23 +178,40 @@ def _frame(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | Non
 
 
 def summary(folder: str | Path) -> str:
-    """How many points are done, failed and missing, for a terminal."""
+    """How many points are done, failed and missing, for a terminal, and what to say of replicas."""
+    told = read_manifest(Path(folder))
     states = table(folder)["status"].value_counts()
-    return ", ".join(f"{count} {status}" for status, count in states.items())
+    lines = [", ".join(f"{count} {status}" for status, count in states.items())]
+    if 1 < told["replicas"] < FEW:
+        lines.append(
+            f"warning: {told['replicas']} replicas: the scatter of so few says little of the error; go by the 95 % intervals, or take {FEW} at least"
+        )
+    return "\n".join(lines)
 
 
-def save(folder: str | Path) -> tuple[Path, Path]:
+def save(folder: str | Path) -> tuple[Path, ...]:
     """Write ``results.nc`` (NetCDF 4) and ``results.csv`` (its first line, a comment, has the units) into the sweep's folder; returns their paths.
 
-    Both are made anew each time, and take their names when they are whole. Raises InputError if they can not be written there, RunError if the disk is full.
+    Of a sweep with replicas also ``averages.nc`` and ``averages.csv``, what `averaged` says of every point. All are made anew each time, and take their
+    names when they are whole. Raises InputError if they can not be written there, RunError if the disk is full.
     """
     folder = Path(folder)
     gathered = _gathered(folder)
-    paths = folder / "results.nc", folder / "results.csv"
+    found = _dataset(*gathered)
+    kinds = [("results", found, _frame(*gathered))]
+    if "replica" in found.dims:
+        means = averaged(found)
+        flat = means.to_dataframe().reset_index()
+        flat.attrs["units"] = {name: means[name].attrs["units"] for name in flat if "units" in means[name].attrs}
+        kinds.append(("averages", means, flat))
+    else:
+        for stale in ("averages.nc", "averages.csv"):
+            (folder / stale).unlink(missing_ok=True)
+    paths = tuple(folder / f"{name}.{suffix}" for name, _, _ in kinds for suffix in ("nc", "csv"))
     for path in paths:
         outputs.check_output(path, force=True)
-    found, rows = _dataset(*gathered), _frame(*gathered)
-    units = ", ".join(f"{key}: {unit}" for key, unit in rows.attrs["units"].items())
-    outputs.write(paths[0], lambda place: found.to_netcdf(place, engine="h5netcdf"))
-    outputs.write(paths[1], f"# units: {units}\n{rows.to_csv(index=False)}")
+    for name, data, rows in kinds:
+        units = ", ".join(f"{key}: {unit}" for key, unit in rows.attrs["units"].items())
+        outputs.write(folder / f"{name}.nc", lambda place, data=data: data.to_netcdf(place, engine="h5netcdf"))
+        outputs.write(folder / f"{name}.csv", f"# units: {units}\n{rows.to_csv(index=False)}")
     return paths

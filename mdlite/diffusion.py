@@ -14,8 +14,10 @@ from mdlite import analysis, motion, plots_thermal, report
 from mdlite import verdict as judge
 from mdlite.config import Config
 from mdlite.errors import InputError
+from mdlite.ratios import margin_of, pm, quotient, ratio_cell, value_cell
+from mdlite.statistics import FEW, student
 from mdlite.thermal import variances
-from mdlite.units import DIFFUSION_UNITS, with_kelvin
+from mdlite.units import DIFFUSION_UNITS, counted, with_kelvin
 
 if TYPE_CHECKING:
     from mdlite.validation import Job, Outcome
@@ -126,30 +128,24 @@ def verdict(entry: dict[str, Any], method: str) -> str:
     if found is None:
         return f"At {energy:g} meV `{method}` had to stop: {entry['failures'][method]}."
     ratio, error = quotient(found, truth, "temperature", "meV")
-    d_ratio, d_error = quotient(found, truth, "diffusion", "A2_per_ps")
-    if ratio + 3.0 * error < 1.0:
-        words = f"stays colder than the reference's: it has {ratio:.3f} ± {error:.3f} of its temperature"
-    elif ratio - 3.0 * error > 1.0:
-        words = f"gets hotter than the reference's: it has {ratio:.3f} ± {error:.3f} of its temperature"
+    margin, shown = margin_of(found, truth, "temperature", "meV"), pm(ratio, error)
+    if ratio + margin < 1.0:
+        words = f"stays colder than the reference's: it has {shown} of its temperature"
+    elif ratio - margin > 1.0:
+        words = f"gets hotter than the reference's: it has {shown} of its temperature"
     else:
-        words = f"has the temperature of the reference's within the errors ({ratio:.3f} ± {error:.3f} of it)"
+        words = f"has the temperature of the reference's within the errors ({shown} of it)"
     away = len(found["run_aways"])
     lost = f"; {away} of {found['ions'] + away} ions ran away and are not averaged in" if away else ""
     if found["lost_by_step"]:
         lost += f" ({found['lost_by_step']} of them by the step)"
-    return f"At {energy:g} meV the `{method}` ion {words}, and {d_ratio:.3g} ± {d_error:.2g} of its diffusion coefficient{lost}."
-
-
-def quotient(found: dict[str, Any], truth: dict[str, Any], name: str, unit: str) -> tuple[float, float]:
-    """A number of one method over that of another, and its standard error."""
-    a, b = (entry[f"{name}_{unit}"] for entry in (found, truth))
-    relative = [entry[f"{name}_error_{unit}"] / entry[f"{name}_{unit}"] for entry in (found, truth)]
-    return a / b, a / b * float(np.hypot(*relative))
-
-
-def pm(value: float, error: float, digits: int = 4) -> str:
-    """value ± error for a table."""
-    return report.measured(value, error, digits)
+    spread = ratio_cell(found, truth)
+    diffuses = (
+        f"and {spread} of its diffusion coefficient"
+        if spread != "–"
+        else "and a diffusion coefficient that can not be compared with its"
+    )
+    return f"At {energy:g} meV the `{method}` ion {words}, {diffuses}{lost}."
 
 
 def body(config: Config, entry: dict[str, Any]) -> str:
@@ -163,7 +159,7 @@ def body(config: Config, entry: dict[str, Any]) -> str:
             report.methods_table(list(entry["methods"]), start=False),
             "## Temperature and diffusion",
             table([entry]),
-            TABLE_TEXT.format(first=config.validate_.fit[0], last=config.validate_.fit[1]),
+            table_text(config),
             "## How the ion moves",
             hop_table([entry]),
             HOP_TEXT,
@@ -182,15 +178,26 @@ def settings_text(config: Config) -> str:
     return (
         f"Lattice of {' × '.join(map(str, lattice.size))} atoms, {thermal.statistics} start. The reference: {thermal.lattices} lattices with one ion "
         f"each, {config.run.duration:g} ps. The rungs: as many lattices with the same seeds, each with "
-        f"{', '.join(f'{n} ions ({method})' for method, n in each.items())} that start at rest in different cells, {chosen.ensemble_duration:g} ps. "
+        f"{', '.join(counted(n, 'ion') + f' ({method})' for method, n in each.items())} that start at rest in different cells, {chosen.ensemble_duration:g} ps. "
         f"The first {chosen.equilibration:g} ps of every run are left out."
     )
 
 
 TABLE_TEXT = (
     "T_ion: kinetic temperature <M v²>/3 after equilibration. D: slope of the mean square displacement over 6 for lags of {first:g} to {last:g} ps. "
-    "Errors: scatter between lattices, one sample each. Thermalisation: time constant of the approach to that temperature from rest."
+    "Errors: standard errors from the scatter between {lattices} lattices, one sample each; the interval that holds the truth with 95 % is ± {half:.2g} of "
+    "them (Student's t). `<`: D is not resolved, it is below that with 95 %. Thermalisation: time constant of the approach to that temperature from rest."
 )
+FEW_TEXT = " **With fewer than four lattices the standard errors themselves are uncertain by half and more: go by the intervals, or take more lattices.**"
+
+
+def table_text(config: Config) -> str:
+    """What the columns of `table` are, and how many samples stand behind its errors."""
+    lattices, (first, last) = config.thermal.lattices, config.validate_.fit
+    said = TABLE_TEXT.format(first=first, last=last, lattices=lattices, half=student(lattices - 1))
+    return said + (FEW_TEXT if lattices < FEW else "")
+
+
 HOP_TEXT = (
     "A hop ends when the ion comes within a quarter of the lattice constant of another cell's centre. Correlation: <h_n·h_n+1>/<h²> of "
     "successive hops, positive if the ion flies on, negative if it turns back. Hops beyond the touching cells are flights on which no frame "
@@ -222,8 +229,8 @@ def table(entries: list[dict[str, Any]]) -> str:
                 method,
                 pm(found["temperature_ratio"], found["temperature_ratio_error"]),
                 "" if own else pm(*quotient(found, truth, "temperature", "meV")),
-                pm(found["diffusion_A2_per_ps"], found["diffusion_error_A2_per_ps"]),
-                "" if own else pm(*quotient(found, truth, "diffusion", "A2_per_ps"), digits=3),
+                value_cell(found),
+                "" if own else ratio_cell(found, truth),
                 pm(found["green_kubo_A2_per_ps"], found["green_kubo_error_A2_per_ps"]),
                 pm(settle["time"], settle["time_error"], 3),
                 f"{len(found['run_aways'])} of {found['ions'] + len(found['run_aways'])}",

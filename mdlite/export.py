@@ -12,6 +12,7 @@ from mdlite.errors import InputError
 from mdlite.journal import beside
 from mdlite.outputs import HDF5, XYZ, check_output
 from mdlite.reading import unit
+from mdlite.sampling import off_grid
 from mdlite.units import DALTON
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
 
     Columns: species, pos (Å), velo (Å/ps; OVITO calls it Velocity), momenta (ASE's unit) and masses (Da), so that ASE's get_velocities() is right. The comment
     line has the box, Time (ps) and the ions' energies (meV). every: take each n-th frame. species: labels of the ion and of an atom.
-    lattice: of a run with snapshots take these, ions and atoms together, and not the frames between. Raises InputError if there is nothing.
+    lattice: of a run with snapshots take these, ions and atoms together, and not the frames between. A last frame off the grid of the others is
+    left out, as programs that read them take their distances for equal. Raises InputError if there is nothing.
     """
     snapshots = lattice and "lattice_position" in run.data
-    rows = _snapshot_frames(run) if snapshots else np.arange(len(run.time))
+    even = len(run.time) - int(off_grid(run.step, run.config.run.sample_every))
+    rows = _snapshot_frames(run) if snapshots else np.arange(even)
     chosen = np.arange(len(rows))[::every]
     if len(chosen) == 0:
         raise InputError("file: holds no frames to export")

@@ -17,6 +17,7 @@ from mdlite.config import Config
 from mdlite.engines import lattice_seeds
 from mdlite.errors import InputError
 from mdlite.reference import require_memory
+from mdlite.statistics import student
 from mdlite.thermal import thermal_state, variances
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _body(config: Config, summary: dict[str, Any]) -> str:
             "## Thermal states",
             report.table([*header, "largest difference of the distribution of the length"], rows),
             f"{config.thermal.lattices} states of {size} atoms at every temperature, {config.thermal.statistics} statistics. The exact variances are averages "
-            "over the modes of this lattice; the error is the scatter between states. The distribution of the length of u and u̇ over the atoms "
+            "over the modes of this lattice; the error is the standard error of that many states, "
+            f"and ± {student(config.thermal.lattices - 1):.2g} of it hold 95 % (Student's t). The distribution of the length of u and u̇ over the atoms "
             "is compared with that of a vector of three independent Gaussian components.",
         ]
     )

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mdlite.errors import InputError
+from mdlite.sampling import step_of
+from mdlite.statistics import EXACT_COUNT, count_interval, group_means, interval, mean_and_error
 
 DIRECTIONS = ("face", "edge", "corner")
 """What the two cells of a hop share, if they touch."""
@@ -15,7 +17,9 @@ DIRECTIONS = ("face", "edge", "corner")
 class Hops(NamedTuple):
     """Hops of ions between cells of the lattice.
 
-    count: hops seen. rate: hops per ion and time, 1/ps, with its standard error. dwell: its inverse, the mean stay in a cell, ps.
+    count: hops seen. rate: hops per ion and time, 1/ps, with its standard error (no less than that of a count) and 95 % interval. dwell: its inverse, the
+    mean stay in a cell, ps: all time over all hops, so that stays which the run cuts off are counted right; NaN for no hop, when only the interval of the rate says
+    something, that it is below 3.7 in the time of all ions. time: that time, ps.
     correlation: <h_n·h_{n+1}>/<h²> of successive hops h: -1 if each undoes the last one, 0 if they forget. shares: part of the hops to
     a cell that shares a face, an edge, a corner, and to one farther away. diffusion: rate <h²>/6, Å²/ps, what D would be if hops forgot.
     """
@@ -27,6 +31,8 @@ class Hops(NamedTuple):
     correlation: float
     shares: dict[str, float]
     diffusion: float
+    rate_interval: tuple[float, float]
+    time: float
 
 
 def dwell_cells(position: np.ndarray, spacing: float, core: float = 0.25) -> np.ndarray:
@@ -55,9 +61,8 @@ def hops(time: np.ndarray, position: np.ndarray, spacing: float, groups: np.ndar
     moved = steps.any(axis=2)
     duration = time[-1] - time[0]
     rates = moved.sum(axis=0) / duration
-    labels = np.arange(len(rates)) if groups is None else np.asarray(groups)
-    by_group = np.array([rates[labels == label].mean() for label in np.unique(labels)])
-    error = by_group.std(ddof=1) / np.sqrt(len(by_group)) if len(by_group) > 1 else np.nan
+    labels = np.arange(len(rates)) if groups is None else groups
+    error, spread = _rate_error(group_means(rates, labels), int(moved.sum()), duration * len(rates))
     frame, ion = np.nonzero(moved)
     order = np.lexsort((frame, ion))  # each ion's hops in sequence
     frame, ion = frame[order], ion[order]
@@ -71,19 +76,35 @@ def hops(time: np.ndarray, position: np.ndarray, spacing: float, groups: np.ndar
     return Hops(
         count=len(h),
         rate=float(rates.mean()),
-        rate_error=float(error),
+        rate_error=error,
         dwell=float(1.0 / rates.mean()) if len(h) else float("nan"),
         correlation=float(correlation),
         shares=shares,
         diffusion=float(rates.mean() * square * spacing**2 / 6.0) if len(h) else 0.0,
+        rate_interval=spread,
+        time=float(duration * len(rates)),
     )
+
+
+def _rate_error(samples: np.ndarray, count: int, time: float) -> tuple[float, tuple[float, float]]:
+    """Standard error and 95 % interval of a rate, 1/ps: from the scatter of independent ``samples``, and no less than that of ``count`` hops in ``time`` ps."""
+    _, scatter = mean_and_error(samples)
+    floor = np.sqrt(max(count, 1)) / time
+    error = float(np.fmax(scatter, floor))
+    counted = tuple(n / time for n in count_interval(count))
+    if len(samples) < 2:
+        return error, counted
+    low, high = interval(samples)
+    if count <= EXACT_COUNT:
+        low, high = min(low, counted[0]), max(high, counted[1])
+    return error, (max(0.0, low), high)
 
 
 def _displacements(time: np.ndarray, position: np.ndarray, lag: float) -> np.ndarray:
     """Displacements over ``lag`` (ps), from every frame that has one: (origins, ions, 3)."""
-    frames = round(lag / (time[1] - time[0])) if len(time) > 1 else 0
+    step = step_of(time)
+    frames = round(lag / step) if len(time) > 1 else 0
     if not 1 <= frames < len(position):
-        step = time[1] - time[0] if len(time) > 1 else float("nan")
         raise InputError(
             f"lag = {lag:g} ps: must be at least the {step:g} ps between frames and shorter than the {time[-1] - time[0]:g} ps of the run"
         )

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, config, diffusion, plots_thermal, report, verdict
+from mdlite import analysis, config, diffusion, plots_thermal, ratios, report, verdict
 from mdlite.config import Config
 from mdlite.errors import InputError
+from mdlite.statistics import student
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
@@ -117,10 +118,14 @@ def _thermal_experiment(entry: dict[str, Any], methods: dict[str, dict[str, Any]
         ratio, error = (found[f"temperature_ratio{end}"] for end in ("", "_error"))
         own["errors"][f"T_ion at {energy:g} meV"] = 100.0 * (ratio - 1.0)
         own.setdefault("uncertainty", {})[f"T_ion at {energy:g} meV"] = 100.0 * error
+        own.setdefault("margin", {})[f"T_ion at {energy:g} meV"] = 100.0 * error * student(found["temperature_samples"] - 1)
         if method != "reference":
-            value, spread = diffusion.quotient(found, entry["methods"]["reference"], "diffusion", "A2_per_ps")
+            value, spread = ratios.quotient(found, entry["methods"]["reference"], "diffusion", "A2_per_ps")
             own["errors"][f"D at {energy:g} meV"] = 100.0 * (value - 1.0)
             own["uncertainty"][f"D at {energy:g} meV"] = 100.0 * spread
+            own["margin"][f"D at {energy:g} meV"] = 100.0 * ratios.margin_of(
+                found, entry["methods"]["reference"], "diffusion", "A2_per_ps"
+            )
         lived = found["ions"] * found["duration_ps"]
         own["run_aways"] = own.get("run_aways", 0) + len(found["run_aways"])
         own["ion_ps"] = own.get("ion_ps", 0.0) + lived
@@ -132,13 +137,13 @@ def _thermal_experiment(entry: dict[str, Any], methods: dict[str, dict[str, Any]
 
 
 def worst(entry: dict[str, Any]) -> float:
-    """The largest of a method's errors (%) in decay rates and temperature, less what chance explains (two standard errors).
+    """The largest of a method's errors (%) in decay rates and temperature, less what chance explains (its ``margin``, half the 95 % interval).
 
     D is left out: its statistical error is large, and where the temperature is right the ladder has never found D wrong. A method that had to
     stop, lost an ion, or has no number somewhere, is infinitely wrong.
     """
-    chance = entry.get("uncertainty", {})
-    found = [max(0.0, abs(e) - 2.0 * chance.get(k, 0.0)) for k, e in entry["errors"].items() if not k.startswith(("D ", THROW))]
+    chance = entry.get("margin", {})
+    found = [max(0.0, abs(e) - chance.get(k, 0.0)) for k, e in entry["errors"].items() if not k.startswith(("D ", THROW))]
     sound = found and np.all(np.isfinite(found)) and not entry["stopped"] and not entry.get("run_aways", 0)
     return max(found) if sound else float("inf")
 
@@ -164,7 +169,7 @@ def _body(settings: Config, summary: dict[str, Any]) -> str:
         for what in ("T_ion", "D"):
             for energy in energies:
                 key = f"{what} at {energy:g} meV"
-                cells.append(f"{report.percent(errors.get(key))} ± {report.number(chance.get(key), 2)}" if key in errors else "–")
+                cells.append(_cell(errors[key], chance.get(key)) if key in errors else "–")
         lived = entry.get("ion_ps", 0.0)
         cells.append(f"{entry.get('run_aways', 0)} in {lived / 1e3:.3g} ion-ns")
         rows.append(cells)
@@ -181,13 +186,20 @@ def _body(settings: Config, summary: dict[str, Any]) -> str:
             "the built-in cases.",
             report.methods_table([*methods, "memory-kernel"]),
             report.table(header, rows),
-            "Errors are standard errors between lattices. Cost: of one ion's step in a thermal ensemble, its share of the lattice included, times "
+            f"Errors are standard errors between {settings.thermal.lattices} lattices; 95 % intervals are ± {student(settings.thermal.lattices - 1):.2g} of them for "
+            "T_ion (Student's t). Cost: of one ion's step in a thermal ensemble, its share of the lattice included, times "
             f"the {summary['threads']:g} threads; and of an ion alone at T = 0, where methods that step a lattice use all threads.",
             "## Which one to take",
             *_advice(summary["recommendation"]),
             *(f"`{name}` stopped in {case}: {why}" for name, entry in methods.items() for case, why in entry["stopped"].items()),
         ]
     )
+
+
+def _cell(error: float, chance: float | None) -> str:
+    """An error in %, with its sign, ± its standard error."""
+    shown = report.measured(error, chance, 3)
+    return shown if shown.startswith(("-", "–")) else f"+{shown}"
 
 
 def _advice(found: dict[str, dict[str, Any]]) -> list[str]:

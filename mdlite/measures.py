@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, losses, motion
+from mdlite import losses, motion
 from mdlite.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ UNITS = {
     "period": "ps",
     "temperature": "meV",
     "temperature_error": "meV",
+    "temperature_samples": "",
     "diffusion": "Angstrom^2/ps",
     "diffusion_error": "Angstrom^2/ps",
+    "diffusion_samples": "",
+    "diffusion_limit": "Angstrom^2/ps",
     "run_aways": "",
     "lost_by_step": "",
     "energy_drift": "",
@@ -36,13 +39,14 @@ def measure(run: Run) -> dict[str, float | None]:
 
     Raises RunError for a run that lost more ions by its step than averages bear (`mdlite.losses`): its point has failed.
     At T = 0: kinetic energy at the end; energy that the ion (kinetic and interaction) has lost; largest force and speed; decay rate of its
-    kinetic energy and period, from passages of validate.centre (or of the start) in the later half. At a temperature: what `mdlite analyse` says.
+    kinetic energy and period, from passages of validate.centre (or of the start) in the later half. At a temperature: what `mdlite analyse` says, with
+    how many independent samples stand behind each error; ``diffusion_limit``: what D does not exceed (95 %) where it is not resolved.
     """
     found: dict[str, Any] = {"seconds": run.facts.get("run_seconds"), "energy_drift": run.facts.get("energy_drift")}
     if run.config.thermal is not None:
         found |= _thermal(run)
     else:
-        found |= _at_rest(run)
+        found |= motion.at_rest(run)
     return {name: None if found.get(name) is None or not np.isfinite(found[name]) else float(found[name]) for name in UNITS}
 
 
@@ -58,23 +62,9 @@ def _thermal(run: Run) -> dict[str, Any]:
     return counts | {
         "temperature": told["temperature_meV"],
         "temperature_error": told["temperature_error_meV"],
+        "temperature_samples": told["temperature_samples"],
         "diffusion": told["diffusion_A2_per_ps"],
         "diffusion_error": told["diffusion_error_A2_per_ps"],
-    }
-
-
-def _at_rest(run: Run) -> dict[str, Any]:
-    energy = run.ion_kinetic[:, 0] + run.interaction[:, 0]
-    axis = int(np.argmax(np.ptp(run.position[:, 0], axis=0)))
-    centre = run.config.validate_.centre
-    level = run.config.ion.position[axis] if centre is None else centre
-    passed = analysis.crossings(run.time, run.position[:, 0, axis], run.velocity[:, 0, axis], level)
-    later = (0.5 * float(run.time[-1]), float(run.time[-1]))
-    return {
-        "final_kinetic_energy": run.ion_kinetic[-1, 0],
-        "energy_loss": energy[0] - energy[-1],
-        "largest_force": np.linalg.norm(run.force[:, 0], axis=1).max(),
-        "largest_speed": np.linalg.norm(run.velocity[:, 0], axis=1).max(),
-        "decay_rate": analysis.fit_decay(passed.time, passed.velocity**2, later).rate,
-        "period": analysis.mean_period(passed.time, later),
+        "diffusion_samples": told["diffusion_samples"],
+        "diffusion_limit": told["diffusion_limit_A2_per_ps"],
     }

@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, losses
+from mdlite import analysis, losses, motion_text
+from mdlite.correlations import USUAL, memory_of
 from mdlite.errors import InputError
-from mdlite.report import number
+from mdlite.sampling import off_grid
 
 if TYPE_CHECKING:
-    from mdlite.simulate import Run
+    from mdlite.runs import Run
 
+text = motion_text.text
 VAN_HOVE_LAGS = (0.5, 2.0, 8.0)
 """ps"""
 COARSE = 0.2
 """ps, over which the temperature is averaged to be shown against time."""
+LONG = 20
+"""Displacements over the last lag of the paper's fit that every independent sample must hold for that fit to be taken."""
+RESOLVED = 0.4
+"""Mean square of the displacement between frames over that of velocity × step, below which frames miss the vibrations: two frames a period."""
 
 
 def own_lattice(run: Run) -> np.ndarray:
@@ -30,12 +36,27 @@ def default_skip(run: Run) -> float:
     return 0.1 * run.recorded
 
 
-def default_fit(run: Run, skip: float) -> tuple[float, float]:
-    """Lags (ps) for the slope of the mean square displacement: 1 to 12 ps as in the paper, less in a run too short for that."""
-    ions = run.position.shape[1]
-    parts = 1 if own_lattice(run).max() > 0 else -(-10 // ions)  # few ions are cut into ten blocks in time
-    last = min(12.0, 0.4 * (run.recorded - skip) / parts)
-    return min(1.0, 0.2 * last), last
+def default_fit(run: Run, skip: float) -> tuple[float, float] | None:
+    """Lags (ps) for the slope of the mean square displacement: the paper's 1 to 12 ps in a run that is long enough for them.
+
+    None in a shorter one, or where the ion remembers its velocity for longer than a quarter of that: the lags are then found in the run (`analysis.diffusion`).
+    """
+    late = _late(run, skip)
+    time, position = run.time[late], run.position[late]
+    if len(time) < 10:
+        return None
+    step, lattices = time[1] - time[0], own_lattice(run).max() + 1
+    parts = lattices if lattices > 1 else 10  # ions that share the only lattice are cut into blocks in time
+    length = step * len(time) / (1 if lattices > 1 else parts)
+    windows = length * position.shape[1] / (lattices * USUAL[1])
+    if length < 2.5 * USUAL[1] or windows < LONG or step > 0.25 * USUAL[1] or step * memory_of(position) > 0.25 * USUAL[1]:
+        return None
+    return USUAL
+
+
+def _late(run: Run, skip: float) -> slice:
+    """The frames that are analysed: after ``skip`` ps, and at equal distances; a last frame off that grid is left out."""
+    return slice(int(np.searchsorted(run.time, skip)), len(run.time) - int(off_grid(run.step, run.config.run.sample_every)))
 
 
 def parse_fit(text: str) -> tuple[float, float]:
@@ -49,33 +70,35 @@ def parse_fit(text: str) -> tuple[float, float]:
     return first, last
 
 
-def describe(run: Run, skip: float, fit: tuple[float, float], selection: bool = False) -> dict[str, Any]:
+def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, selection: bool = False) -> dict[str, Any]:
     """All numbers and curves of a run's ions after ``skip`` ps, D fitted for lags in ``fit`` (ps). Ions that the run has lost are left out, and listed.
 
-    Ions that share a lattice count as one sample where there are several lattices. Raises InputError for a run too short for this, and, but for
-    ``selection``, for one that lost more than one in a hundred by its step: what is left is colder and slower.
+    fit: a line of equal weights through these lags; by default lags beyond the memory of the velocity, and generalised least squares. Ions that share a
+    lattice count as one sample where there are several lattices; of a single lattice, blocks of time are the samples. Raises InputError for a run too
+    short for this, and, but for ``selection``, for one that lost more than one in a hundred by its step: what is left is colder and slower.
     """
     losses.require(run.facts, run.config.method, selection)
     if len(run.time) < 10:
         raise InputError(f"run: has {len(run.time)} frames, which is too few to analyse; sample more often or run for longer")
-    late = run.time >= skip
-    if skip == default_skip(run) and late.sum() < 10:
+    late = _late(run, skip)
+    frames = late.stop - late.start
+    if skip == default_skip(run) and frames < 10:
         raise InputError(
-            f"run: has {late.sum()} frames behind its first tenth, {skip:g} ps (left out where no --skip is given), and ten are needed; "
+            f"run: has {frames} frames behind its first tenth, {skip:g} ps (left out where no --skip is given), and ten are needed; "
             "sample more often or run for longer"
         )
-    if not skip >= 0.0 or late.sum() < 10:
+    if not skip >= 0.0 or frames < 10:
         raise InputError(f"skip = {skip:g} ps: must be 0 or more, and leave ten frames at least of the {run.time[-1]:g} ps")
     gone = [entry["ion"] for entry in run.facts.get("run_aways", [])]
     kept = np.setdiff1d(np.arange(run.position.shape[1]), gone)
     groups = own_lattice(run)[kept]
     position, velocity, time = run.position[late][:, kept], run.velocity[late][:, kept], run.time[late]
-    mass = np.array(run.config.ion.mass)
     several = groups if len(np.unique(groups)) > 1 else None
-    found = analysis.diffusion(time, position, fit, groups=several)
-    temperature, error = analysis.kinetic_temperature(velocity, mass, groups=several)
-    kubo, kubo_error = analysis.green_kubo(time, velocity, fit[1], several)
-    scale = run.config.thermal.scale if run.config.thermal is not None else np.nan
+    thermal = run.config.thermal is not None
+    hops = analysis.hops(time, position, run.config.lattice.spacing, several)
+    found = _diffusion(time, position, fit, groups, hops, run.config.lattice.spacing, thermal)
+    fitted = found.fit if np.isfinite(found.fit[1]) else (np.nan, min(USUAL[1], 0.4 * (time[-1] - time[0])))
+    scale = run.config.thermal.scale if thermal else np.nan
     return {
         "ions": len(kept),
         "lattices": len(np.unique(groups)),
@@ -85,27 +108,101 @@ def describe(run: Run, skip: float, fit: tuple[float, float], selection: bool = 
         "run_aways_per_ns": 1e3 * len(gone) / (run.position.shape[1] * run.recorded),
         "thermal_energy_meV": scale,
         "skip_ps": skip,
-        "fit_ps": list(fit),
-        "temperature_meV": temperature[0],
-        "temperature_error_meV": error[0],
-        "temperature_ratio": temperature[0] / scale,
-        "temperature_ratio_error": error[0] / scale,
-        "temperature_axes_meV": temperature[1:],
+        "off_grid_ps": float(run.time[-1]) if off_grid(run.step, run.config.run.sample_every) else None,
+        "fit_ps": list(found.fit),
+        **_temperature(velocity, np.array(run.config.ion.mass), groups, scale),
+        "velocity_memory_ps": found.memory,
         "diffusion_A2_per_ps": found.value,
         "diffusion_error_A2_per_ps": found.error,
         "diffusion_interval_A2_per_ps": found.interval,
+        "diffusion_limit_A2_per_ps": found.limit,
+        "diffusion_samples": len(found.samples),
+        "diffusion_note": found.note,
         "diffusion_tensor_A2_per_ps": found.tensor,
         "diffusion_tensor_error_A2_per_ps": found.tensor_error,
-        "green_kubo_A2_per_ps": kubo,
-        "green_kubo_error_A2_per_ps": kubo_error,
-        "hops": analysis.hops(time, position, run.config.lattice.spacing, several)._asdict(),
-        "curves": _curves(run, time, position, velocity, fit[1], several),
+        **_green_kubo(time, position, velocity, groups, found, fit),
+        "hops": hops._asdict(),
+        "at_rest": None if thermal else at_rest(run),
+        "curves": _curves(run, time, position, velocity, fitted[1], several),
         "energy_drift_meV_per_ns": energy_drift(run),
         "status": run.facts.get("status"),
         "seconds": run.facts.get("run_seconds"),
         "threads": run.facts.get("threads"),
         "duration_ps": run.recorded,
         "us_per_ion_step": 1e6 * run.facts.get("run_seconds", np.nan) / (max(1, run.step[-1]) * run.position.shape[1]),
+    }
+
+
+def _temperature(velocity: np.ndarray, mass: np.ndarray, groups: np.ndarray, scale: float) -> dict[str, Any]:
+    """The kinetic temperature with what stands behind it; its error between lattices, or between blocks of time in a single one."""
+    samples = analysis.temperature_samples(velocity, mass, groups=groups)
+    mean, error = analysis.mean_and_error(samples)
+    held = analysis.interval(samples[:, 0])
+    return {
+        "temperature_meV": mean[0],
+        "temperature_error_meV": error[0],
+        "temperature_interval_meV": held,
+        "temperature_samples": len(samples),
+        "temperature_ratio": mean[0] / scale,
+        "temperature_ratio_error": error[0] / scale,
+        "temperature_axes_meV": mean[1:],
+    }
+
+
+def _diffusion(time, position, fit, groups, hops: analysis.Hops, spacing: float, thermal: bool) -> analysis.Diffusion:
+    """D, no better known than the number of hops allows; none at T = 0, where an ion comes to rest."""
+    found = analysis.diffusion(time, position, fit, groups=groups, weights="generalised" if fit is None else "equal")
+    if not thermal:
+        empty = analysis.nothing(found.memory, "T = 0: an ion that comes to rest does not diffuse")
+        return empty._replace(fit=found.fit if fit is not None else empty.fit)
+    far = np.ptp(position, axis=0).max() > spacing  # an ion whose places are not the cells' centres hops unseen
+    if hops.count == 0 and far:
+        return found
+    square = 6.0 * hops.diffusion / hops.rate if hops.count else spacing**2
+    return analysis.limited_by_hops(found, hops.count, square / (6.0 * hops.time))
+
+
+def _green_kubo(time, position, velocity, groups, found: analysis.Diffusion, fit) -> dict[str, Any]:
+    """D by Green and Kubo, up to the last lag of a given fit, or to three times the velocity's memory; NaN where the frames miss the vibrations."""
+    nothing = {"green_kubo_A2_per_ps": np.nan, "green_kubo_error_A2_per_ps": np.nan}
+    nothing |= {"green_kubo_interval_A2_per_ps": (np.nan, np.nan), "green_kubo_samples": 0, "green_kubo_until_ps": None}
+    step = time[1] - time[0]
+    until = fit[1] if fit is not None else min(found.fit[1], max(3.0 * found.memory, found.fit[0]))
+    moved = np.mean(np.diff(position, axis=0) ** 2) / (step**2 * np.mean(velocity**2)) if velocity.any() else 0.0
+    if not until > 0.0 or not np.isfinite(found.value) or not len(found.samples):
+        return nothing | {"green_kubo_note": "none, as there is no diffusive regime"}
+    if moved < RESOLVED:
+        return nothing | {"green_kubo_note": f"none: frames {step:g} ps apart miss the ion's vibrations, sample more often"}
+    samples = analysis.green_kubo_samples(time, velocity, until, groups)
+    mean, error = analysis.mean_and_error(samples)
+    return {
+        "green_kubo_A2_per_ps": float(mean),
+        "green_kubo_error_A2_per_ps": float(error),
+        "green_kubo_interval_A2_per_ps": analysis.interval(samples),
+        "green_kubo_samples": len(samples),
+        "green_kubo_until_ps": until,
+        "green_kubo_note": "",
+    }
+
+
+def at_rest(run: Run) -> dict[str, float]:
+    """What a run at T = 0 comes to, by the names of `mdlite.measures.UNITS`: energies, largest force and speed, decay, period."""
+    energy = run.ion_kinetic[:, 0] + run.interaction[:, 0]
+    axis = int(np.argmax(np.ptp(run.position[:, 0], axis=0)))
+    centre = run.config.validate_.centre
+    level = run.config.ion.position[axis] if centre is None else centre
+    passed = analysis.crossings(run.time, run.position[:, 0, axis], run.velocity[:, 0, axis], level)
+    later = (0.5 * float(run.time[-1]), float(run.time[-1]))
+    decay = analysis.fit_decay(passed.time, passed.velocity**2, later)
+    return {
+        "final_kinetic_energy": run.ion_kinetic[-1, 0],
+        "energy_loss": energy[0] - energy[-1],
+        "largest_force": np.linalg.norm(run.force[:, 0], axis=1).max(),
+        "largest_speed": np.linalg.norm(run.velocity[:, 0], axis=1).max(),
+        "decay_rate": decay.rate,
+        "decay_rate_error": decay.error,
+        "decay_points": decay.points,
+        "period": analysis.mean_period(passed.time, later),
     }
 
 
@@ -143,48 +240,3 @@ def energy_drift(run: Run) -> float | None:
         return None
     total = run.total_energy.reshape(len(run.energy_time), -1)
     return float(1e3 * np.polyfit(run.energy_time, total - total[0], 1)[0].mean())
-
-
-def text(run: Run, found: dict[str, Any]) -> str:
-    """The numbers, for a terminal."""
-
-    def pm(value, error, digits=4):
-        return f"{number(value, digits)} ± {number(error, 2)}"
-
-    hops, shared = found["hops"], found["lattices"] == 1 and found["ions"] > 1
-    tensor, tensor_error = found["diffusion_tensor_A2_per_ps"], found["diffusion_tensor_error_A2_per_ps"]
-    lines = [
-        *(f"averages over what is left: {line}" for line in losses.lines(run.facts, run.config.method)),
-        f"{run.config.method}: {found['ions']} ions, {found['lattices']} lattices, {run.time[-1]:g} ps, of it {found['skip_ps']:g} ps left out",
-        f"ion temperature     {pm(found['temperature_meV'], found['temperature_error_meV'])} meV"
-        + (
-            f" = {pm(found['temperature_ratio'], found['temperature_ratio_error'])} of k_BT"
-            if run.config.thermal is not None
-            else ""
-        ),
-        f"D                   {pm(found['diffusion_A2_per_ps'], found['diffusion_error_A2_per_ps'])} Å²/ps"
-        f" (lags {found['fit_ps'][0]:g} to {found['fit_ps'][1]:g} ps; 95 %: {number(found['diffusion_interval_A2_per_ps'][0])} to "
-        f"{number(found['diffusion_interval_A2_per_ps'][1])})",
-        f"D, Green-Kubo       {pm(found['green_kubo_A2_per_ps'], found['green_kubo_error_A2_per_ps'])} Å²/ps",
-        "D tensor            "
-        + ",  ".join(
-            f"{a}{b} {pm(tensor[i, j], tensor_error[i, j], 3)}"
-            for i, a in enumerate("xyz")
-            for j, b in enumerate("xyz")
-            if i <= j
-        ),
-        f"hops                {hops['count']}, rate {pm(hops['rate'], hops['rate_error'])} 1/ps, dwell {number(hops['dwell'])} ps, "
-        f"correlation of successive hops {number(hops['correlation'], 3)}",
-        "  to a neighbour    " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hops["shares"].items()),
-        f"ions lost           {len(found['run_aways'])} of {found['ions'] + len(found['run_aways'])} ({found['lost_by_step']} by the step, "
-        f"{found['lost_by_method']} by the method; {number(found['run_aways_per_ns'])} per ion and ns)",
-    ]
-    if run.shortfall is not None:
-        lines.insert(1, run.shortfall)
-    if found["energy_drift_meV_per_ns"] is not None:
-        lines.append(f"energy drift        {found['energy_drift_meV_per_ns']:+.3g} meV/ns")
-    if shared:
-        lines.append(
-            "The ions share one lattice, and the errors take them for independent: use thermal.lattices for errors that know of it."
-        )
-    return "\n".join(lines)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mdlite.statistics import student
+
 
 class Crossings(NamedTuple):
     """Passages of one coordinate through a plane: times (n,) in ps and velocities (n,) in Å/ps there."""
@@ -15,11 +17,15 @@ class Crossings(NamedTuple):
 
 
 class Decay(NamedTuple):
-    """Exponential decay E ∝ exp(-rate t) fitted to ln E: rate and its standard error in 1/ps, and how many points were used."""
+    """Exponential decay E ∝ exp(-rate t) fitted to ln E: rate and its standard error in 1/ps, how many points were used, and the 95 % interval of the rate.
+
+    The interval knows how few points there are: with three of them (one period and a half) it is 12.7 standard errors to either side.
+    """
 
     rate: float
     error: float
     points: int
+    interval: tuple[float, float] = (float("nan"), float("nan"))
 
 
 def crossings(time: np.ndarray, x: np.ndarray, v: np.ndarray, level: float) -> Crossings:
@@ -61,7 +67,8 @@ def fit_decay(time: np.ndarray, energy: np.ndarray, window: tuple[float, float])
     slope, offset = np.polyfit(t, y, 1)
     residual = y - offset - slope * t
     error = np.sqrt(residual @ residual / (len(t) - 2) / np.sum((t - t.mean()) ** 2))
-    return Decay(float(-slope), float(error), len(t))
+    half = student(len(t) - 2) * error
+    return Decay(float(-slope), float(error), len(t), (float(-slope - half), float(half - slope)))
 
 
 def mean_period(crossing_time: np.ndarray, window: tuple[float, float]) -> float:

@@ -26,6 +26,8 @@ def _msd(ax, methods: dict[str, Any]) -> None:
         (line,) = ax.loglog(lag, square, **look)
         ax.fill_between(lag, np.maximum(square - error, 1e-3 * square), square + error, color=line.get_color(), alpha=0.2, lw=0)
         fitted = (lag >= found["fit_ps"][0]) & (lag <= found["fit_ps"][1])
+        if not fitted.any() or not np.isfinite(found["diffusion_A2_per_ps"]):
+            continue  # no diffusive regime, no line
         slope = 6.0 * found["diffusion_A2_per_ps"]
         ideal = square[fitted].mean() + slope * (lag[fitted] - lag[fitted].mean())
         ax.plot(lag[fitted], np.where(ideal > 0.0, ideal, np.nan), color=line.get_color(), lw=0.8, ls=":")

@@ -37,6 +37,8 @@ SNAPSHOT_PATHS = {
 
 ENERGY = "mdlite/energy"
 STATE = "mdlite/state"
+END = "mdlite/end"
+"""The last frame of a run whose duration is no multiple of the time between frames: arrays of one row, by their names."""
 BUDGET_UNITS = {"time": "ps", "framework_momentum": "meV ps Angstrom-1", "ion_momentum": "meV ps Angstrom-1"}
 DAMAGED = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError, IndexError)
 MOST_EXPANSION = 1100
@@ -110,6 +112,9 @@ class Contents(Mapping):
             for stream in ("frames", "snapshots"):
                 found = {name: place for name, place in places(stream).items() if place in f}
                 self._add(f, found)
+            self._end = {name: f"{END}/{name}" for name in places("frames") if f"{END}/{name}" in f and name in self._place}
+            for place in self._end.values():
+                _require_sound(f[place])
             budgets = {"energy_" + name: f"{ENERGY}/{name}" for name in (f[ENERGY] if ENERGY in f else ())}
             self._add(f, budgets)
             if not {"step", "time", "position", "velocity"} <= self._place.keys():
@@ -129,10 +134,17 @@ class Contents(Mapping):
             place = self._place[name]
             with refusal(self.path), h5py.File(self.path, "r") as f:
                 values = f[place][: self._rows[name]]
-                if place in self._sums and self._sums[place] != [len(values), integral(values)]:
-                    raise ValueError("checksum")
+                self._require_sum(place, values)
+                if name in self._end:
+                    last = f[self._end[name]][:]
+                    self._require_sum(self._end[name], last)
+                    values = np.concatenate([values, last])
             self._kept[name] = values
         return self._kept[name]
+
+    def _require_sum(self, place: str, values: np.ndarray) -> None:
+        if place in self._sums and self._sums[place] != [len(values), integral(values)]:
+            raise ValueError("checksum")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)
@@ -143,7 +155,7 @@ class Contents(Mapping):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every array, without reading it."""
         with refusal(self.path), h5py.File(self.path, "r") as f:
-            return {name: (self._rows[name], *f[place].shape[1:]) for name, place in self._place.items()}
+            return {name: (self._rows[name] + (name in self._end), *f[place].shape[1:]) for name, place in self._place.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """The engine's state at the end of a finished run, empty if it was not kept."""

@@ -71,17 +71,40 @@ def number(value: Any, digits: int = 4) -> str:
     return str(value)
 
 
-def measured(value: float, error: float, digits: int = 4) -> str:
-    """A value ± its standard error, which is given to two digits, and the value as far; to ``digits`` where there is no error."""
+def measured(value: float, error: float | None, digits: int = 4) -> str:
+    """A value ± its standard error, which is given to two digits, and the value as far; the value alone, to ``digits``, where there is no error.
+
+    The one way in which an error is printed anywhere.
+    """
     if value is None or np.isnan(value):
         return "–"
-    if error is None or not np.isfinite(error) or error <= 0.0:
+    if error is None or not np.isfinite(error):
+        return number(value, digits)
+    if error <= 0.0:
         return f"{number(value, digits)} ± {number(error, 2)}"
-    decimals = 1 - math.floor(math.log10(error))
+    decimals = _decimals(error)
     if decimals > 8:
         return f"{value:.{digits}g} ± {error:.2g}"
-    shown = max(decimals, 0)
-    return f"{round(value, decimals) + 0.0:.{shown}f} ± {round(error, decimals):.{shown}f}"
+    return f"{_rounded(value, decimals)} ± {_rounded(error, decimals)}"
+
+
+def span(low: float, high: float) -> str:
+    """An interval, ``low to high``, to two digits of its width."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "–"
+    decimals = _decimals(high - low) if high > low else 4
+    if decimals > 8:
+        return f"{low:.2g} to {high:.2g}"
+    return f"{_rounded(low, decimals)} to {_rounded(high, decimals)}"
+
+
+def _decimals(error: float) -> int:
+    """The place of the second digit of an error, counted from the point."""
+    return 1 - math.floor(math.log10(float(f"{error:.2g}")))
+
+
+def _rounded(value: float, decimals: int) -> str:
+    return f"{round(value, decimals) + 0.0:.{max(decimals, 0)}f}"
 
 
 def percent(value: float | None) -> str:

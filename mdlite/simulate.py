@@ -206,6 +206,12 @@ def _announced(config: Config, notice: Callable[[str], None] | None, saved: Save
         line = estimate.warning(config)
         if line is not None:
             tell(line)
+    if saved is None and config.n_steps > config.run.sample_every and config.n_steps % config.run.sample_every:
+        last = config.n_steps // config.run.sample_every * config.run.sample_every * config.run.dt
+        tell(
+            f"run.duration = {config.run.duration:g}: is no multiple of run.sample_every × run.dt; frames at equal distances end at {last:g} ps, the last "
+            "one is left out of analyses and of what other programs read"
+        )
     engine = make_engine(config, restored=saved is not None)
     if saved is not None:
         try:

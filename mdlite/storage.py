@@ -3,6 +3,7 @@
 ``particles/ion`` holds position and velocity, (frames, ions, 3), with the box; ``particles/trajectory`` is another name for it;
 ``particles/lattice`` holds snapshots of the framework. ``observables`` holds what has one value per frame. All else (energy budgets,
 effective positions, atoms, the configuration as TOML, versions, the last state) is under ``mdlite``. Units stand in ``unit`` attributes.
+Frames are at equal distances in time, as other programs take for granted; a last one that is not on that grid stands in ``mdlite/end``.
 
 All datasets are made at the start and only grow, so that every commit of `mdlite.journal` leaves a file that opens.
 """
@@ -31,7 +32,19 @@ from mdlite.journal import JournaledFile, beside, sync_folder
 from mdlite.machine import require_disk
 from mdlite.outputs import check_output as check_output  # also known by this name
 from mdlite.outputs import writing
-from mdlite.reading import BUDGET_UNITS, ENERGY, FRAME_PATHS, SNAPSHOT_PATHS, STATE, integral, places, refusal, settings_sum
+from mdlite.reading import (
+    BUDGET_UNITS,
+    END,
+    ENERGY,
+    FRAME_PATHS,
+    SNAPSHOT_PATHS,
+    STATE,
+    integral,
+    places,
+    refusal,
+    settings_sum,
+    unit,
+)
 
 WRITE_SECONDS = 2.0
 CHUNK_BYTES = 65536
@@ -59,10 +72,11 @@ class FileRecorder:
     def __init__(self, path: Path, ledger: JournaledFile, file: h5py.File, config: Config, run: str):
         self.path, self.run = path, run
         self._ledger, self._file = ledger, file
-        self._dt = config.run.dt
+        self._dt, self._every = config.run.dt, config.run.sample_every
         self._edges = np.array(config.lattice.size) * config.lattice.spacing
         self._compressed = config.snapshots is not None and config.snapshots.compress
         self._frames: list[dict[str, np.ndarray]] = []
+        self._end: dict[str, np.ndarray] = {}
         self._budgets: list[dict[str, Any]] = []
         self._pictures: list[int] = []
         self._sums: dict[str, tuple[int, int]] = {}
@@ -193,8 +207,9 @@ class FileRecorder:
             steps = f[ENERGY]["step"][:]
             keep = np.flatnonzero((steps < saved.step) & (steps % energy_every == 0))
             self._cut({f"{ENERGY}/{name}": data for name, data in f[ENERGY].items()}, keep, told)
-        if STATE in f:
-            del f[STATE]
+        for place in (STATE, END):
+            if place in f:
+                del f[place]
         f["mdlite"].attrs.modify("checksums", "{}")
 
     def _cut(self, found: dict[str, h5py.Dataset], keep: slice | np.ndarray, told: dict[str, Any]) -> None:
@@ -216,7 +231,9 @@ class FileRecorder:
 
     def frames(self, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
         """Take frames; see `mdlite.observers.Recorder`."""
-        if len(steps):
+        if len(steps) == 1 and steps[0] % self._every:  # the last one, off the grid of the others
+            self._end = {"step": steps, "time": steps * self._dt, **arrays}
+        elif len(steps):
             self._frames.append({"step": steps, **arrays})
             self._write_when_due()
 
@@ -349,9 +366,13 @@ class FileRecorder:
 
     def _conclude(self, facts: dict[str, Any], state: dict[str, np.ndarray]) -> None:
         own = self._file["mdlite"].attrs
-        for name, array in state.items():
-            self._file[f"{STATE}/{name}"] = array
-            self._sums[f"{STATE}/{name}"] = len(np.atleast_1d(array)), integral(array)
+        for place, arrays in ((END, self._end), (STATE, state)):
+            for name, array in arrays.items():
+                self._file[f"{place}/{name}"] = array
+                self._sums[f"{place}/{name}"] = len(np.atleast_1d(array)), integral(array)
+        for name in self._end:
+            if unit(name):
+                self._file[f"{END}/{name}"].attrs["unit"] = unit(name)
         own.modify("facts", json.dumps(facts))
         own.modify("checksums", json.dumps(self._sums | {"settings": settings_sum(own["config"], facts, self.run)}))
 

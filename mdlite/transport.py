@@ -1,22 +1,35 @@
-"""Diffusion, ion temperature and Arrhenius lines from trajectories (see `mdlite.analysis`)."""
+"""Diffusion coefficients from trajectories: by the mean square displacement, by hops, by the velocity (see `mdlite.analysis`)."""
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.integrate import trapezoid
-from scipy.optimize import OptimizeWarning, curve_fit
 
+from mdlite import brownian
+from mdlite.correlations import LENGTH, choose, cut, mean_square_displacement, memory_of, velocity_autocorrelation
 from mdlite.errors import InputError
-from mdlite.statistics import bootstrap, group_means, mean_and_error
+from mdlite.sampling import step_of
+from mdlite.statistics import (
+    EXACT_COUNT,
+    FEW,
+    LEVEL,
+    count_interval,
+    count_limit,
+    group_means,
+    interval,
+    mean_and_error,
+    student,
+)
 
 
 class Diffusion(NamedTuple):
-    """Diffusion coefficient D with its standard error and 95 % bootstrap interval, Å²/ps; its tensor (3, 3) likewise.
+    """Diffusion coefficient D with its standard error and 95 % interval, Å²/ps; its tensor (3, 3) likewise.
 
-    samples: D of each of the independent groups or blocks that the errors are from.
+    samples: D of each of the independent groups or blocks that the errors are from; of a single one the error is that of the fit. fit: lags of
+    the fit, ps. limit: where D is not resolved, that is where 0 is in the interval, what it does not exceed with 95 %, otherwise NaN. memory: how long the ion
+    remembers its velocity, ps. note: what there is to say of the fit. Where a run is too short for a diffusive regime all numbers are NaN.
     """
 
     value: float
@@ -25,188 +38,174 @@ class Diffusion(NamedTuple):
     tensor: np.ndarray
     tensor_error: np.ndarray
     samples: np.ndarray
-
-
-class Thermalisation(NamedTuple):
-    """Approach to a temperature: plateau (meV) and time constant (ps), each with its standard error."""
-
-    plateau: float
-    plateau_error: float
-    time: float
-    time_error: float
-
-
-class Arrhenius(NamedTuple):
-    """Fit of D = D0 exp(-barrier/k_BT): ln D0 (D0 in Å²/ps) and the barrier (meV), each with its standard error.
-
-    chi_square: of the fit, for each degree of freedom; NaN for two points. Well above 1, D does not follow a straight line to within its
-    errors, and those of the fit are too small by the root of it.
-    """
-
-    log_prefactor: float
-    log_prefactor_error: float
-    barrier: float
-    barrier_error: float
-    chi_square: float
-
-
-def mean_square_displacement(position: np.ndarray, lags: int) -> np.ndarray:
-    """<ΔR_a ΔR_b> over all time origins for 0 .. lags - 1 frames, (frames, ions, 3) in Å → (lags, ions, 3, 3) in Å², by FFT.
-
-    Its trace is the mean square displacement. Σ over origins of (x_{k+n} - x_k)(y_{k+n} - y_k) is a sum of squares, which follows
-    by recursion, less two correlations (the FFT method of Kneller et al., Comput. Phys. Commun. 91, 191 (1995)).
-    Raises InputError for more lags than frames.
-    """
-    frames, ions, _ = position.shape
-    if not 1 <= lags <= frames:
-        raise InputError(f"lags = {lags}: must be between 1 and the number of frames, {frames}")
-    x = position - position.mean(axis=0)  # less cancellation
-    out = np.empty((lags, ions, 3, 3))
-    transform = np.fft.rfft(x, n=2 * frames, axis=0)
-    count = (frames - np.arange(lags))[:, None]
-    for a in range(3):
-        for b in range(a, 3):
-            cross = np.fft.irfft(transform[..., a].conj() * transform[..., b], n=2 * frames, axis=0)
-            back = np.concatenate([cross[:1], cross[:-lags:-1]])  # negative lags
-            total = np.cumsum(np.concatenate([np.zeros((1, ions)), x[..., a] * x[..., b]]), axis=0)
-            squares = total[frames - np.arange(lags)] + total[-1] - total[:lags]
-            out[..., a, b] = out[..., b, a] = (squares - cross[:lags] - back) / count
-    return out
-
-
-def cut(values: np.ndarray, frames: int) -> np.ndarray:
-    """A long trajectory in pieces of ``frames`` frames, each counted as an ion of its own: (F, ions, 3) → (frames, pieces × ions, 3).
-
-    The paper's way to an ensemble; pieces share their ends' frames with nobody, what is left over at the end is dropped.
-    Raises InputError for a trajectory shorter than one piece.
-    """
-    pieces = len(values) // frames if frames > 0 else 0
-    if pieces == 0:
-        raise InputError(f"pieces of {frames} frames: the trajectory has {len(values)}; give a shorter piece or a longer run")
-    kept = values[: pieces * frames].reshape(pieces, frames, *values.shape[1:])
-    return np.moveaxis(kept, 0, 1).reshape(frames, -1, 3)
+    fit: tuple[float, float] = (float("nan"), float("nan"))
+    limit: float = float("nan")
+    memory: float = float("nan")
+    note: str = ""
 
 
 def diffusion(
-    time: np.ndarray, position: np.ndarray, fit: tuple[float, float], blocks: int = 10, groups: np.ndarray | None = None
+    time: np.ndarray,
+    position: np.ndarray,
+    fit: tuple[float, float] | None = None,
+    blocks: int = 10,
+    groups: np.ndarray | None = None,
+    weights: str = "generalised",
 ) -> Diffusion:
-    """D from the slope of the mean square displacement over 6, fitted for lags in ``fit`` (ps).
+    """D from the slope of the mean square displacement over 6, fitted for lags in ``fit`` (ps), or by default beyond the memory of the ion's velocity.
 
-    time (F,) in ps, evenly spaced; position (F, ions, 3) in Å, unwrapped. groups (ions,): a label for every ion; those of one label count
-    as one sample, and the errors are the scatter between labels. Without groups (or with only one), between ``blocks`` groups of ions;
-    with fewer ions than blocks, the trajectories are cut into as many parts in time. All parts must be longer than the fit.
+    time (F,) in ps, evenly spaced; position (F, ions, 3) in Å, unwrapped. weights: "generalised", by the covariance of the lags (`mdlite.brownian`),
+    or "equal", for every lag alike, as in the source paper. groups (ions,): a label for every ion; those of one label count
+    as one sample, and the errors are the scatter between labels; of a single label, between up to ``blocks`` parts in time. Without groups all ions are
+    independent, and the errors are the scatter between ``blocks`` groups of ions; with fewer ions than blocks, the trajectories are cut into parts in
+    time as well. Parts are longer than twice the fit; where there are too few, the error is what the covariance of the lags says.
     Raises InputError for a fit that the trajectory is too short for.
     """
-    step = time[1] - time[0] if len(time) > 1 else np.nan
-    parts, labels = position, None if groups is None or len(np.unique(groups)) < 2 else np.asarray(groups)
-    if labels is None:
-        if position.shape[1] < blocks:
-            parts = cut(position, max(1, len(position) // -(-blocks // position.shape[1])))
-        labels = np.arange(parts.shape[1]) * blocks // parts.shape[1]
+    step = step_of(time)
+    remembered = memory_of(position)
+    if fit is None:
+        chosen = choose(position, step, remembered, _lone(position, groups, blocks))
+        if isinstance(chosen, str):
+            return nothing(remembered * step, chosen)
+        first, last = chosen
+    else:
+        first, last = _frames_of(fit, step, len(position))
+    parts, labels = _parts(position, groups, blocks, 2 * last, FEW if fit is None else 2)
+    equal = weights == "equal"
+    moments = mean_square_displacement(parts, last + 1)
+    lag = np.arange(first, last + 1) if equal else brownian.lags_between(first, last)
+    each = parts.shape[1] // len(np.unique(labels))
+    if equal:
+        t = step * (lag - lag.mean())
+        weight = t / (t @ t)
+    else:
+        curve = np.trace(moments, axis1=2, axis2=3).mean(axis=1)
+        weight = brownian.slope(curve, lag, len(parts), step, each).weights
+    tensors = group_means(np.einsum("l,lpab->pab", weight, moments[lag]) / 2.0, labels)
+    found = _judged(tensors, moments, (first, last), len(parts), step, equal)
+    early = first < 0.5 * remembered or (first < remembered and last < 4 * remembered)
+    note = (
+        f"the fit begins at {first * step:.3g} ps, within the {remembered * step:.3g} ps that the ion remembers its velocity"
+        if early
+        else ""
+    )
+    return found._replace(fit=fit or (first * step, last * step), memory=remembered * step, note=note)
+
+
+def _lone(position: np.ndarray, groups: np.ndarray | None, blocks: int) -> int:
+    """How many parts in time are wanted, where there are not enough independent groups of ions: of each ion, or of all together."""
+    if groups is None:
+        return -(-blocks // position.shape[1]) if position.shape[1] < blocks else 1
+    return blocks if len(np.unique(groups)) < 2 else 1
+
+
+def _frames_of(fit: tuple[float, float], step: float, frames: int) -> tuple[int, int]:
+    """The lags of a fit in frames. Raises InputError."""
     first, last = np.ceil(fit[0] / step - 1e-9), np.floor(fit[1] / step + 1e-9)
-    if not (0 <= first < last < len(parts)):
-        pieces = len(position) // len(parts)
+    if not (0 <= first < last < frames):
         raise InputError(
-            f"fit = {fit[0]:g} to {fit[1]:g} ps: must hold two frames ({step:g} ps apart) and be shorter than the {len(parts) * step:g} ps "
-            f"that {'the run lasts' if pieces <= 1 else f'each of {pieces} parts of the run lasts'}; run for longer, or fit less"
+            f"fit = {fit[0]:g} to {fit[1]:g} ps: must hold two frames ({step:g} ps apart) and be shorter than the {frames * step:g} ps "
+            "that the run lasts; run for longer, or fit less"
         )
-    lag = np.arange(int(first), int(last) + 1)
-    moments = mean_square_displacement(parts, int(last) + 1)[lag]  # (lags, parts, 3, 3)
-    t = lag * step - np.mean(lag * step)
-    tensors = group_means(np.einsum("l,lpab->pab", t, moments) / (2.0 * t @ t), labels)
+    return int(first), int(last)
+
+
+def _parts(
+    position: np.ndarray, groups: np.ndarray | None, blocks: int, shortest: int, fewest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trajectories, and the number of the independent sample that each belongs to; cut in time where that gives ``fewest`` samples at least."""
+    if groups is not None and len(np.unique(groups)) > 1:
+        return position, np.asarray(groups)
+    ions = position.shape[1]
+    pieces = max(1, min(_lone(position, groups, blocks), len(position) // max(1, shortest)))
+    if groups is None:
+        count = min(blocks, pieces * ions)
+        if pieces > 1 and count < fewest:
+            pieces, count = 1, ions
+        parts = cut(position, len(position) // pieces) if pieces > 1 else position
+        return parts, np.arange(parts.shape[1]) * count // parts.shape[1]
+    if pieces < fewest:
+        return position, np.zeros(ions, int)
+    return cut(position, len(position) // pieces), np.repeat(np.arange(pieces), ions)
+
+
+def _judged(tensors: np.ndarray, moments: np.ndarray, fit: tuple[int, int], frames: int, step: float, equal: bool) -> Diffusion:
+    """D with error, interval and limit from the samples' tensors (samples, 3, 3); of a single one by the covariance of the lags."""
     samples = np.trace(tensors, axis1=1, axis2=2) / 3.0
-    value, error = mean_and_error(samples)
-    return Diffusion(float(value), float(error), bootstrap(samples), *mean_and_error(tensors), samples)
+    value, error = (float(x) for x in mean_and_error(samples))
+    if len(samples) > 1:
+        low, high = interval(samples)
+        most = max(value, 0.0) + student(len(samples) - 1, 2.0 * LEVEL - 1.0) * error
+    else:
+        curve = np.trace(moments, axis1=2, axis2=3).mean(axis=1)
+        lag = np.unique(np.round(np.linspace(*fit, brownian.MOST_LAGS)).astype(int)) if equal else brownian.lags_between(*fit)
+        known = brownian.slope(curve, lag, frames, step, moments.shape[1], equal)
+        slope = 6.0 * max(value, 0.0)
+        v = known.variance
+        error = float(np.sqrt(max(v[0] + v[1] * slope + v[2] * slope**2, 0.0))) / 6.0
+        windows = max(2.0, 3.0 * moments.shape[1] * frames / max(1, fit[0]) - 2.0)  # independent ones, at the first lag
+        low, high = (x / 6.0 for x in brownian.score_interval(known, 6.0 * value, student(windows)))
+        most = brownian.score_interval(known, slope, student(windows, 2.0 * LEVEL - 1.0))[1] / 6.0
+    tensor, tensor_error = mean_and_error(tensors)
+    limit = float("nan") if low > 0.0 else most
+    return Diffusion(
+        value, error, (max(low, 0.0), max(high, most if low <= 0.0 else 0.0)), tensor, tensor_error, samples, limit=limit
+    )
 
 
-def velocity_autocorrelation(velocity: np.ndarray, lags: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """<v(0)·v(t)> over all time origins and ions for 0 .. lags - 1 frames, (frames, ions, 3) in Å/ps → (lags,) in Å²/ps².
+def nothing(memory: float, note: str) -> Diffusion:
+    """No D, and why."""
+    nan = float("nan")
+    return Diffusion(nan, nan, (nan, nan), np.full((3, 3), nan), np.full((3, 3), nan), np.empty(0), memory=memory, note=note)
 
-    With groups, a label for every ion: one row for each group, (groups, lags). Raises InputError for more lags than frames.
+
+def limited_by_hops(found: Diffusion, count: int, quantum: float) -> Diffusion:
+    """``found`` with what the number of hops says of its error: D can be known no better than that count, which is Poisson's.
+
+    quantum: D that one hop would be, <h²> a²/(6 × time of all ions), Å²/ps. With no hop the limit is three of them, whatever the fit says of an ion that
+    only vibrates; where there is no fit D is then 0 ± one of them. With fewer than four D is never resolved. More than `statistics.EXACT_COUNT` hops change nothing.
     """
-    frames = len(velocity)
-    if not 1 <= lags <= frames:
-        raise InputError(f"lags = {lags}: must be between 1 and the number of frames, {frames}")
-    transform = np.fft.rfft(velocity, n=2 * frames, axis=0)
-    power = np.fft.irfft(np.abs(transform) ** 2, n=2 * frames, axis=0)[:lags].sum(axis=2) / (frames - np.arange(lags))[:, None]
-    return power.mean(axis=1) if groups is None else group_means(power, groups, axis=1)
+    if count > EXACT_COUNT or (count and not np.isfinite(found.value)):
+        return found
+    value = found.value if np.isfinite(found.value) else 0.0
+    error = float(np.fmax(found.error, quantum * np.sqrt(max(count, 1))))
+    low, high = (quantum * n for n in count_interval(count))
+    if count == 0:
+        return found._replace(value=value, error=error, interval=(low, high), limit=quantum * count_limit(0))
+    scale, half = max(value, 0.0) / (quantum * count), student(np.inf) * error
+    low = min(found.interval[0], scale * low) if value > half else 0.0  # a hop and its return are no diffusion
+    high = max(found.interval[1], scale * high, value + half)
+    limit = float("nan") if low > 0.0 else float(np.fmax(found.limit, quantum * count_limit(count)))
+    return found._replace(error=error, interval=(low, high), limit=limit)
 
 
 def green_kubo(time: np.ndarray, velocity: np.ndarray, until: float, groups: np.ndarray | None = None) -> tuple[float, float]:
     """D = ⅓∫<v(0)·v(t)>dt up to ``until`` (ps), and its standard error, Å²/ps, from (F, ions, 3) velocities in Å/ps.
 
-    Trapezoidal rule over the frames, which must resolve the ion's vibrations (two frames a period at least). groups: a label for every
-    ion; the error is the scatter between groups (default: between ions). Raises InputError for a run shorter than ``until``.
+    Trapezoidal rule over the frames, which must resolve the ion's vibrations (two frames a period at least). The error is the scatter of
+    `green_kubo_samples`, NaN where there is only one. Raises InputError for a run shorter than ``until``.
     """
-    step = time[1] - time[0] if len(time) > 1 else np.nan
+    value, error = mean_and_error(green_kubo_samples(time, velocity, until, groups))
+    return float(value), float(error)
+
+
+def green_kubo_samples(
+    time: np.ndarray, velocity: np.ndarray, until: float, groups: np.ndarray | None = None, blocks: int = 10
+) -> np.ndarray:
+    """Independent samples of `green_kubo`, (samples,) in Å²/ps.
+
+    groups: a label for every ion, each label gives a sample (default: each ion); a single label, or ion, gives up to ``blocks`` of them, from
+    consecutive parts of the run that are at least eight times as long as ``until``. Raises InputError for a run shorter than ``until``.
+    """
+    step = step_of(time)
     lags = round(until / step) + 1 if len(time) > 1 else 0
     if not 2 <= lags <= len(time):
         raise InputError(
             f"until = {until:g} ps: must be at least the {step:g} ps between frames and shorter than the {time[-1] - time[0]:g} ps of the run"
         )
-    labels = np.arange(velocity.shape[1]) if groups is None else groups
-    samples = trapezoid(velocity_autocorrelation(velocity, lags, labels), dx=step, axis=1) / 3.0
-    value, error = mean_and_error(samples)
-    return float(value), float(error)
-
-
-def kinetic_temperature(
-    velocity: np.ndarray, mass: np.ndarray, blocks: int = 10, groups: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Kinetic temperature <M v²> (meV) of (frames, ions, 3) velocities in Å/ps, and its standard error: [mean of the axes, x, y, z].
-
-    mass (3,): an infinite one freezes its axis, which gets NaN. groups (ions,): a label for every ion, such as its lattice; the error is
-    the scatter between labels. Without groups (or with only one), between blocks of ions, or of time where ions are fewer.
-    """
-    moving = np.isfinite(mass)
-    energy = np.where(moving, mass, np.nan) * velocity**2
-    energy = np.concatenate([energy[..., moving].mean(axis=2)[..., None], energy], axis=2)
-    if groups is not None and len(np.unique(groups)) > 1:
-        return mean_and_error(group_means(energy.mean(axis=0), groups))
-    parts = energy.swapaxes(0, 1) if energy.shape[1] >= blocks else energy
-    return mean_and_error([part.mean(axis=(0, 1)) for part in np.array_split(parts, blocks)])
-
-
-def thermalisation(time: np.ndarray, temperature: np.ndarray) -> Thermalisation:
-    """Fit of T(t) = plateau + (start - plateau) e^{-t/τ} to temperatures (n,) in meV at ``time`` (n,) in ps.
-
-    Raises InputError for fewer than five points; a fit that does not converge gives NaN.
-    """
-    if len(time) < 5:
-        raise InputError(f"time: has {len(time)} points, a fit of the thermalisation needs five at least")
-
-    def model(t, plateau, start, rate):
-        return plateau + (start - plateau) * np.exp(-t * rate)
-
-    late = temperature[len(time) // 2 :].mean()
-    reached = np.argmax(temperature >= temperature[0] + 0.63 * (late - temperature[0]))
-    guess = (late, temperature[0], 1.0 / max(time[reached] - time[0], time[1] - time[0]))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", OptimizeWarning)
-            best, covariance = curve_fit(model, time - time[0], temperature, guess)
-    except (RuntimeError, OptimizeWarning):
-        return Thermalisation(*[float("nan")] * 4)
-    errors = np.sqrt(np.diag(covariance))
-    return Thermalisation(float(best[0]), float(errors[0]), float(1.0 / best[2]), float(errors[2] / best[2] ** 2))
-
-
-def arrhenius(thermal_energy: np.ndarray, value: np.ndarray, error: np.ndarray) -> Arrhenius:
-    """Weighted line through ln D against 1/k_BT: thermal_energy (n,) in meV, D and its standard error (n,) in Å²/ps.
-
-    Raises InputError for fewer than two temperatures, or a D or an error that is not positive.
-    """
-    thermal_energy, value, error = (np.asarray(x, float) for x in (thermal_energy, value, error))
-    if len(np.unique(thermal_energy)) < 2:
-        raise InputError(f"temperatures = {thermal_energy.tolist()}: an Arrhenius fit needs two at least")
-    if not (np.all(value > 0.0) and np.all(error > 0.0)):
-        raise InputError("D and its error: must be positive at every temperature for an Arrhenius fit")
-    design = np.stack([np.ones_like(value), -1.0 / thermal_energy], axis=1)
-    weight = (value / error) ** 2  # ln D has the error σ/D
-    covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
-    best = covariance @ (design.T @ (weight * np.log(value)))
-    errors = np.sqrt(np.diag(covariance))
-    residual = np.log(value) - design @ best
-    freedom = len(value) - 2
-    chi_square = float(weight @ residual**2) / freedom if freedom > 0 else float("nan")
-    return Arrhenius(float(best[0]), float(errors[0]), float(best[1]), float(errors[1]), chi_square)
+    labels = np.arange(velocity.shape[1]) if groups is None else np.asarray(groups)
+    if len(np.unique(labels)) < 2:
+        pieces = int(np.clip(len(velocity) // (LENGTH * (lags - 1)), 1, blocks))
+        labels = np.repeat(np.arange(pieces), velocity.shape[1])
+        velocity = cut(velocity, len(velocity) // pieces)
+    return trapezoid(velocity_autocorrelation(velocity, lags, labels), dx=step, axis=1) / 3.0

@@ -127,7 +127,7 @@ def diffusion_entry(folder: Path, quick: bool, methods, strength: float, energy:
         frames = round(PIECE / step)
         pieces = mdlite.analysis.cut(run.position[frames:, kept], frames)
         fit = (1.0, PIECE - step)
-        result = mdlite.analysis.diffusion(run.time[:frames], pieces, fit, BINS)
+        result = mdlite.analysis.diffusion(run.time[:frames], pieces, fit, BINS, weights="equal")
         square = np.trace(mdlite.analysis.mean_square_displacement(pieces, frames), axis1=2, axis2=3)
         square, error = mdlite.analysis.mean_and_error([part.mean(axis=1) for part in np.array_split(square, BINS, axis=1)])
         curves = {

@@ -16,6 +16,7 @@ import mdlite
 from mdlite import analysis, motion
 from mdlite.plots import Figure
 from mdlite.progress import Reporter
+from mdlite.report import measured
 
 ENERGIES = (25.0, 10.0, 50.0, 15.0, 30.0, 20.0, 40.0)  # meV, the most telling ones first
 STARTS = ("quantum", "classical")
@@ -44,8 +45,8 @@ def point(folder: Path, start: str, energy: float, changes: dict, reporter: Repo
     found = motion.describe(run, config.validate_.equilibration, config.validate_.fit)
     row = {"start": start, "energy_meV": energy, "run_aways": len(found["run_aways"])} | {key: found[key] for key in KEPT}
     print(
-        f"{start:<10} {energy:5g} meV   T_ion/T {row['temperature_ratio']:.4f} ± {row['temperature_ratio_error']:.4f}   "
-        f"D {row['diffusion_A2_per_ps']:.4f} ± {row['diffusion_error_A2_per_ps']:.4f} Å²/ps   run-aways {row['run_aways']}   "
+        f"{start:<10} {energy:5g} meV   T_ion/T {measured(row['temperature_ratio'], row['temperature_ratio_error'])}   "
+        f"D {measured(row['diffusion_A2_per_ps'], row['diffusion_error_A2_per_ps'])} Å²/ps   run-aways {row['run_aways']}   "
         f"{row['us_per_ion_step']:.2f} µs per ion-step",
         flush=True,
     )
@@ -86,8 +87,8 @@ def calculate(folder: Path, quick: bool) -> None:
         shown = axes.errorbar(inverse, value, error, fmt="o", label=f"{start} start")
         axes.plot(inverse, np.exp(fit["log_prefactor"] - fit["barrier"] * inverse), color=shown[0].get_color())
         print(
-            f"{start}: ln D0 (Å²/ps) {fit['log_prefactor']:.3f} ± {fit['log_prefactor_error']:.3f}, barrier {fit['barrier']:.2f} ± "
-            f"{fit['barrier_error']:.2f} meV, χ² per degree of freedom {fit['chi_square']:.2f}"
+            f"{start}: ln D0 (Å²/ps) {measured(fit['log_prefactor'], fit['log_prefactor_error'])}, barrier "
+            f"{measured(fit['barrier'], fit['barrier_error'])} meV, χ² per degree of freedom {fit['chi_square']:.2f}"
         )
     axes.set(yscale="log", xlabel="1 / k$_B$T (1/meV)", ylabel="D (Å²/ps)", title="Diffusion by the patch, U0 = 4000 meV Å")
     axes.legend()

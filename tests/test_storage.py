@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite import export
 from mdlite.errors import InputError
 
 
@@ -82,3 +83,36 @@ def test_unwritable_places_are_refused_before_anything_runs(tmp_path):
 def test_what_was_not_recorded_is_named(written):
     with pytest.raises(AttributeError, match="has no 'temperature'; it has"):
         _ = written[1].temperature
+
+
+def test_a_last_frame_off_the_grid_is_no_part_of_the_trajectory(small_case, tmp_path):
+    """Other programs take frames for equally spaced: MDAnalysis sees those that are, Python also the end; extended, the file is that of one run."""
+    analysis = pytest.importorskip("MDAnalysis")
+    path = tmp_path / "odd.h5"
+    config = small_case(**{"run.sample_every": 30, "run.duration": 0.4})  # 200 steps
+    run = mdlite.run(config, path)
+    assert run.step.tolist() == [0, 30, 60, 90, 120, 150, 180, 200] and run.time[-1] == pytest.approx(0.4)
+    universe = analysis.Universe.empty(1, trajectory=False)
+    universe.load_new(str(path), format="H5MD")
+    times = [frame.time for frame in universe.trajectory]
+    universe.trajectory.close()
+    assert len(times) == 7 and np.allclose(np.diff(times), 0.06)
+    with h5py.File(path) as f:
+        assert f["mdlite/end/step"][:].tolist() == [200] and f["mdlite/end/position"].shape == (1, 1, 3)
+        assert f["particles/ion/position/value"].shape == (7, 1, 3)
+    again, memory = mdlite.Run.load(path), mdlite.run(config)
+    for name in memory.data:
+        assert again.data[name].tobytes() == memory.data[name].tobytes() and again.shapes()[name] == memory.data[name].shape
+    longer = config.replace(**{"run.duration": 0.6})
+    extended, whole = mdlite.run(longer, path, resume=True), mdlite.run(longer, tmp_path / "whole.h5")
+    assert extended.step.tolist() == list(range(0, 301, 30))
+    for name in whole.data:
+        assert extended.data[name].tobytes() == whole.data[name].tobytes()
+    with h5py.File(path) as f:
+        assert "end" not in f["mdlite"]
+
+
+def test_an_export_leaves_the_odd_frame_out(small_case, tmp_path):
+    run = mdlite.run(small_case(**{"run.sample_every": 30}))
+    with (tmp_path / "odd.xyz").open("w") as text:
+        assert len(run.time) == 8 and export.write_extxyz(run, text) == 7

@@ -301,6 +301,34 @@ def test_results_in_one_file(tmp_path):
     assert lines[1].startswith("point,ion.velocity.z,run.dt,status,final_kinetic_energy")
 
 
+def test_replicas_are_averaged_by_their_scatter(tmp_path):
+    """Mean, standard error and Student's interval over the replicas of a point; what runs say of their own errors plays no part."""
+    from scipy import stats
+
+    sweep = {
+        "base": "diffusion",
+        "replicas": 3,
+        "set": {"lattice.size": 6, "thermal.lattices": 1, "thermal.ions": 4, "run.duration": 6.0},
+        "grid": {"thermal.energy": [20.0, 40.0]},
+    }
+    mdlite.sweep(sweep, tmp_path / "a", workers=1)
+    every, means = mdlite.collect(tmp_path / "a"), mdlite.collect(tmp_path / "a", average=True)
+    assert every.sizes == {"thermal.energy": 2, "replica": 3} and dict(means.sizes) == {"thermal.energy": 2}
+    sample = every.temperature.sel({"thermal.energy": 40.0}).values
+    one, error = means.sel({"thermal.energy": 40.0}), sample.std(ddof=1) / np.sqrt(3)
+    assert float(one.temperature) == pytest.approx(sample.mean()) and float(one.temperature_error) == pytest.approx(error)
+    assert float(one.temperature_high) == pytest.approx(sample.mean() + stats.t.ppf(0.975, 2) * error)
+    assert int(one.temperature_replicas) == 3 and means.temperature_error.attrs["units"] == "meV"
+    paths = collection.save(tmp_path / "a")
+    assert [path.name for path in paths] == ["results.nc", "results.csv", "averages.nc", "averages.csv"]
+    lines = paths[3].read_text().splitlines()
+    assert "temperature_low: meV" in lines[0] and len(lines) == 4 and lines[1].startswith("thermal.energy,")
+    assert xarray.open_dataset(paths[2]).temperature.equals(means.temperature)
+    assert "warning: 3 replicas" in collection.summary(tmp_path / "a")
+    with pytest.raises(mdlite.InputError, match="replicas = 1: there is nothing to average"):
+        collection.averaged(every.isel(replica=0))
+
+
 def test_validations_as_points(tmp_path):
     sweep = {
         "base": "trapped",
