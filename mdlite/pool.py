@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mdlite import terminal
 from mdlite.errors import InputError, Interrupted, RunError
 
 SCHEDULER_SECONDS = 10.0
@@ -87,6 +88,7 @@ def _interrupts_held() -> Iterator[None]:
 def _begin(threads: int) -> None:
     """What a worker does first, before numba is imported. It heeds SIGTERM only while it works, so that idle ones end in order."""
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    terminal.prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
