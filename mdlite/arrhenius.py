@@ -58,6 +58,11 @@ def _points(config: Config):
             yield series.strength, energy, config.replace(interaction=data["interaction"], thermal=data["thermal"])
 
 
+def settings(config: Config) -> list[Config]:
+    """What will be run."""
+    return [one for _, _, point in _points(config) for one in diffusion.settings(point)]
+
+
 def compare(config: Config, job: Job) -> Outcome:
     """Run every point, then fit."""
     from mdlite.validation import Outcome

@@ -62,6 +62,11 @@ def _variants(config: Config) -> list[dict[str, Any]]:
     return [own, *(v for v in fits if v != own)]
 
 
+def settings(config: Config) -> list[Config]:
+    """What will be run: the ion is held, and the crystal relaxed."""
+    return [config.replace(method="implicit")]
+
+
 def compare(config: Config, job: Job) -> Outcome:
     """Relax at both places, for the configured atoms and the other ways of choosing them."""
     from mdlite.validation import Outcome

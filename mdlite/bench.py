@@ -6,12 +6,14 @@ import contextlib
 import os
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import numba
 import numpy as np
 
+from mdlite import compiling
 from mdlite.errors import InputError
+from mdlite.kernels import jit
 from mdlite.kernels.triad import triad
 from mdlite.machine import core_cache
 from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell, aligned_zeros
@@ -38,7 +40,12 @@ def bench_model(size: int) -> Model:
     )
 
 
-def kernel_rate(size: int, steps: int) -> dict[str, float]:
+def prepare(notice: Callable[[str], None] | None = None) -> None:
+    """Compile what is measured here, see `mdlite.compiling`."""
+    compiling.compile_groups(["reference", "reference-in-turn", "reference-in-place", "triad"], notice)
+
+
+def kernel_rate(size: int, steps: int, notice: Callable[[str], None] | None = None) -> dict[str, float]:
     """Atom-steps per second of the reference engine for size³ atoms, in one compiled call without sampling, after warm-up.
 
     Raises InputError for a size below 3, fewer than 1 step, or a lattice that does not fit into memory.
@@ -47,6 +54,7 @@ def kernel_rate(size: int, steps: int) -> dict[str, float]:
         raise InputError(f"size = {size}: must be at least 3")
     if steps < 1:
         raise InputError(f"steps = {steps}: must be at least 1")
+    prepare(notice)
     engine = ReferenceEngine(bench_model(size), dt=0.005, sample_every=2**62)
     engine.advance(2)
     begin, used = time.perf_counter(), time.process_time()
@@ -55,10 +63,10 @@ def kernel_rate(size: int, steps: int) -> dict[str, float]:
     return {
         "atom_steps_per_s": size**3 * steps / seconds,
         "seconds": seconds,
-        "core_share": used / (seconds * numba.get_num_threads()),
+        "core_share": used / (seconds * jit.get_num_threads()),
         "size": size,
         "steps": steps,
-        "threads": numba.get_num_threads(),
+        "threads": jit.get_num_threads(),
     }
 
 
@@ -85,7 +93,6 @@ def vector_bits() -> int:
 
 def examine() -> dict:
     """What `mdlite doctor` reports: the machine, what numba makes of it, measured rates, and advice."""
-    triad(*np.ones((3, 8)), 2.0)  # the threading layer is known from now on
     bandwidth = triad_bandwidth()
     limit = bandwidth / BYTES_PER_ATOM_STEP
     rates, spread, shares, stolen = {}, {}, [], _steal()
@@ -99,8 +106,8 @@ def examine() -> dict:
     found = {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": numba.get_num_threads(),
-        "threading_layer": numba.threading_layer(),
+        "threads": jit.get_num_threads(),
+        "threading_layer": jit.LAYER,
         "vector_bits": vector_bits(),
         "core_cache_bytes": core_cache(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,

@@ -5,23 +5,25 @@ Exit codes: 0; 2 bad input; 1 a run that had to stop, or lost ions by its step; 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mdlite import __version__, cli_sweep
-from mdlite.cli_help import BEFORE, MACHINE, RESULTS, RUNNING, Grouped, about
+from mdlite import __version__, cli_sweep, terminal
+from mdlite.cli_help import BEFORE, MACHINE, RESULTS, RUNNING, about
 from mdlite.errors import InputError, RunError
 from mdlite.machine import reason
-from mdlite.options import Ended, Force, Overrides, Quiet, RunFile, Source, interruptible, require_whole
+from mdlite.options import Ended, Force, Group, Overrides, Quiet, RunFile, Source, interruptible, kept, require_whole
 
 app = typer.Typer(
     name="mdlite",
     help="Molecular dynamics of a mobile ion in a simple cubic crystal of springs: the explicit lattice, and the time-local ion beside it.",
-    cls=Grouped,
+    cls=Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -65,7 +67,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Integrate one configuration and write its trajectory."""
-    from mdlite import config, losses, outputs, simulate
+    from mdlite import checkpoint, config, losses, outputs, simulate
     from mdlite.progress import Reporter
 
     chosen = [*(overrides or ()), *([] if duration is None else [f"run.duration={duration!r}"])]
@@ -73,7 +75,8 @@ def run(
     limit = None if max_walltime is None else config.wall_time(max_walltime, "--max-walltime")
     reporter = Reporter(quiet)
     outputs.require_apart(output, {"the configuration": outputs.existing(source)})
-    with interruptible(f"{output} keeps what was recorded, --resume goes on from the last checkpoint"):
+    words = f"{output} keeps what was recorded, --resume goes on from the last checkpoint"
+    with interruptible(kept(output, words, lambda: checkpoint.Checkpoints(output.resolve()).exist())):
         result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice, resume, limit)
     reporter.notice(f"{output}: {len(result.time)} frames, {result.facts.get('run_seconds', 0.0):.2f} s")
     if result.facts.get("status") != "complete":
@@ -120,7 +123,8 @@ def validate(
     settings = config.load(source, chosen, start=False)
     folder = output or Path(f"validation-{Path(source).stem}")
     reporter = Reporter(quiet)
-    with interruptible(f"{folder} has the runs that were finished, and no report"):
+    words = f"{folder} has the runs that were finished, and no report"
+    with interruptible(kept(folder, words, lambda: any(folder.glob("*.h5")))):
         validation.validate(settings, folder, force, reporter, reporter.notice)
     reporter.notice(f"report: {folder / 'report.html'} (report.md has the same without the figures inside)")
 
@@ -339,10 +343,11 @@ def bench_kernel(
 ) -> None:
     """Speed of the reference's lattice kernel on this machine: one lattice, no sampling, after warm-up."""
     from mdlite import bench, lattice_report, outputs
+    from mdlite.progress import Reporter
 
     if json_file not in (None, "-"):
         lattice_report.check_json(json_file, "atom_steps_per_s")
-    found = bench.kernel_rate(size, steps)
+    found = bench.kernel_rate(size, steps, Reporter().notice)
     if json_file == "-":
         print(json.dumps(found))
         return
@@ -359,9 +364,11 @@ def doctor(
 ) -> None:
     """What this machine is, how fast mdlite runs on it, what limits it, and what to change (takes some ten seconds)."""
     from mdlite import bench, lattice_report, outputs
+    from mdlite.progress import Reporter
 
     if json_file not in (None, "-"):
         lattice_report.check_json(json_file, "atom_steps_per_s")
+    bench.prepare(Reporter().notice)
     found = bench.examine()
     if json_file == "-":
         print(json.dumps(found))
@@ -373,10 +380,13 @@ def doctor(
 
 @app.command(**about(MACHINE, "precompile"))
 def precompile() -> None:
-    """Compile all kernels now, into the cache that every later run on this kind of machine reads (for clusters; some two minutes)."""
+    """Compile all kernels now, into the cache that every later run on this kind of machine reads (a minute or two)."""
     from mdlite import engines
+    from mdlite.progress import Reporter
 
-    folder, seconds = engines.prepare_all(lambda line: print(line, flush=True))
+    folder, seconds = engines.prepare_all(Reporter().notice)
+    if folder is None:
+        raise RunError("the kernels were compiled, but nothing can be kept: there is no folder that can be written")
     print(f"all kernels are ready in {folder}" + (f", {seconds:.0f} s" if seconds else ""))
 
 
@@ -384,26 +394,44 @@ cli_sweep.register(app)
 
 
 def main() -> None:
-    """Entry point: turns our errors into one line each and an exit code."""
+    """Entry point: turns our errors into one line each and an exit code, and sees to it that what was printed has come out."""
+    terminal.prepare()
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    code = _run()
+    wrong = terminal.finish()
+    if wrong is not None and code == 0:
+        code = _complain(f"standard output can not be written: {wrong}", 1)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The command; returns its exit code."""
     try:
         require_whole(sys.argv[1:])
         app(prog_name="mdlite")
+    except SystemExit as end:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # by the command line's library, when the reader has gone away
+            return 0
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else _complain(end.code, 1)
     except InputError as error:
-        _complain(error, 2)
+        return _complain(error, 2)
     except RunError as error:
-        _complain(error, 1)
+        return _complain(error, 1)
     except Ended as error:
-        _complain(error, 128 + error.signal)
+        return _complain(error, 128 + error.signal)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        return 0
     except OSError as error:
-        _complain(f"{error.filename!r}: {reason(error)}" if error.filename else reason(error), 1)
+        return _complain(f"{error.filename!r}: {reason(error)}" if error.filename else reason(error), 1)
     except MemoryError as error:
-        _complain(f"out of memory {error}", 1)
+        return _complain(f"out of memory {error}", 1)
+    return 0
 
 
-def _complain(error: object, code: int) -> None:
-    for line in str(error).splitlines():
-        print(f"error: {line}", file=sys.stderr)
-    sys.exit(code)
+def _complain(error: object, code: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+    return code

@@ -9,7 +9,7 @@ import typer
 
 from mdlite.cli_help import RESULTS, RUNNING, about
 from mdlite.errors import RunError
-from mdlite.options import Overrides, Quiet, interruptible
+from mdlite.options import Overrides, Quiet, interruptible, kept
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +43,8 @@ def sweep(
             print(point.name, *(f"{key}={value!r}" for key, value in point.values.items()))
         return
     reporter = Reporter(quiet)
-    with interruptible(f"the same command goes on, {output} keeps what is done"):
+    words = f"the same command goes on, {output} keeps what is done"
+    with interruptible(kept(output, words, lambda: any(output.glob("*")))):
         found = sweeps.sweep(
             source, output, workers, threads, scheduler, overrides or (), None if quiet else Table(), reporter.notice, prepare
         )

@@ -34,6 +34,12 @@ def compare(config: Config) -> dict[str, float | None]:
     return own._asdict() | (_at_rest(config, own) if config.thermal is None else _thermal(config))
 
 
+def settings(config: Config) -> list[Config]:
+    """What `compare` will run."""
+    methods = METHODS if config.thermal is not None else ("memory-kernel", *METHODS)
+    return [config.replace(method=method) for method in methods]
+
+
 def _attempt(config: Config) -> Run | None:
     """A run, or None for a method that has to stop, or is left with a selection of its ions."""
     try:

@@ -74,6 +74,12 @@ def warm_up(config: Config) -> Config | None:
     return setting(config, "reference").replace(**short)
 
 
+def settings(config: Config) -> list[Config]:
+    """What will be run."""
+    short = warm_up(config)
+    return [*(setting(config, method) for method in ("reference", *config.validate_.rungs)), *([] if short is None else [short])]
+
+
 def compare(config: Config, job: Job) -> Outcome:
     """Run every method at this temperature."""
     from mdlite.validation import Outcome

@@ -18,13 +18,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-import mdlite
 from mdlite import propagator
 from mdlite.kernels import patch as kernels
 from mdlite.kernels.types import Edge
@@ -111,7 +109,7 @@ def open_edge(lattice: Lattice, size: int, dt: float) -> Edge:
 
 def is_known(ratio: float, size: int) -> bool:
     """Whether `fit` will find its result in the cache, and not take a minute."""
-    return _packed(ratio, size) is not None or _cache_path(ratio, size).is_file()
+    return _cached(ratio, size) is not None
 
 
 def _packed(ratio: float, size: int) -> np.ndarray | None:
@@ -123,21 +121,24 @@ def _packed(ratio: float, size: int) -> np.ndarray | None:
 @functools.lru_cache(maxsize=8)
 def fit(ratio: float, size: int) -> Fit:
     """The edge of a patch of size³ atoms, size even, of a crystal with k2/k1 = ratio."""
-    path = _cache_path(ratio, size)
-    _, depth = classes(size)
-    found = _packed(ratio, size)
-    if found is None:
-        found = propagator.read_cached(path, (3 * len(depth) + 2,))
+    found = _cached(ratio, size)
     if found is None:
         best = _Fitting(ratio, size).run()
         found = np.concatenate([*best[:3], best[3:]])
-        propagator.write_cached(path, found)
+        propagator.write_cached(_cache_path(ratio, size), found)
     return Fit(*found[:-2].reshape(3, -1), *found[-2:].tolist())
 
 
+def _cached(ratio: float, size: int) -> np.ndarray | None:
+    found = _packed(ratio, size)
+    if found is None:
+        _, depth = classes(size)
+        found = propagator.read_cached(_cache_path(ratio, size), (3 * len(depth) + 2,))
+    return found
+
+
 def _cache_path(ratio: float, size: int):
-    key = repr((mdlite.__version__, VERSION, ratio, size))
-    return propagator.cache_folder() / f"edge-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    return propagator.cache_path("edge", (VERSION, ratio, size))
 
 
 class _Fitting:

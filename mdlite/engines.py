@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from mdlite import edge
 from mdlite.absorbing import AbsorbingEngine
+from mdlite.compiling import compile_groups
 from mdlite.config import Config
 from mdlite.echofree import EchoFreeEngine
-from mdlite.edge import open_edge
 from mdlite.ensemble import EnsembleEngine, ModesEngine, moving_crystal, starting_positions
 from mdlite.guard import Guard, heat
 from mdlite.integrators import INTEGRATORS
-from mdlite.kernels.jit import CACHE_FOLDER, compiled
+from mdlite.kernel_groups import GROUPS
+from mdlite.kernels import jit
 from mdlite.memory import MemoryEngine
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.model import Lattice, Model
 from mdlite.patch import PatchEngine, PatchEnsembleEngine
-from mdlite.reference import ReferenceEngine, ReplicaEngine, require_memory
+from mdlite.reference import ReferenceEngine, ReplicaEngine, require_memory, wavefront
 from mdlite.sections import RunSection, ThermalSection
 from mdlite.thermal import thermal_state
 from mdlite.timelocal import TimeLocalEngine
-
-OWN_KERNELS = ("reference", "echo-free", "absorbing", "memory-kernel", "patch", "implicit")
-"""Methods and boundaries with kernels of their own; the other rungs share theirs."""
 
 
 def make_engine(config: Config, restored: bool = False):
@@ -128,101 +123,54 @@ def kernels_of(config: Config) -> str:
     return config.lattice.boundary if other else config.method
 
 
+def groups_of(config: Config) -> list[str]:
+    """Names of the kernels, in `mdlite.kernel_groups.GROUPS`, that a run of this configuration needs."""
+    thermal = config.thermal
+    in_place = wavefront(config.to_model()) is not None if kernels_of(config) == "reference" else None
+    found = _groups(kernels_of(config), thermal, in_place)
+    if config.method == "patch" and not edge.is_known(config.lattice.k2 / config.lattice.k1, config.patch.size):
+        found.append("edge")
+    if config.method == "memory-kernel" and config.memory.start == "dressed":
+        found.append("implicit")
+    if config.method == "time-local" and thermal is not None:
+        found.append("time-local")  # the ion that is thrown to see what error to expect
+    return [*found, "snapshot"] if config.snapshots is not None else found
+
+
+def _groups(kind: str, thermal: ThermalSection | None, in_place: bool | None) -> list[str]:
+    """The groups for what `kernels_of` says. in_place: which way of stepping a lattice; None: both."""
+    if kind == "reference":
+        if thermal is not None and thermal.lattices > 1:
+            return ["reference", "replicas"]
+        ways = {True: ["reference-in-place"], False: ["reference-in-turn"]}
+        return ["reference", *(ways[in_place] if in_place is not None else ways[True] + ways[False])]
+    if kind in ("echo-free", "absorbing"):
+        return [kind]
+    if kind == "memory-kernel":
+        return [kind if thermal is None else "memory-kernel-thermal"]
+    count = 1 if thermal is None or thermal.lattices == 1 else 2
+    if kind == "patch":
+        return ["patch"] if thermal is None else [f"patches-{count}"]
+    rung = "implicit" if kind == "implicit" else "time-local"
+    return [rung] if thermal is None else [f"{'modes' if thermal.motion == 'modes' else 'ensemble'}-{rung}-{count}"]
+
+
 def prepare(
     methods: Iterable[str],
     notice: Callable[[str], None] | None = None,
     thermal: ThermalSection | None = None,
     in_place: bool | None = None,
 ) -> float:
-    """Load the kernels that these methods need, or compile them if this machine has not yet: returns the seconds spent compiling.
-
-    notice gets a line before the first time, and another when something was compiled. in_place: which way of stepping the reference's lattice
-    (`mdlite.reference.wavefront`) is needed; None: both.
-    """
-    nothing = Potential("gaussian", (0.0, 1.0))
-    model = Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(nothing, Shell(1)))
-    room = Lattice(size=(8, 3, 3))  # enough for two steps in one pass
-    sphere = replace(model, lattice=room, interaction=Interaction(nothing, Cutoff(2.0)))  # whose guard is a kernel of its own
-    steps = RunSection(dt=1e-3, duration=1e-3)
-    if thermal is not None:
-        thermal = thermal.model_copy(update={"lattices": min(2, thermal.lattices), "ions": 1})
-    begin, before = time.perf_counter(), compiled()
-    notice = notice or (lambda line: None)
-    kinds = {m if m in OWN_KERNELS else "rigid" for m in methods}
-    ways = (False, True) if in_place is None else (in_place,)
-    markers = _markers(kinds, thermal, ways)
-    if not all(marker.exists() for marker in markers):
-        notice("preparing the kernels: they are compiled once for this machine, then cached ...")
-    for method in sorted(kinds):
-        if method == "memory-kernel":
-            crystal = None if thermal is None else moving_crystal(model.lattice, *[np.zeros((3, 3, 3, 3))] * 2, 1e-3)
-            _touch(MemoryEngine(model, 1e-3, 2e-3, crystal=crystal))
-        elif method == "echo-free":
-            _touch(EchoFreeEngine(model, 1e-3, 1))
-        elif method == "absorbing":
-            _touch(AbsorbingEngine(model, 1e-3, 1))
-        elif method == "reference" and (thermal is None or thermal.lattices == 1):
-            for way in ways:
-                _touch(ReferenceEngine(sphere, 1e-3, in_place=way))
-        elif method == "patch":
-            _touch_patch(model, thermal)
-        else:
-            _touch(_engine(sphere if method == "reference" else model, method, steps, thermal))
-    with contextlib.suppress(OSError):
-        for marker in markers:
-            marker.touch()
-    seconds = time.perf_counter() - begin
-    fresh = compiled() - before
-    if fresh == 0:
-        return 0.0
-    notice(f"compiled {fresh} kernels in {seconds:.1f} s")
-    return seconds
+    """`mdlite.compiling.compile_groups` for methods (or boundaries of an explicit lattice) by name. in_place: which way of stepping the reference's
+    lattice (`mdlite.reference.wavefront`) is needed; None: both."""
+    return compile_groups([name for method in methods for name in _groups(method, thermal, in_place)], notice)
 
 
-def prepare_all(notice: Callable[[str], None]) -> tuple[str, float]:
-    """The kernels of every method, with and without a thermal lattice, and of snapshots: the folder they are in, and the seconds spent compiling."""
-    thermal = ThermalSection(energy=25.0)
-    seconds = prepare((*OWN_KERNELS, "time-local"), notice)
-    for lattices in (1, 2):
-        seconds += prepare(
-            ("reference", "patch", "time-local", "implicit"), notice, thermal.model_copy(update={"lattices": lattices})
-        )
-    seconds += prepare(("memory-kernel",), notice, thermal)
-    seconds += prepare(("time-local", "implicit"), notice, thermal.model_copy(update={"motion": "modes"}))
-    begin, before = time.perf_counter(), compiled()
-    engine = ReferenceEngine(
-        Model(Lattice(size=(3, 3, 3)), Ion(), Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1))), 1e-3
-    )
-    for number in (np.float64, np.float32):
-        engine.snapshot(None, number, True)
-    return CACHE_FOLDER, seconds + (time.perf_counter() - begin if compiled() > before else 0.0)
+def prepare_for(configs: Iterable[Config], notice: Callable[[str], None] | None = None) -> float:
+    """`mdlite.compiling.compile_groups` for all that runs of these configurations need."""
+    return compile_groups([name for config in configs for name in groups_of(config)], notice)
 
 
-def _markers(kinds: set[str], thermal: ThermalSection | None, ways: tuple[bool, ...]) -> list[Path]:
-    """Files beside the compiled kernels that say that these have been prepared there before."""
-    import numba
-
-    names = kinds - {"reference"}
-    if "reference" in kinds:
-        names |= {f"reference-{'in-place' if way else 'in-turn'}" for way in ways}
-    which = "" if thermal is None else f"-{thermal.motion}-{thermal.lattices}x"
-    versions = f"python{platform.python_version()}-numba{numba.__version__}"
-    return [Path(CACHE_FOLDER) / f"ready-{name}{which}-{versions}" for name in sorted(names)]
-
-
-def _touch_patch(model: Model, thermal: ThermalSection | None) -> None:
-    """The patch's kernels, with an edge that need not be fitted first."""
-    bounds = open_edge(model.lattice, 8, 1e-3)
-    if thermal is None:
-        return _touch(PatchEngine(model, 1e-3, 8, bounds=bounds))
-    nothing = (np.zeros((3, *model.lattice.size)),) * 2
-    positions = np.zeros((thermal.lattices, 1, 3)) + model.ion.position
-    return _touch(PatchEnsembleEngine(model, 1e-3, [nothing] * thermal.lattices, positions, 8, bounds=bounds))
-
-
-def _touch(engine) -> None:
-    """Call every kernel of an engine once."""
-    engine.advance(1)
-    engine.sample()
-    engine.budget()
-    engine.fault()
+def prepare_all(notice: Callable[[str], None] | None = None) -> tuple[Path | None, float]:
+    """Every kernel: the folder they are in, or None, and the seconds spent compiling."""
+    return jit.CACHE_FOLDER, compile_groups(GROUPS, notice)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 OWN_START = True
 """ion.position plays no part."""
 THERMAL = True
-METHODS = ()
-"""Nothing is integrated, so no kernels need to be compiled."""
 BINS = 80
 LARGEST = 4.5
 """Of the histograms, in standard deviations of a component."""
@@ -41,6 +39,11 @@ def check(config: Config) -> None:
             f"thermal.lattices = {config.thermal.lattices}: errors are the scatter between sampled states; give 2 at least"
         )
     require_memory(config.to_model().lattice, 3)
+
+
+def settings(config: Config) -> list[Config]:
+    """Nothing is integrated, so no kernels need to be compiled."""
+    return []
 
 
 def compare(config: Config, job: Job) -> Outcome:

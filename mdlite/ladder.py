@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mdlite.validation import Job, Outcome
 
 THERMAL = True
-METHODS = ("reference", "patch", "implicit", "time-local")
 OSCILLATIONS = ("trapped", "trapped-heavy")
 THROW = "throw"
 LEVELS = (1.5, 5.0, 25.0)
@@ -58,6 +57,13 @@ def _cold(settings: Config, name: str, method: str) -> Config:
     if method == "memory-kernel":
         changes["memory.kernel"] = "verlet"
     return case.replace(method=method, **changes)
+
+
+def settings(config: Config) -> list[Config]:
+    """What will be run."""
+    names, methods = (*OSCILLATIONS, THROW), ("memory-kernel", *_methods(config))
+    cold = [_cold(config, name, method) for name in names for method in methods]
+    return cold + [one for energy in config.validate_.energies for one in diffusion.settings(_at(config, energy))]
 
 
 def compare(settings: Config, job: Job) -> Outcome:

@@ -16,7 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import analysis, axes, collection, edge, estimate, groups, map_report, outputs, plots_map, simulate, sweeps, verdict
+from mdlite import (
+    analysis,
+    axes,
+    collection,
+    comparison,
+    edge,
+    estimate,
+    groups,
+    map_report,
+    outputs,
+    plots_map,
+    simulate,
+    sweeps,
+    verdict,
+)
 from mdlite.config import Config, load
 from mdlite.errors import InputError, RunError
 from mdlite.timelocal import TimeLocalEngine
@@ -26,7 +40,6 @@ if TYPE_CHECKING:
 
     from mdlite.validation import Job, Outcome
 
-METHODS = ("memory-kernel", "time-local", "implicit", "patch")
 FOLDERS = ("collisions", "trapped", "thermal")
 """In which the sweeps are."""
 FILES = ("validity.json", *[f"{name}.csv" for name in FOLDERS])
@@ -95,6 +108,11 @@ def check(config: Config) -> None:
                 f"{key} = {given.get(key)!r}: the map makes its points itself, from the case map; only validate.map and validate.map_seed can be chosen "
                 "(errors of one configuration: mdlite validity, or a sweep with task compare)"
             )
+
+
+def settings(config: Config) -> list[Config]:
+    """What will be run, at T = 0 and at a temperature."""
+    return [one for base in ("reflection", "diffusion") for one in comparison.settings(load(base))]
 
 
 def compare(config: Config, job: Job) -> Outcome:

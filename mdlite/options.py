@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mdlite.cli_help import complete_config
+from mdlite.cli_help import Grouped, complete_config
 from mdlite.errors import InputError, Interrupted
 
 Source = Annotated[
@@ -59,8 +59,11 @@ class Ended(Exception):
 
 
 @contextmanager
-def interruptible(message: str) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into an exception of ours, because the command line's library would swallow one and the system the other."""
+def interruptible(message: str | Callable[[], str]) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into an exception of ours, because the command line's library would swallow one and the system the other.
+
+    message: what is left, or a function that finds out.
+    """
 
     def terminate(number, frame):
         raise Interrupted("terminated", number)
@@ -68,9 +71,44 @@ def interruptible(message: str) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except Interrupted as error:
-        raise Ended(f"{error}; {message}", error.signal) from None
-    except KeyboardInterrupt:
-        raise Ended(f"interrupted; {message}", signal.SIGINT) from None
+    except KeyboardInterrupt as error:
+        left = message if isinstance(message, str) else message()
+        raise Ended(f"{str(error) or 'interrupted'}; {left}", getattr(error, "signal", signal.SIGINT)) from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def kept(output: Path, words: str, found: Callable[[], bool]) -> Callable[[], str]:
+    """For `interruptible`: ``words`` if by then something has been written to ``output`` and ``found()``, otherwise what is there instead."""
+    before = _mark(output)
+
+    def message() -> str:
+        now = _mark(output)
+        if now is None or (output.is_dir() and not any(output.iterdir())):
+            return "nothing has been written yet"
+        if now == before and not found():
+            return f"{output} is as it was before"
+        return words if found() else f"{output} has been begun, and keeps nothing yet"
+
+    return message
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    """By which a file is known to be the same and unchanged; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+class Group(Grouped):
+    """Commands that say what a signal has done to them, where they do not say it better themselves."""
+
+    def invoke(self, ctx):
+        """Run the command."""
+        with interruptible("nothing was finished"):
+            try:
+                return super().invoke(ctx)
+            except BrokenPipeError:  # a reader such as head has seen enough
+                raise typer.Exit from None

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import mdlite
+from mdlite import terminal
 from mdlite.errors import InputError, Interrupted, RunError
 from mdlite.machine import open_file_limit
 
@@ -113,6 +114,7 @@ def _interrupts_held() -> Iterator[None]:
 def _begin(threads: int) -> None:
     """What a worker does first, before numba is imported. It heeds SIGTERM only while it works, so that idle ones end in order."""
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    terminal.prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()

@@ -32,18 +32,41 @@ def callbacks(
     return reporter(label), notice or reporter.notice
 
 
+class Notices:
+    """Called with a line of text, prints it."""
+
+    def __init__(self, quiet: bool, notebook: bool, live: bool):
+        self._quiet, self._notebook = quiet, notebook
+        self.counter = _Counter if live and not notebook else None
+        """What shows how many of a number of things are done, or None: called with (done, total), and ``close`` at the end."""
+
+    def __call__(self, line: str) -> None:
+        if not self._quiet:
+            print(line, file=sys.stdout if self._notebook else sys.stderr, flush=True)
+
+
+class _Counter:
+    """A number in the last line of a terminal, and the seconds so far."""
+
+    def __init__(self, total: int):
+        self._begin = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        print(f"\r\x1b[K  {done} of {total} done, {time.monotonic() - self._begin:.0f} s", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the line away."""
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 class Reporter:
     """Progress and notices on standard error, or in the output of a notebook's cell."""
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet
         self.notebook = not quiet and in_notebook()
-        self.live = not quiet and sys.stderr.isatty()
-
-    def notice(self, line: str) -> None:
-        """One line of text, unless quiet."""
-        if not self.quiet:
-            print(line, file=sys.stdout if self.notebook else sys.stderr, flush=True)
+        self.live = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self.notice = Notices(quiet, self.notebook, self.live)
 
     def __call__(self, label: str):
         """The progress callback for one run."""

@@ -7,11 +7,14 @@ below that number are all there is to know, and they are finite sums.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
+import multiprocessing
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +23,7 @@ from scipy import fft
 
 import mdlite
 from mdlite.errors import InputError
+from mdlite.kernels import cache as kept
 from mdlite.kernels import moments as kernels
 from mdlite.model import Lattice
 
@@ -214,34 +218,63 @@ def _compute(lattice: Lattice, displacements: np.ndarray, times: np.ndarray, kin
     return out
 
 
-def cache_folder() -> Path:
-    """Where tables are kept: $MDLITE_CACHE_DIR, or mdlite in the user's cache folder."""
-    own = os.environ.get("MDLITE_CACHE_DIR")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mdlite"
+def cache_folder() -> Path | None:
+    """Where tables are kept: $MDLITE_CACHE_DIR, mdlite in the user's cache folder, or a temporary folder (then with a warning); None: nowhere."""
+    return _place(os.environ.get("MDLITE_CACHE_DIR"), kept.user_folder())
 
 
-def _cache_path(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str) -> Path:
-    key = repr((mdlite.__version__, lattice.mass, lattice.k1, lattice.k2, dt, n_steps, kind, displacements.tolist()))
-    return cache_folder() / f"response-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+@functools.lru_cache
+def _place(own: str | None, usual: Path | None) -> Path | None:
+    folder, note = kept.place("MDLITE_CACHE_DIR", own, [usual and usual / "mdlite"], "tables of the crystal's response")
+    if note is not None and multiprocessing.parent_process() is None:
+        warnings.warn(note, stacklevel=2)
+    return folder
 
 
-def read_cached(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The table in a cache file, or None unless it is there, whole, and of that shape."""
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+def _cache_path(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: int, kind: str) -> Path | None:
+    return cache_path("response", (lattice.mass, lattice.k1, lattice.k2, dt, n_steps, kind, displacements.tolist()))
+
+
+def cache_path(name: str, key: tuple) -> Path | None:
+    """The file of a table that is ``key``'s, or None where nothing can be kept."""
+    folder = cache_folder()
+    digest = hashlib.sha256(repr((mdlite.__version__, *key)).encode()).hexdigest()[:24]
+    return folder and folder / f"{name}-{digest}.npy"
+
+
+def read_cached(path: Path | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The table in a cache file, or None unless it is there, whole, unchanged, and of that shape."""
+    if path is None:
         return None
-    return found if found.shape == shape and found.dtype == np.float64 and np.isfinite(found).all() else None
+    try:
+        with path.open("rb") as file:
+            found = np.lib.format.read_array(file, allow_pickle=False)
+            seal = file.read()
+    except Exception:  # whatever is wrong with it, it can be computed
+        return None
+    sound = found.shape == shape and found.dtype == np.float64 and seal == _seal(found)
+    return found if sound and np.isfinite(found).all() else None
 
 
-def write_cached(path: Path, table: np.ndarray) -> None:
+def write_cached(path: Path | None, table: np.ndarray) -> None:
     """Write beside and rename, so that no reader ever sees half a table; a cache that can not be written is done without."""
+    if path is None:
+        return
+    beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            np.save(file, table)
+            beside = Path(file.name)
+            np.lib.format.write_array(file, np.ascontiguousarray(table), allow_pickle=False)
+            file.write(_seal(table))
             file.flush()
             os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        beside.replace(path)
     except OSError:
-        pass
+        with contextlib.suppress(OSError, AttributeError):
+            beside.unlink()
+
+
+def _seal(table: np.ndarray) -> bytes:
+    """A checksum of the numbers, which stands behind them."""
+    return hashlib.sha256(np.ascontiguousarray(table)).digest()

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba import get_num_threads
 
 from mdlite.engine import Engine, allocate
 from mdlite.errors import InputError
@@ -16,6 +15,7 @@ from mdlite.kernels import snapshot as kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels import verlet
 from mdlite.kernels import wavefront as wavefront_kernels
+from mdlite.kernels.jit import get_num_threads
 from mdlite.kernels.types import EnsembleFrames, Frames, IonState, LatticeState, Wavefront
 from mdlite.machine import available_memory, core_cache
 from mdlite.model import Model, aligned_zeros

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import engines, plots, report, verdict
+from mdlite import plots, report, verdict
 from mdlite.config import Config
 from mdlite.errors import InputError
 from mdlite.response import loss_matrix, recoil_kernel
@@ -52,11 +52,6 @@ def check(config: Config) -> None:
     for width in config.validate_.ranges:
         for speed in config.validate_.speeds:
             point(config, width, speed)
-
-
-def kernels(config: Config) -> set[str]:
-    """What has to be compiled (`mdlite.engines.prepare`)."""
-    return {engines.kernels_of(config.replace(method="reference")), "time-local"}
 
 
 def point(config: Config, width: float, speed: float) -> Config:
@@ -103,6 +98,12 @@ def _pair(model: Model, d: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.nd
     n = d / rho
     along = np.sum(n * w, axis=1, keepdims=True)
     return slope[:, None] * n, curvature[:, None] * along * n + slope[:, None] / rho * (w - along * n)
+
+
+def settings(config: Config) -> list[Config]:
+    """What will be run, of one range and speed."""
+    one = point(config, config.validate_.ranges[0], config.validate_.speeds[0])
+    return [one, one.replace(method="time-local")]
 
 
 def compare(config: Config, job: Job) -> Outcome:

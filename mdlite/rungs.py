@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import engines, linear, plots, rungs_report, verdict
+from mdlite import linear, plots, rungs_report, verdict
 from mdlite import rungs_measures as measures
 from mdlite.config import Config
 from mdlite.errors import InputError
@@ -42,9 +42,10 @@ def check(config: Config) -> None:
     rungs_of(config)
 
 
-def kernels(config: Config) -> set[str]:
-    """What has to be compiled for this comparison (`mdlite.engines.prepare`)."""
-    return {engines.kernels_of(one) for one in (true_setting(config), *rungs_of(config)[0].values())}
+def settings(config: Config) -> list[Config]:
+    """What will be run."""
+    more = [config.replace(method=method) for method in LINEAR] if config.validate_.ladder else []
+    return [true_setting(config), *rungs_of(config)[0].values(), *more]
 
 
 def oscillation_axis(config: Config, truth: Run) -> int:

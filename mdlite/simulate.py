@@ -17,11 +17,10 @@ import mdlite
 from mdlite import checkpoint, echo, edge, estimate, losses, memory, outputs, resuming, storage
 from mdlite.checkpoint import Saved
 from mdlite.config import Config
-from mdlite.engines import kernels_of, lattice_seeds, make_engine, prepare
+from mdlite.engines import lattice_seeds, make_engine, prepare_for
 from mdlite.errors import InputError, Interrupted, RunError
 from mdlite.observers import DriftMonitor, Encounters, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
 from mdlite.progress import callbacks
-from mdlite.reference import wavefront
 from mdlite.runs import Run
 from mdlite.stopping import Stopper
 
@@ -126,9 +125,7 @@ def _run(
 ) -> Run:
     """`run`, once it is clear where it begins."""
     started = time.perf_counter()
-    one_box = config.method == "reference" and config.lattice.boundary == "periodic"
-    in_place = wavefront(config.to_model()) is not None if one_box else None
-    compile_seconds = prepare([kernels_of(config)], notice, config.thermal, in_place)
+    compile_seconds = prepare_for([config], notice)
     engine = _announced(config, notice, saved)
     thermal = config.thermal
     seeds = {} if thermal is None else {"seeds": lattice_seeds(thermal.seed, thermal.lattices)}

@@ -22,7 +22,6 @@ import tomli_w
 import mdlite
 from mdlite import axes, checkpoint, echo, outputs, pool
 from mdlite.errors import InputError, RunError
-from mdlite.estimate import METHODS
 from mdlite.machine import reason
 from mdlite.point import TASKS, perform, read_json, record_error, result_of, write_json
 from mdlite.sweep_progress import Table
@@ -234,18 +233,14 @@ def _write(folder: Path, plan: axes.Plan, wanted: dict[str, Any], own: Path | No
 
 def _compile(notice: Callable[[str], None] | None, plan: axes.Plan, state: State) -> None:
     """Compile here what the points need, so that the workers do not all do it at once."""
-    from mdlite import engines
+    from mdlite import comparison, engines
 
     if plan.task == "validate":
         return
-    seen = set()
-    for point in plan.points:
-        thermal = point.config.thermal
-        kinds = (engines.kernels_of(point.config),) if plan.task == "run" else ("memory-kernel", *METHODS)
-        key = (kinds, thermal and (thermal.lattices > 1, thermal.motion))
-        if key not in seen and point.name not in state.done:
-            seen.add(key)
-            engines.prepare(kinds, notice, thermal)
+    configs = [point.config for point in plan.points if point.name not in state.done]
+    if plan.task == "compare":
+        configs = [one for config in configs for one in comparison.settings(config)]
+    engines.prepare_for(configs, notice)
 
 
 def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progress) -> None:

@@ -138,12 +138,7 @@ def validate(
     folder = prepare_folder(output, force, getattr(protocol, "RESUMED", ()))
     say = notice or (lambda line: None)
     echo.tell(config, say)
-    methods = (
-        protocol.kernels(config)
-        if hasattr(protocol, "kernels")
-        else getattr(protocol, "METHODS", ("reference", "time-local", "implicit"))
-    )
-    compile_seconds = engines.prepare(methods, notice, config.thermal) if methods else 0.0
+    compile_seconds = engines.prepare_for(protocol.settings(config), notice)
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():

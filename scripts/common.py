@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import mdlite
-from mdlite import diffusion, validation
+from mdlite import diffusion, terminal, validation
 from mdlite.progress import Reporter
 
 PIECE, PIECES, BINS = 12.0, 250, 10
@@ -34,6 +34,7 @@ def launch(main, folder: str = STEM) -> None:
     parser.add_argument("--quick", action="store_true", help="small lattices and short runs, to see that it works")
     parser.add_argument("-o", "--output", type=Path, help=f"folder for all that is written; default: out/{folder}[-quick]")
     chosen = parser.parse_args()
+    terminal.prepare()
     with errors():
         output = writable(chosen.output or Path("out") / (f"{folder}-quick" if chosen.quick else folder))
         main(output, chosen.quick)

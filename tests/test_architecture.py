@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE, KERNELS = ROOT / "mdlite", ROOT / "kernels"
 
 LAYERS = [
-    {"units", "errors", "html", "journal", "machine", "outputs", "seal"},
+    {"units", "errors", "html", "journal", "machine", "outputs", "seal", "settings", "terminal"},
     {"kernels"},
     {"model", "integrators", "losses"},
     {"guard"},
@@ -29,7 +29,8 @@ LAYERS = [
     {"reference", "timelocal", "storage", "observers", "thermal", "modes"},
     {"relax", "ensemble", "edge", "memory", "echofree", "absorbing", "linear", "groups"},
     {"patch", "estimate"},
-    {"engines", "export", "plots"},
+    {"helpers", "kernel_groups"},
+    {"compiling", "engines", "export", "plots"},
     {"runs", "resuming", "stopping", "progress"},
     {"simulate", "bench", "run_info"},
     {"report"},
@@ -85,6 +86,20 @@ def test_imports_point_downwards(path):
 def test_kernels_import_only_numbers_and_each_other(path):
     allowed = {"math", "numpy", "numba", "typing"} | {
         "jit": {"hashlib", "os", "pathlib"},
+        "building": {"threading", "weakref"},
+        "cache": {
+            "contextlib",
+            "hashlib",
+            "llvmlite",
+            "os",
+            "pathlib",
+            "pickle",
+            "platform",
+            "secrets",
+            "stat",
+            "tempfile",
+            "types",
+        },
         "sums": {"llvmlite"},
         "vectors": {"llvmlite", "operator"},
     }.get(path.stem, set())
@@ -92,7 +107,9 @@ def test_kernels_import_only_numbers_and_each_other(path):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module] if isinstance(node, ast.ImportFrom) else []
         for name in names:
-            assert name.split(".")[0] in allowed or name.startswith("mdlite.kernels"), f"{path.stem} imports {name}"
+            assert name.split(".")[0] in allowed or name.startswith(("mdlite.kernels", "mdlite.settings")), (
+                f"{path.stem} imports {name}"
+            )
 
 
 def test_only_storage_uses_h5py():

@@ -104,7 +104,7 @@ class Reader:
             place.mkdir()
         for package in ("mdlite", "kernels"):
             shutil.copytree(ROOT / package, self.clone / package, ignore=shutil.ignore_patterns("__pycache__"))
-        (self.clone / "mdlite" / "kernels").symlink_to(self.clone / "kernels")  # as installed
+
         for name, command in (("mdlite", f'"{sys.executable}" -m mdlite'), ("python", f'"{sys.executable}"')):
             (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             (programs / name).chmod(0o755)
