@@ -101,6 +101,7 @@ class IonsEngine(Engine):
         """The ions that were stopped: which, when (ps), where (Å), how fast (Å/ps), whether the ``cause`` is the step or the method, the reason, and
         the step that would do (ps), if any; their later frames repeat that state."""
         stopped, cause, stiffest = (array.reshape(-1) for array in self._stops().values())
+        energy = self.ions.energy.reshape(-1)
         position, velocity = self.ions.position.reshape(-1, 3), self._velocities().reshape(-1, 3)
         return {
             "ions": len(stopped),
@@ -110,7 +111,7 @@ class IonsEngine(Engine):
                     "time_ps": float(stopped[n] * self.dt),
                     "position_A": position[n].tolist(),
                     "velocity_A_per_ps": velocity[n].tolist(),
-                    **self.guard.entry(int(cause[n]), position[n], velocity[n], float(stiffest[n])),
+                    **self.guard.entry(int(cause[n]), position[n], velocity[n], float(stiffest[n]), float(energy[n])),
                 }
                 for n in np.nonzero(stopped >= 0)[0]
             ],

@@ -90,14 +90,14 @@ class Guard:
             return None
         return f"{self.reason(cause, ion.position, ion.velocity, stiffest)}; {self.remedy(cause, ion.velocity, stiffest)}"
 
-    def entry(self, cause: int, position: np.ndarray, velocity: np.ndarray, stiffest: float) -> dict[str, Any]:
-        """What a run's record says of an ion that was stopped: cause (``step`` or ``method``), reason, and the step that would do (ps) or None."""
+    def entry(self, cause: int, position: np.ndarray, velocity: np.ndarray, stiffest: float, energy: float) -> dict[str, Any]:
+        """What a run's record says of an ion that was stopped with this interaction energy (meV): cause (``step`` or ``method``), reason, and the step that would do (ps) or None."""
         if cause == SOUND:
             return {}
         own = self.by_step(cause)
         return {
             "cause": "step" if own else "method",
-            "reason": self.reason(cause, position, velocity, stiffest),
+            "reason": self.reason(cause, position, velocity, stiffest, energy),
             "step_ps": self.good_step(cause, velocity, stiffest) if own else None,
         }
 
@@ -107,7 +107,7 @@ class Guard:
             return True
         return self._turn(self._reachable(CONTACTS)) > MOST_TURN * self.turn
 
-    def reason(self, cause: int, position: np.ndarray, velocity: np.ndarray, stiffest: float) -> str:
+    def reason(self, cause: int, position: np.ndarray, velocity: np.ndarray, stiffest: float, energy: float = 0.0) -> str:
         """What is wrong, in words."""
         place = f"near [{', '.join(f'{x:.4g}' for x in position)}] Å"
         speed = float(np.linalg.norm(velocity))
@@ -117,11 +117,13 @@ class Guard:
             return "the ion's state is no longer finite"
         if cause == ENERGY:
             kinetic = float(self.model.ion.kinetic_energy(velocity))
-            return f"the ion has run away, with {kinetic:.3g} meV at {speed:.3g} Å/ps it has more energy than it can have come by, {place}"
+            potential = f" in an interaction of {energy:.3g} meV" if energy > kinetic else ""
+            return f"the ion has run away: with {kinetic:.3g} meV{potential} at {speed:.3g} Å/ps it has more energy than it can have come by, {place}"
         if cause == CROSSING:
             return f"the ion has run away, at {speed:.3g} Å/ps it crosses more than half a cell in one step, {place}"
         turn = self._turn(stiffest)
-        return f"the ion has met an atom too closely for the step: the two would vibrate at {turn / self.dt:.3g} rad/ps there, {turn:.2g} rad a step, {place}"
+        met = "met an atom too closely for the step" if self.by_step(cause) else "come closer to an atom than heat can bring it"
+        return f"the ion has {met}: the two would vibrate at {turn / self.dt:.3g} rad/ps there, {turn:.2g} rad a step, {place}"
 
     def remedy(self, cause: int, velocity: np.ndarray, stiffest: float) -> str:
         """What would do."""

@@ -1,6 +1,8 @@
 """The protocols at temperature on small lattices: whole reports, sound numbers, clear refusals."""
 
+import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -60,7 +62,13 @@ def test_diffusion(tmp_path):
 
 def test_a_run_away_is_reported_and_left_out(tmp_path, monkeypatch):
     """Ions are declared run away at an energy that some reach: they are listed with their state, and the averages do without them."""
-    monkeypatch.setattr(mdlite.guard, "UNLIKELY", 2.0)
+    make = mdlite.engines._guard
+
+    def strict(model, method, run, thermal):
+        made = make(model, method, run, thermal)
+        return dataclasses.replace(made, heat=2.0) if method == "time-local" else made
+
+    monkeypatch.setattr(mdlite.engines, "_guard", strict)
     monkeypatch.setattr(mdlite.guard, "SPARE", 1.0)
     config = mdlite.load_case("diffusion", **SMALL | {"thermal.energy": 50.0, "validate.warm_up_lattices": 0})
     summary = mdlite.validate(config, tmp_path / "v")
@@ -158,3 +166,18 @@ def test_ladder(tmp_path):
     assert "Which one to take" in report and (tmp_path / "ladder" / "ladder.png").stat().st_size > 10_000
     with pytest.raises(mdlite.InputError, match=r"thermal\.statistics"):
         mdlite.validate(config.replace(**{"thermal.statistics": "quantum"}), tmp_path / "other")
+
+
+def test_a_method_that_loses_ions_by_its_step_is_left_out(tmp_path):
+    """Light ions at a step that is too long for them: what is left of them would be a selection, so no average of it is shown."""
+    light = {"ion.mass": 0.05, "run.dt": 0.002, "run.duration": 20.0, "thermal.lattices": 2, "validate.ensemble_duration": 20.0}
+    config = mdlite.load_case("diffusion", **SMALL | light | {"thermal.energy": 150.0, "validate.warm_up_lattices": 0})
+    config = config.replace(
+        **{"validate.rungs": ["patch"], "validate.ions": {}, "validate.equilibration": 5.0, "validate.fit": [1.0, 5.0]}
+    )
+    summary = mdlite.validate(config, tmp_path / "v")
+    assert "patch" not in summary["methods"]
+    assert re.search(
+        r"\d+ of 32 ions .* lost by the step .* would do; those that are left are a selection", summary["failures"]["patch"]
+    )
+    assert "At 150 meV `patch` had to stop: " in (tmp_path / "v" / "report.md").read_text()
