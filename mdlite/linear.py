@@ -62,6 +62,7 @@ def _force(model: Model, method: str):
     def force(position, speed):
         engine.ion.position[:] = position
         engine.ion.velocity[:] = speed * moving
+        engine.ion.guess[:] = 0.0  # without a first guess the iteration goes on to the end, which differences need
         kernels.force_at_rest(engine.coupling, engine.medium, engine.ion, engine._work, 0.0)
         return engine.ion.force.copy()
 
