@@ -14,9 +14,7 @@ one takes whole tables as values; ``ion.velocity.z`` is a component.
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from mdlite import config, textfile
+from mdlite import config, repeats, textfile
 from mdlite.config import Config
 from mdlite.errors import InputError
 from mdlite.explain import explain, shortened, told
@@ -252,7 +250,7 @@ def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any],
         made: list[Config | None] = [None] * sweep.replicas
         try:
             base = _point(start, changes | values)
-            first = seen.setdefault(_key(base), len(points))
+            first = seen.setdefault(repeats.key(base), len(points))
             twins += [(first, len(points))] if first < len(points) else []
             made = [base if sweep.replicas == 1 else _replica(base, sweep, number, n) for n in range(sweep.replicas)]
         except InputError as error:
@@ -261,32 +259,9 @@ def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any],
         points += [Point(name, (*place, n), values, one) for n, (name, one) in enumerate(zip(names, made))]
     if faults:
         raise InputError("\n".join(shortened([f"{line}{_where(names, points)}" for line, names in faults.items()])))
-    same = [(points[n], points[m]) for n, m in twins]
-    same = [pair for pair in same if not _drawn_twice(*pair, axes)]
-    if same:
-        raise InputError("\n".join(shortened([_twins(*pair) for pair in same])))
+    if same := repeats.told([(points[n], points[m]) for n, m in twins], axes):
+        raise InputError("\n".join(shortened(same)))
     return points
-
-
-def _key(config: Config) -> bytes:
-    """Equal for equal configurations, however their numbers were written."""
-    return hashlib.sha256(re.sub(r"-0\.0(?=[,\]}])", "0.0", config.model_dump_json()).encode()).digest()
-
-
-def _drawn_twice(one: Point, other: Point, axes: list[Axis]) -> bool:
-    """Whether two points differ in nothing but which draw they are: whole numbers drawn at random come again."""
-    apart = {axis.name for axis, n, m in zip(axes, one.index, other.index) if n != m}
-    return apart == {"random"} and repr(one.values) == repr(other.values)
-
-
-def _twins(one: Point, other: Point) -> str:
-    keys = [key for key in one.values.keys() | other.values.keys() if repr(one.values.get(key)) != repr(other.values.get(key))]
-    told = ", ".join(f"{key} = {_value(one, key)} and {_value(other, key)}" for key in sorted(keys))
-    return f"points {one.name} and {other.name} are the same run{f' ({told})' if told else ''}; list each value once"
-
-
-def _value(point: Point, key: str) -> str:
-    return repr(point.values[key]) if key in point.values else "as in the base"
 
 
 def _point(start: dict[str, Any], changes: dict[str, Any]) -> Config:

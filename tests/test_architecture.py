@@ -40,7 +40,7 @@ LAYERS = [
     {"validation", "rungs", "reflection", "barriers", "diffusion", "framework", "lattice_report"},
     {"arrhenius", "ladder"},
     {"measures", "comparison"},
-    {"axes", "point", "pool", "sweep_progress"},
+    {"axes", "repeats", "point", "pool", "pool_dask", "sweep_progress"},
     {"sweeps", "collection"},
     {"map_report", "plots_map"},
     {"map"},
