@@ -119,22 +119,22 @@ def _replicas() -> None:
 
 
 GROUPS: dict[str, Group] = {
-    "reference": Group(_reference, 7, 5.1),
+    "reference": Group(_reference, 8, 5.1),
     "reference-in-turn": Group(lambda: _NotStarted(_room(), STEP, in_place=False).advance(1) and None, 2, 2.8),
     "reference-in-place": Group(lambda: _NotStarted(_room(), STEP, in_place=True).advance(1) and None, 3, 6.0),
-    "replicas": Group(_replicas, 8, 7.5),
-    "echo-free": Group(lambda: _all_of(EchoFreeEngine(_model(), STEP, 1)), 5, 3.5),
-    "absorbing": Group(lambda: _all_of(AbsorbingEngine(_model(), STEP, 1)), 6, 4.3),
+    "replicas": Group(_replicas, 10, 7.5),
+    "echo-free": Group(lambda: _all_of(EchoFreeEngine(_model(), STEP, 1)), 6, 3.5),
+    "absorbing": Group(lambda: _all_of(AbsorbingEngine(_model(), STEP, 1)), 7, 4.3),
     "relaxation": Group(_relaxation, 4, 2.5),
     "snapshot": Group(_snapshot, 8, 6.8),
-    "memory-kernel": Group(lambda: _memory(False), 7, 6.4),
-    "memory-kernel-thermal": Group(lambda: _memory(True), 9, 7.9),
+    "memory-kernel": Group(lambda: _memory(False), 8, 6.4),
+    "memory-kernel-thermal": Group(lambda: _memory(True), 10, 7.9),
     "edge": Group(_edge, 2, 2.3),
-    "patch": Group(lambda: _all_of(PatchEngine(_model(), STEP, 8, bounds=open_edge(_model().lattice, 8, STEP))), 4, 2.5),
+    "patch": Group(lambda: _all_of(PatchEngine(_model(), STEP, 8, bounds=open_edge(_model().lattice, 8, STEP))), 5, 2.5),
     "patches-1": Group(lambda: _patches(1), 8, 7.0),
     "patches-2": Group(lambda: _patches(2), 8, 9.8),
-    "time-local": Group(lambda: _all_of(TimeLocalEngine(_model(), "rigid", STEP)), 4, 2.0),
-    "implicit": Group(lambda: _all_of(TimeLocalEngine(_model(), "implicit", STEP)), 4, 5.4),
+    "time-local": Group(lambda: _all_of(TimeLocalEngine(_model(), "rigid", STEP)), 6, 2.0),
+    "implicit": Group(lambda: _all_of(TimeLocalEngine(_model(), "implicit", STEP)), 6, 5.4),
     "triad": Group(lambda: triad(*np.ones((3, 8)), 2.0), 1, 0.5),
     **{
         f"{name}-{method}-{count}": Group(

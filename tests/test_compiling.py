@@ -106,12 +106,9 @@ def test_nobody_without_a_home_can_run(tmp_path):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=surroundings)
         assert done.returncode == 0, done.stderr
         lines = done.stdout.splitlines()
-        assert (
-            lines[0].startswith("the compiled kernels: ")
-            and str(tmp_path / "mdlite-") in lines[0]
-            and "NUMBA_CACHE_DIR" in lines[0]
-        )
-        assert any("compiled" in line for line in lines[1:]) == compiled
+        (told,) = [line for line in lines if line.startswith("the compiled kernels: ")]
+        assert str(tmp_path / "mdlite-") in told and "NUMBA_CACHE_DIR" in told
+        assert any(line.startswith("compiled ") for line in lines) == compiled
         assert all(line.startswith(str(tmp_path / "mdlite-")) for line in lines[-2:])
 
 
@@ -157,7 +154,8 @@ def test_one_phase_and_one_line_at_each_end_of_it(tmp_path):
     told = mdlite_command(*RUN, cwd=tmp_path, **kept).stderr
     (announced,) = re.findall(r"compiling (\d+) kernels, about \d+ s", told)
     (done,) = re.findall(r"compiled (\d+) kernels in [\d.]+ s", told)
-    assert announced == done and told.index("compiling") < told.index("compiled") < told.index("100 %")
+    assert int(done) <= int(announced) <= int(done) + 1  # what was said before the run may have compiled the potential
+    assert told.index("compiling") < told.index("compiled") < told.index("100 %")
     for path in (tmp_path / "cache").rglob("timelocal.advance*"):
         path.unlink()
     assert "compiled 1 kernels" in mdlite_command(*RUN, cwd=tmp_path, **kept).stderr  # and not in silence
@@ -171,7 +169,7 @@ def test_helpers_compile_what_this_process_then_finds(tmp_path):
         "assert compiling.compile_groups(['triad', 'time-local'], lines.append) > 0.0\nprint(jit.compiled(), *lines, sep='\\n')\n"
     )
     done = python(code, tmp_path, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")
-    assert done.stdout.split("\n")[0] == "0" and "compiling 5 kernels" in done.stdout and "compiled 5 kernels" in done.stdout
+    assert done.stdout.split("\n")[0] == "0" and "compiling 7 kernels" in done.stdout and "compiled 7 kernels" in done.stdout
 
 
 NEEDS = {
