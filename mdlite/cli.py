@@ -76,7 +76,8 @@ def run(
     reporter = Reporter(quiet)
     outputs.require_apart(output, {"the configuration": outputs.existing(source)})
     words = f"{output} keeps what was recorded, --resume goes on from the last checkpoint"
-    with interruptible(kept(output, words, lambda: checkpoint.Checkpoints(output.resolve()).exist())):
+    place = Path(output)
+    with interruptible(kept(place, words, lambda: checkpoint.Checkpoints(place.resolve()).exist())):
         result = simulate.run(settings, output, reporter(settings.method), force, reporter.notice, resume, limit)
     reporter.notice(f"{output}: {len(result.time)} frames, {result.facts.get('run_seconds', 0.0):.2f} s")
     if result.facts.get("status") != "complete":
