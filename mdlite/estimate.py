@@ -66,7 +66,8 @@ class Expected:
 
     def __str__(self) -> str:
         sign = "+" if self.low < 0.0 else ""
-        return f"{100 * self.error:{sign}.2g} % ({100 * self.low:{sign}.2g} to {100 * self.high:{sign}.2g})"
+        error, low, high = (f"{float(f'{100 * value:.2g}'):{sign}g}" for value in (self.error, self.low, self.high))  # no exponents
+        return f"{error} % ({low} to {high})"
 
 
 @dataclass(frozen=True)

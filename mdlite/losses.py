@@ -72,4 +72,4 @@ def remedy(method: str) -> str:
 
 def _share(lost: list, facts: dict[str, Any]) -> str:
     total = facts.get("ions", len(lost))
-    return f"{len(lost)} of {total} ions ({100.0 * len(lost) / max(1, total):.2g} %) {'was' if len(lost) == 1 else 'were'}"
+    return f"{len(lost)} of {total} ions ({float(f'{100.0 * len(lost) / max(1, total):.2g}'):g} %) {'was' if len(lost) == 1 else 'were'}"

@@ -164,3 +164,8 @@ def test_typical_errors():
 
     assert map_report.typical(pandas.Series([0.3, -0.4])) == pytest.approx(np.sqrt(0.125))
     assert map_report.typical(pandas.Series([0.0, np.nan, 5.0])) == pytest.approx(np.sqrt(2.0 / 3.0)), "stopped, or beyond 100 %"
+
+
+def test_percentages_have_no_exponents():
+    assert str(estimate.Expected(-1.0, -1.0, 12.3)) == "-100 % (-100 to +1200)"
+    assert str(estimate.Expected(0.39, 0.371, 0.42)) == "39 % (37 to 42)"
