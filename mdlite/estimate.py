@@ -66,7 +66,9 @@ class Expected:
 
     def __str__(self) -> str:
         sign = "+" if self.low < 0.0 else ""
-        error, low, high = (f"{float(f'{100 * value:.2g}'):{sign}g}" for value in (self.error, self.low, self.high))  # no exponents
+        error, low, high = (
+            f"{float(f'{100 * value:.2g}'):{sign}g}" for value in (self.error, self.low, self.high)
+        )  # no exponents
         return f"{error} % ({low} to {high})"
 
 
