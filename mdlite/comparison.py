@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FREE = 1e-3
 """Interaction energy over kinetic energy below which an ion counts as having left."""
+MOST_UNSURE = 0.3
+"""Relative standard error of a D that others are measured by."""
 LEAST = 1e-3
 """Of the kinetic energy; less can not be told from what the run's own error loses."""
 
@@ -28,9 +30,9 @@ LEAST = 1e-3
 def compare(config: Config) -> dict[str, float | None]:
     """The groups (`mdlite.groups`) of a configuration, and the relative errors of METHODS by ``method.quantity``; None where there is none.
 
-    T = 0: ``energy_loss`` (of the first period between passages of validate.centre, or of a collision that has ended), ``force`` (the largest on the ion),
+    T = 0: ``energy_loss`` (of the first period between passages of validate.centre, or in the run), ``force`` (the largest on the ion),
     ``path`` (rms distance of the positions where the force acts, weighted by its square, over the length of `mdlite.groups.length`). At a temperature: ``temperature`` and
-    ``diffusion`` with their ``_error``. ``method.stopped`` is 1 for a method that had to stop. Raises RunError if the truth has to.
+    ``diffusion`` with their ``_error``; no ``diffusion`` where the patch has not resolved it. ``method.stopped`` is 1 for a method that had to stop. Raises RunError if the truth has to.
     """
     groups.require(config)
     own = groups.probe(config)
@@ -137,24 +139,32 @@ def _thermal(config: Config) -> dict[str, Any]:
     told = {}
     for method in METHODS:
         run = _attempt(config.replace(method=method))
-        told[method] = None if run is None else motion.describe(run, config.validate_.equilibration, config.validate_.fit)
+        told[method] = None if run is None else motion.describe(run, config.validate_.equilibration)
     patch = told["patch"]
     if patch is None:
         raise RunError(
             "the patch had to stop, or lost ions by its step, and there is nothing to compare with; a shorter run.dt is the usual cure"
         )
     classical = config.thermal.statistics == "classical"
-    true = config.thermal.scale if classical else patch["temperature_meV"]
-    found: dict[str, Any] = {"exact.temperature": true, "exact.diffusion": patch["diffusion_A2_per_ps"]}
+    true = {
+        "temperature": (config.thermal.scale, 0.0) if classical else (patch["temperature_meV"], patch["temperature_error_meV"]),
+        "diffusion": (patch["diffusion_A2_per_ps"], patch["diffusion_error_A2_per_ps"]) if _resolved(patch) else (None, None),
+    }
+    found: dict[str, Any] = {f"exact.{name}": value for name, (value, _) in true.items()}
     for method, seen in told.items():
         found[f"{method}.stopped"] = float(seen is None)
         if seen is None:
             continue
         found[f"{method}.run_aways"] = float(len(seen["run_aways"]))
         for name, key in (("temperature", "temperature_{}meV"), ("diffusion", "diffusion_{}A2_per_ps")):
-            value, error = seen[key.format("")], seen[key.format("error_")]
-            base = found[f"exact.{name}"]
-            known = patch[key.format("error_")] if name == "diffusion" or not classical else 0.0
-            found[f"{method}.{name}"] = value / base - 1.0
-            found[f"{method}.{name}_error"] = abs(value / base) * float(np.hypot(error / value, known / base))
+            value, error, (base, known) = seen[key.format("")], seen[key.format("error_")], true[name]
+            if base is not None and np.isfinite(value):
+                found[f"{method}.{name}"] = value / base - 1.0
+                found[f"{method}.{name}_error"] = float(np.hypot(error, value / base * known)) / base
     return found
+
+
+def _resolved(told: dict[str, Any]) -> bool:
+    """Whether an ensemble has a D that others can be measured by."""
+    value, error = told["diffusion_A2_per_ps"], told["diffusion_error_A2_per_ps"]
+    return not np.isfinite(told["diffusion_limit_A2_per_ps"]) and value > 0.0 and error <= MOST_UNSURE * value

@@ -113,7 +113,9 @@ class Estimate:
     def __str__(self) -> str:
         lines = [
             f"compliance κ = {self.groups.compliance:.3g}, rapidity ν = {self.groups.rapidity:.3g}, loss η = {self.groups.loss:.3g}",
-            f"expected relative error, with the interval that holds {100 * HELD:.0f} %:" if not self.outside else "relative error, a guess:",
+            f"expected relative error, with the interval that holds {100 * HELD:.0f} %:"
+            if not self.outside
+            else "relative error, a guess:",
         ]
         for method, found in self.expected.items():
             lines += [f"  {method:<12}{NAMES[quantity]:<22}{one}" for quantity, one in found.items()]
@@ -169,11 +171,15 @@ def _estimate(config: Config, found: Groups, surrogates: dict[str, Surrogates]) 
     if config.thermal is None and found.encounters > LONGER * chosen.longest:
         vague = ("path",) if config.validate_.centre is not None else ("path", "force", "energy_loss")
         told = " and ".join(NAMES[name].split(" (")[0] for name in vague)
-        remarks.append(f"the run has {found.encounters:.0f} encounters, the map's have {chosen.longest:.0f} at most: {told} of so long a run is a guess")
+        remarks.append(
+            f"the run has {found.encounters:.0f} encounters, the map's have {chosen.longest:.0f} at most: {told} of so long a run is a guess"
+        )
     expected: dict[str, dict[str, Expected]] = {}
     for method in METHODS:
         names = [q for q in chosen.quantities if (method, q) in chosen.known]
-        expected[method] = {q: Expected(*chosen.expect(method, q, found), q != "path", not reasons and q not in vague) for q in names}
+        expected[method] = {
+            q: Expected(*chosen.expect(method, q, found), q != "path", not reasons and q not in vague) for q in names
+        }
     return Estimate(found, expected, tuple(reasons), tuple(remarks))
 
 

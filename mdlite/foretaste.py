@@ -20,7 +20,12 @@ class Path:
         self.model, self.engine = model, TimeLocalEngine(model, rung, dt)
         _, frames = self.engine.advance(steps)
         self.time = dt * np.arange(1, steps + 1)
-        self.position, self.velocity, self.force, self.interaction = frames.position, frames.velocity, frames.force, frames.interaction
+        self.position, self.velocity, self.force, self.interaction = (
+            frames.position,
+            frames.velocity,
+            frames.force,
+            frames.interaction,
+        )
         self.kinetic = model.ion.kinetic_energy(frames.velocity)
 
     @property

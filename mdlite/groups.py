@@ -47,6 +47,8 @@ class Groups(NamedTuple):
     mass_ratio: float = np.nan
     yielding: float = np.nan
     shift: float = np.nan
+    company: float = np.nan
+    directions: float = np.nan
     encounters: float = np.nan
     softening: float = np.nan
     drag: float = np.nan
@@ -78,6 +80,7 @@ def along(model: Model, position: np.ndarray, velocity: np.ndarray, dt: float) -
     yielded = _times(recoil, gradient)
     change = np.einsum("fkab,fkb->fa", hessian, yielded)
     peak = np.argmax(np.sum(force**2, axis=1))
+    spread = force.T @ force
     return Groups(
         compliance=float(np.sum(total * np.einsum("fkab,fkb->fa", hessian, _times(recoil, rates))) / weight),
         rapidity=float(memory * omega),
@@ -86,6 +89,8 @@ def along(model: Model, position: np.ndarray, velocity: np.ndarray, dt: float) -
         yielding=float(force[peak] @ change[peak] / (force[peak] @ force[peak])),
         shift=float(np.abs(yielded).max() * omega / speed),
         dissipated=float(loss * weight * dt / kinetic),
+        company=float(weight / np.sum(rates**2)),
+        directions=float(np.trace(spread) ** 2 / np.sum(spread**2)),
         encounters=float(_met(jerk, square, dt)[-1]),
     )
 
@@ -141,7 +146,9 @@ def _field(model: Model, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     slope[inside], curvature[inside] = _derivatives(model.interaction.potential, rho[inside])
     unit = d / rho[..., None]
     across = slope / rho
-    hessian = (curvature - across)[..., None, None] * unit[..., :, None] * unit[..., None, :] + across[..., None, None] * np.eye(3)
+    hessian = (curvature - across)[..., None, None] * unit[..., :, None] * unit[..., None, :] + across[..., None, None] * np.eye(
+        3
+    )
     return slope[..., None] * unit, hessian
 
 

@@ -160,7 +160,9 @@ def _trapped(base: Config, row: dict[str, Any], draw: Draw) -> dict[str, Any] | 
     found = _followed(base, row, draw)
     if found is None:
         return None
-    passed = analysis.crossings(found.dt * np.arange(len(found.position)), found.position[:, 2], found.velocity[:, 2], centre).time
+    passed = analysis.crossings(
+        found.dt * np.arange(len(found.position)), found.position[:, 2], found.velocity[:, 2], centre
+    ).time
     if len(passed) < 2:
         return None
     period = float(passed[1])

@@ -197,11 +197,11 @@ def _methods(summary: dict[str, Any]) -> str:
 def _masses(summary: dict[str, Any]) -> str:
     parts = []
     for title, key in (("ion's mass over an atom's", "by_mass"), ("k2, meV/Å² (k1 = 520)", "by_k2")):
-        rows = [
-            [_between(r["range"]), r["points"], r["rapidity"]] + [percent(r[q]) for q in KINDS["cold"]] for r in summary[key]
-        ]
+        rows = [[_between(r["range"]), r["points"], r["rapidity"]] + [percent(r[q]) for q in KINDS["cold"]] for r in summary[key]]
         parts.append(report.table([title, "points", "median ν", "energy lost", "peak force", "path"], rows))
-    return "## Mass and crystal\n\nTypical errors of the time-local method, %, drawn points with κ below 0.3:\n\n" + "\n\n".join(parts)
+    return "## Mass and crystal\n\nTypical errors of the time-local method, %, drawn points with κ below 0.3:\n\n" + "\n\n".join(
+        parts
+    )
 
 
 def _thermal(rows: list[dict[str, Any]]) -> str:
@@ -254,7 +254,16 @@ def _left_out(found: dict[str, dict[str, dict[str, float]]]) -> str:
         "seen that kind. Misses are absolute differences of relative errors, in percentage points, over the points whose error is below 100 %; then how often it is "
         f"right about an error being below {100 * LIMIT:.0f} %, and how often the error lies in the {100 * HELD:.0f} % interval.\n\n"
         + report.table(
-            ["method", "quantity", "points", "rms error, %", "median miss", "90 % miss by less than", "right about 10 %, %", "in the interval, %"],
+            [
+                "method",
+                "quantity",
+                "points",
+                "rms error, %",
+                "median miss",
+                "90 % miss by less than",
+                "right about 10 %, %",
+                "in the interval, %",
+            ],
             rows,
         )
     )
@@ -265,7 +274,9 @@ def coverage(found: dict[str, dict[str, dict[str, float]]]) -> str:
     parts = []
     for entries in found.values():
         kinds = sorted({kind for one in entries.values() for kind in one})
-        rows = [[*kind.split("/"), *[f"{100 * one[kind]:.0f}" if kind in one else "–" for one in entries.values()]] for kind in kinds]
+        rows = [
+            [*kind.split("/"), *[f"{100 * one[kind]:.0f}" if kind in one else "–" for one in entries.values()]] for kind in kinds
+        ]
         rows.append(["mean", "", *[f"{100 * np.mean(list(one.values())):.0f}" for one in entries.values()]])
         if kinds:
             header = ["potential", "motion", *[NAMES[name.split(".")[1]].split(" (")[0] for name in entries]]

@@ -47,7 +47,8 @@ def grid(size: dict[str, Any]) -> list[dict[str, Any]]:
     """Ensembles over temperature and strength, for the paper's potential and ion."""
     pairs = itertools.product(size["temperatures"], size["barriers"])
     return [
-        common(size) | {"thermal.energy": t, "interaction.potential": {"kind": "yukawa", "strength": u, "range": 0.5}} for t, u in pairs
+        common(size) | {"thermal.energy": t, "interaction.potential": {"kind": "yukawa", "strength": u, "range": 0.5}}
+        for t, u in pairs
     ]
 
 
@@ -69,7 +70,11 @@ def _accepted(form: int, name: str, size: dict[str, Any], seeds: np.random.Gener
             break
         energy, height, width, mass = np.exp(low + (high - low) * place).tolist()
         potential = {"kind": name, parameters[0][0]: 1.0, parameters[1][0]: width}
-        row = {"thermal.energy": energy, "ion.mass": mass, "lattice.k2": base.lattice.k1 * size["ratios"][len(found) % len(size["ratios"])]}
+        row = {
+            "thermal.energy": energy,
+            "ion.mass": mass,
+            "lattice.k2": base.lattice.k1 * size["ratios"][len(found) % len(size["ratios"])],
+        }
         unit = rise(base.replace(**{"interaction.potential": potential}))
         if not unit > 0.0:
             continue
@@ -101,7 +106,12 @@ def _timed(base: Config, row: dict[str, Any]) -> dict[str, Any] | None:
     model, dt = config.to_model(), config.run.dt
     speed = np.sqrt(HOTTEST * config.thermal.scale * model.ion.inverse_mass)
     for _ in range(3):
-        path = Path(replace(model, ion=replace(model.ion, velocity=tuple((speed * [1.0, 0.8, 0.6]).tolist()))), "rigid", dt, round(2.0 / dt))
+        path = Path(
+            replace(model, ion=replace(model.ion, velocity=tuple((speed * [1.0, 0.8, 0.6]).tolist()))),
+            "rigid",
+            dt,
+            round(2.0 / dt),
+        )
         fastest = np.sqrt(path.engine.ion.stiffest[0] * (model.ion.inverse_mass.max() + 1.0 / model.lattice.mass))
         if fastest * dt <= TURN:
             return row | {"run.dt": dt, "run.sample_every": round(0.05 / dt)}

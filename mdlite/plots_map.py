@@ -120,7 +120,9 @@ def foreseen(surrogates: dict[str, Surrogates]) -> Figure:
             if method == "time-local":
                 axes.scatter(100 * errors.error, 100 * errors.foreseen, s=12, label=NAMES[quantity])
         axes.axline((0.0, 0.0), slope=1.0, color="0.6", linewidth=1.0, zorder=0)
-        axes.set(xscale="symlog", yscale="symlog", xlabel="true error of time-local (%)", ylabel="foreseen, its kind left out (%)")
+        axes.set(
+            xscale="symlog", yscale="symlog", xlabel="true error of time-local (%)", ylabel="foreseen, its kind left out (%)"
+        )
         axes.set_xscale("symlog", linthresh=10)
         axes.set_yscale("symlog", linthresh=10)
         axes.set(xlim=(-1100, 1100), ylim=(-1100, 1100), title="T = 0" if kind == "cold" else "temperature")

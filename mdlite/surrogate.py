@@ -2,7 +2,8 @@
 
 A Gaussian process (Matérn 3/2, a length for each coordinate, by its likelihood) over logarithms of the numbers of `mdlite.groups`. A *kind* is a potential in
 a kind of motion. Every kind has been foreseen by a fit that has not seen it, and what it was off by there, over what points of other kinds nearby were
-off by, is the score of normalised conformal prediction: the quantile of the scores, all kinds counting alike, times the misses nearby, is the interval.
+off by, is the score of normalised conformal prediction: the quantile of the scores, all kinds of motion on a line (or in space) counting alike, times the
+misses nearby, is the interval.
 Where even that fails, an estimate is outside (``far``).
 """
 
@@ -23,6 +24,9 @@ NEAR = 16
 """Points nearby whose misses set the width of an interval."""
 LEAST_MISS = 1e-3
 """In the scale of `to_scale`; no two runs agree better."""
+SPACE = 1.01
+RESOLUTION = 1e-4
+"""Of a relative error; nothing finer is told."""
 SCALE = 0.1
 """Relative error at which the scale of signed errors turns from linear to logarithmic."""
 LARGEST, SMALLEST = 10.0, 1e-5
@@ -34,16 +38,18 @@ FEWEST = 8
 """Points that a fit needs."""
 LONG = 0.04
 """How much long lengths are preferred, per squared logarithm."""
+LEAST_LOSS = 1e-4
+"""Of the kinetic energy; of less the exact run's own error is a part."""
 LEARNT = 400
 """Points from whose likelihood the lengths come."""
 METHODS = ("time-local", "implicit", "patch")
 KINDS = {"cold": ("energy_loss", "force", "path"), "thermal": ("temperature", "diffusion")}
 """Kinds of point, and the errors that they have."""
-GROUND = ("compliance", "rapidity", "loss", "mass_ratio", "yielding", "shift", "softening")
+GROUND = ("compliance", "rapidity", "loss", "mass_ratio", "yielding", "shift", "softening", "encounters", "company", "directions")
 COORDINATES = {
     "energy_loss": (*GROUND, "dissipated", "spent"),
     "force": GROUND,
-    "path": (*GROUND, "drag", "detour", "encounters"),
+    "path": (*GROUND, "drag", "detour"),
     "temperature": ("compliance", "rapidity", "loss"),
     "diffusion": ("compliance", "rapidity", "loss"),
 }
@@ -70,7 +76,9 @@ class Fit:
 
     def _kernel(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         length = np.exp(self.settings[:-2])
-        square = np.sum((a / length) ** 2, axis=1)[:, None] + np.sum((b / length) ** 2, axis=1) - 2.0 * (a / length) @ (b / length).T
+        square = (
+            np.sum((a / length) ** 2, axis=1)[:, None] + np.sum((b / length) ** 2, axis=1) - 2.0 * (a / length) @ (b / length).T
+        )
         distance = np.sqrt(3.0 * np.maximum(square, 0.0))
         return np.exp(2.0 * self.settings[-2]) * (1.0 + distance) * np.exp(-distance)
 
@@ -127,11 +135,12 @@ class Errors:
     """The errors of a method in one quantity: the smooth function through them, and how far it holds.
 
     x, y: coordinates of the points, and the values fitted; error: true relative errors; own: `Truth` of the points, or None where the errors themselves are
-    fitted, in the scale of `to_scale`. kinds: of the points. learnt: what `facts` gave, or None to find it out.
+    fitted, in the scale of `to_scale`. kinds: of the points. wide: whether the ion moves in space, not on a line. learnt: what `facts` gave, or None to find it out.
     """
 
-    def __init__(self, quantity: str, rows: np.ndarray, x: np.ndarray, error: np.ndarray, y: np.ndarray, own, kinds, learnt=None):
-        self.quantity, self.rows, self.x, self.error, self.y, self.own, self.kinds = quantity, rows, x, error, y, own, kinds
+    def __init__(self, quantity: str, rows: np.ndarray, x: np.ndarray, error: np.ndarray, y: np.ndarray, own, kinds, wide, learnt=None):
+        self.quantity, self.rows, self.x, self.error, self.y = quantity, rows, x, error, y
+        self.own, self.kinds, self.wide = own, kinds, wide
         self._fit: Fit | None = None
         if learnt is None:
             self._fit = Fit(x, y)
@@ -140,7 +149,12 @@ class Errors:
         else:
             self.settings, self.middle, self.miss = (np.array(learnt[name], float) for name in ("settings", "middle", "miss"))
         self.scores = np.abs(y - self.middle) / self.miss
-        self.width = _quantile(self.scores, kinds)
+        self._widths = {wide: _width(self.scores[chosen], kinds[chosen]) for wide, chosen in self._classes(np.ones(len(y), bool)).items()}
+
+    def _classes(self, among: np.ndarray) -> dict[bool, np.ndarray]:
+        """Points among some that set the width of the intervals for motion on a line (False) and in space (True): of that class, where it has two kinds at least."""
+        chosen = {wide: among & (self.wide == wide) for wide in (False, True)}
+        return {wide: those if len(set(self.kinds[those])) > 1 else among for wide, those in chosen.items()}
 
     def facts(self) -> dict[str, Any]:
         """What has taken long to find out, for a file: settings of the fit; of every point, what fits without its kind foresee, and what these miss nearby."""
@@ -177,9 +191,9 @@ class Errors:
         """Relative errors as fits without the points' kinds foresee them."""
         return self.relative(self.middle, self.own)
 
-    def expect(self, x: np.ndarray, own: Truth | None) -> tuple[float, float, float]:
-        """The relative error expected at a place (d,), and the ends of its interval."""
-        middle, half = self.fit(x[None])[0], self.width * _nearby(self.x, np.abs(self.y - self.middle), x[None])[0]
+    def expect(self, x: np.ndarray, wide: bool, own: Truth | None) -> tuple[float, float, float]:
+        """The relative error expected at a place (d,) of motion in space, or on a line, and the ends of its interval."""
+        middle, half = self.fit(x[None])[0], self._widths[wide] * _nearby(self.x, np.abs(self.y - self.middle), x[None])[0]
         return self._ends(np.array([middle]), np.array([half]), own)[:, 0].tolist()
 
     def _ends(self, middle: np.ndarray, half: np.ndarray, own: Truth | None) -> np.ndarray:
@@ -191,15 +205,13 @@ class Errors:
 
     def held(self) -> np.ndarray:
         """Whether every point's error lay in its interval when neither the fit nor the width of the intervals had seen its kind."""
-        found = np.empty(len(self.y), bool)
+        width = np.empty(len(self.y))
         for kind in np.unique(self.kinds):
-            out = self.kinds == kind
-            half = self.miss[out] * _quantile(self.scores[~out], self.kinds[~out])
-            own = None if self.own is None else Truth(self.own.own[out], self.own.unit[out])
-            _, low, high = self._ends(self.middle[out], half, own)
-            error = np.clip(self.error[out], -LARGEST, LARGEST)
-            found[out] = (low - LEAST_MISS <= error) & (error <= high + LEAST_MISS)
-        return found
+            for wide, those in self._classes(self.kinds != kind).items():
+                width[(self.kinds == kind) & (self.wide == wide)] = _width(self.scores[those], self.kinds[those])
+        _, low, high = self._ends(self.middle, width * self.miss, self.own)
+        error = np.clip(self.error, -LARGEST, LARGEST)
+        return (low - RESOLUTION <= error) & (error <= high + RESOLUTION)
 
     def coverage(self) -> dict[str, float]:
         """Fraction of every kind's points that lay in their interval, without that kind."""
@@ -269,6 +281,9 @@ class Surrogates:
         stopped = np.array(points[f"{method}.stopped"], float) > 0.0
         error = np.array([np.nan if v is None else v for v in points[f"{method}.{quantity}"]], float)
         error[stopped] = LARGEST
+        if quantity == "energy_loss" and "liveliest" in self._numbers:
+            lost = np.array([np.nan if v is None else v for v in points["exact.energy_loss"]], float)
+            error[~(lost > LEAST_LOSS * self._numbers["liveliest"])] = np.nan
         own, y = None, to_scale(error, quantity)
         if method == METHODS[0] and (own := truth(quantity, self._numbers)) is not None:
             true = np.array([np.nan if v is None else v for v in points[f"exact.{quantity}"]], float)
@@ -278,7 +293,8 @@ class Surrogates:
         if len(rows) >= FEWEST and len(set(self.kinds[rows])) > 1:
             own = None if own is None else Truth(own.own[rows], own.unit[rows])
             x, kinds = self.places[quantity][rows], self.kinds[rows]
-            self.known[method, quantity] = Errors(quantity, rows, x, error[rows], y[rows], own, kinds, learnt)
+            wide = _wide(self._numbers.get("directions", np.ones(len(error)))[rows])
+            self.known[method, quantity] = Errors(quantity, rows, x, error[rows], y[rows], own, kinds, wide, learnt)
 
     def learnt(self) -> dict[str, Any]:
         """What has taken long to find out, for a file."""
@@ -288,7 +304,7 @@ class Surrogates:
         """The relative error expected of a configuration, and the ends of its interval."""
         one = self.known[method, quantity]
         own = None if one.own is None else truth(quantity, {name: np.array([value]) for name, value in found._asdict().items()})
-        return tuple(one.expect(self.place(found, quantity), own))
+        return tuple(one.expect(self.place(found, quantity), bool(_wide(found.directions)), own))
 
     def distance(self, found: Groups) -> float:
         """From the nearest point, in standard deviations of the points in the coordinates of the last quantity's fits."""
@@ -310,7 +326,9 @@ class Surrogates:
         width = max(FEWEST, round(WINDOW * len(held)))
         share = np.convolve(held, np.full(width, 1.0 / width), "valid")
         failed = np.flatnonzero(share < ENOUGH)
-        failed = failed[failed > len(share) // 2]  # that a window among the nearer half fails is the intervals' fault, not the distance's
+        failed = failed[
+            failed > len(share) // 2
+        ]  # that a window among the nearer half fails is the intervals' fault, not the distance's
         return float(distance[failed[0] + width // 2] if len(failed) else distance[-(width // 2) - 1])
 
     def cross_validation(self) -> dict[str, dict[str, float]]:
@@ -318,13 +336,18 @@ class Surrogates:
         return {".".join(key): one.cross_validation() for key, one in self.known.items()}
 
 
-def _quantile(scores: np.ndarray, kinds: np.ndarray) -> float:
+def _width(scores: np.ndarray, kinds: np.ndarray) -> float:
     """The score that HELD of the cases do not exceed, every kind with the same weight."""
     names, number, count = np.unique(kinds, return_inverse=True, return_counts=True)
-    weight = 1.0 / count[number] / (len(names) + 1)  # one more kind for what is to come, as conformal prediction has it
-    order = np.argsort(scores)
-    reached = np.searchsorted(np.cumsum(weight[order]), HELD)
+    weight = 1.0 / (count[number] * len(names))
+    order = np.argsort(scores, kind="stable")
+    reached = int(np.searchsorted(np.cumsum(weight[order]), HELD))
     return float(scores[order[min(reached, len(scores) - 1)]])
+
+
+def _wide(directions):
+    """Whether forces in so many directions (`mdlite.groups`) are those of an ion that moves in space."""
+    return np.asarray(directions) > SPACE
 
 
 def _nearby(x: np.ndarray, missed: np.ndarray, places: np.ndarray) -> np.ndarray:
