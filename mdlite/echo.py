@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from mdlite.config import Config
-from mdlite.units import BOLTZMANN, DALTON
+from mdlite.units import DALTON, kelvin, terahertz
 
 HEAVIEST = 210.0
 """Da; bismuth, the heaviest element that does not decay, has 209."""
@@ -99,11 +99,11 @@ def _mass(mass: tuple[float, float, float]) -> str:
 
 
 def _frequency(config: Config) -> float:
-    return config.to_model().lattice.omega_max / (2.0 * math.pi)
+    return terahertz(config.to_model().lattice.omega_max)
 
 
 def _kelvin(config: Config) -> float:
-    return config.thermal.scale / BOLTZMANN
+    return kelvin(config.thermal.scale)
 
 
 def _box(config: Config) -> str:
