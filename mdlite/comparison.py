@@ -13,21 +13,26 @@ import numpy as np
 from mdlite import analysis, groups, losses, motion, simulate
 from mdlite.config import Config
 from mdlite.errors import RunError
-from mdlite.estimate import METHODS
+from mdlite.surrogate import METHODS
+from mdlite.timelocal import adiabatic_energy
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
 
 FREE = 1e-3
 """Interaction energy over kinetic energy below which an ion counts as having left."""
+MOST_UNSURE = 0.3
+"""Relative standard error of a D that others are measured by."""
+LEAST = 1e-3
+"""Of the kinetic energy; less can not be told from what the run's own error loses."""
 
 
 def compare(config: Config) -> dict[str, float | None]:
     """The groups (`mdlite.groups`) of a configuration, and the relative errors of METHODS by ``method.quantity``; None where there is none.
 
-    T = 0: ``energy_loss`` (of the first period between passages of validate.centre, or of a collision that has ended), ``force`` (the largest on the ion),
+    T = 0: ``energy_loss`` (of the first period between passages of validate.centre, or in the run), ``force`` (the largest on the ion),
     ``path`` (rms distance of the positions where the force acts, weighted by its square, over the length of `mdlite.groups.length`). At a temperature: ``temperature`` and
-    ``diffusion`` with their ``_error``. ``method.stopped`` is 1 for a method that had to stop. Raises RunError if the truth has to.
+    ``diffusion`` with their ``_error``; no ``diffusion`` where the patch has not resolved it. ``method.stopped`` is 1 for a method that had to stop. Raises RunError if the truth has to.
     """
     groups.require(config)
     own = groups.probe(config)
@@ -90,7 +95,7 @@ def _facts(run: Run, truth: Run) -> dict[str, float | None]:
 
 
 def _loss(run: Run, truth: Run) -> float | None:
-    """What the ion loses in its first period, or in a collision; None if the true one does neither in the run."""
+    """What the ion loses in its first period, where ``validate.centre`` is given, else in the run; None where that can not be told."""
     axis = int(np.argmax(np.ptp(truth.position[:, 0], axis=0)))
     start = float(run.ion_kinetic[0, 0])
     if run.config.validate_.centre is not None:
@@ -98,10 +103,19 @@ def _loss(run: Run, truth: Run) -> float | None:
             return None
         speed = _return(run, axis)
         return start if speed is None else start - 0.5 * float(run.config.ion.mass[axis]) * speed**2
-    if not np.all(abs(truth.interaction[[0, -1], 0]) < FREE * start):
+    if np.all(abs(truth.interaction[[0, -1], 0]) < FREE * start):
+        energy = run.ion_kinetic[:, 0] + run.interaction[:, 0]
+        return float(energy[0] - energy[-1])
+    try:
+        lost = _relaxed_energy(run, 0) - _relaxed_energy(run, -1)
+    except RunError:
         return None
-    energy = run.ion_kinetic[:, 0] + run.interaction[:, 0]
-    return float(energy[0] - energy[-1])
+    return lost if run is not truth or lost > LEAST * run.ion_kinetic[:, 0].max() else None
+
+
+def _relaxed_energy(run: Run, frame: int) -> float:
+    """Kinetic energy of the ion, and what it and the crystal would have if that were in equilibrium with it there, meV."""
+    return float(run.ion_kinetic[frame, 0]) + adiabatic_energy(run.config.to_model(), run.position[frame, 0])[0]
 
 
 def _return(run: Run, axis: int) -> float | None:
@@ -125,24 +139,32 @@ def _thermal(config: Config) -> dict[str, Any]:
     told = {}
     for method in METHODS:
         run = _attempt(config.replace(method=method))
-        told[method] = None if run is None else motion.describe(run, config.validate_.equilibration, config.validate_.fit)
+        told[method] = None if run is None else motion.describe(run, config.validate_.equilibration)
     patch = told["patch"]
     if patch is None:
         raise RunError(
             "the patch had to stop, or lost ions by its step, and there is nothing to compare with; a shorter run.dt is the usual cure"
         )
     classical = config.thermal.statistics == "classical"
-    true = config.thermal.scale if classical else patch["temperature_meV"]
-    found: dict[str, Any] = {"exact.temperature": true, "exact.diffusion": patch["diffusion_A2_per_ps"]}
+    true = {
+        "temperature": (config.thermal.scale, 0.0) if classical else (patch["temperature_meV"], patch["temperature_error_meV"]),
+        "diffusion": (patch["diffusion_A2_per_ps"], patch["diffusion_error_A2_per_ps"]) if _resolved(patch) else (None, None),
+    }
+    found: dict[str, Any] = {f"exact.{name}": value for name, (value, _) in true.items()}
     for method, seen in told.items():
         found[f"{method}.stopped"] = float(seen is None)
         if seen is None:
             continue
         found[f"{method}.run_aways"] = float(len(seen["run_aways"]))
         for name, key in (("temperature", "temperature_{}meV"), ("diffusion", "diffusion_{}A2_per_ps")):
-            value, error = seen[key.format("")], seen[key.format("error_")]
-            base = found[f"exact.{name}"]
-            known = patch[key.format("error_")] if name == "diffusion" or not classical else 0.0
-            found[f"{method}.{name}"] = value / base - 1.0
-            found[f"{method}.{name}_error"] = abs(value / base) * float(np.hypot(error / value, known / base))
+            value, error, (base, known) = seen[key.format("")], seen[key.format("error_")], true[name]
+            if base is not None and np.isfinite(value):
+                found[f"{method}.{name}"] = value / base - 1.0
+                found[f"{method}.{name}_error"] = float(np.hypot(error, value / base * known)) / base
     return found
+
+
+def _resolved(told: dict[str, Any]) -> bool:
+    """Whether an ensemble has a D that others can be measured by."""
+    value, error = told["diffusion_A2_per_ps"], told["diffusion_error_A2_per_ps"]
+    return not np.isfinite(told["diffusion_limit_A2_per_ps"]) and value > 0.0 and error <= MOST_UNSURE * value

@@ -1,101 +1,98 @@
 """Protocol ``map``: where the time-local method may be used, and where its better rungs.
 
-Three sweeps of task ``compare``: head-on collisions with one atom over a grid of speed, range and strength (the paper's reflection); an ion between
-two atoms of a line (the paper's trapped ion) at Sobol points of strength, range, speed and mass, in three crystals; and thermal ensembles. Their
-errors, and the dimensionless groups of `mdlite.groups`, go into ``validity.json``, from which `mdlite.validity` estimates.
+Sweeps of task ``compare`` (`mdlite.map_points`): head-on collisions with one atom over a grid of speed, range and strength (the paper's reflection); every
+potential in collisions, trapped and thrown in three dimensions, at Sobol points; and thermal ensembles. Their errors, and the dimensionless numbers of
+`mdlite.groups`, go into ``validity.json``, from which `mdlite.validity` estimates.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mdlite import (
-    analysis,
     axes,
     collection,
     comparison,
     edge,
-    estimate,
     groups,
+    map_points,
     map_report,
+    map_thermal,
     outputs,
     plots_map,
     simulate,
+    surrogate,
     sweeps,
     verdict,
 )
 from mdlite.config import Config, load
 from mdlite.errors import InputError, RunError
-from mdlite.timelocal import TimeLocalEngine
 
 if TYPE_CHECKING:
     import pandas
 
     from mdlite.validation import Job, Outcome
 
-FOLDERS = ("collisions", "trapped", "thermal")
+COLD = ("grid", *map_points.MOTIONS)
+FOLDERS = (*COLD, "thermal")
 """In which the sweeps are."""
 FILES = ("validity.json", *[f"{name}.csv" for name in FOLDERS])
 FIGURES = ("map.png", "methods.png", "groups.png", "estimate.png", "thermal.png")
 RESUMED = (*FOLDERS, *FILES, *FIGURES)
 """What a map that was stopped has left; it goes on with that."""
-STRENGTH, RANGE = "interaction.potential.strength", "interaction.potential.range"
-RATIOS = (170.0 / 520.0, 0.2, 0.6)
+RATIOS = (170.0 / 520.0, 0.2, 0.6, 0.1, 0.8)
 """k2/k1 of the crystals."""
-LOW, HIGH = (30.0, 0.15, 0.5, 0.2), (14000.0, 0.8, 20.0, 14.0)
-"""Bounds of the trapped points: strength (meV Å), range (Å), speed (Å/ps), mass."""
-LARGEST_COMPLIANCE = 3.0
-"""Beyond, nothing is to be learnt: [17] is a first order in it."""
-START, LENGTH = 24.0, 1.5
-"""Ranges before the atom where a collision starts, and its length in free flights to the atom, as in the paper."""
-PERIODS = 2.3
 MOST_FAILED = 0.1
-STEPS_PER_RANGE, STEPS_PER_PERIOD = 60, 150
-SHORTEST_STEP = 5e-5
+GRID_SHARE = 3
+"""Of the grid's points every third goes into the estimate: those of a grid say little that is new."""
 SIZES: dict[str, dict[str, Any]] = {
     "quick": {
         "ratios": RATIOS[:1],
         "speeds": [2.0, 5.0, 10.0],
         "ranges": [0.35, 0.5],
         "strengths": [14000.0],
-        "trapped": 12,
+        "collisions": 1,
+        "trapped": 2,
+        "throws": 1,
         "thermal": {"thermal.ions": 2, "thermal.lattices": 4, "run.duration": 30.0},
         "temperatures": [10.0, 25.0],
         "barriers": [4000.0],
-        "others": [],
+        "ensembles": 0,
     },
     "coarse": {
-        "ratios": RATIOS,
+        "ratios": RATIOS[:3],
         "speeds": [1.0, 2.0, 5.0, 10.0, 20.0, 30.0],
         "ranges": [0.2, 0.35, 0.5, 0.8],
         "strengths": [150.0, 1500.0, 14000.0],
-        "trapped": 96,
-        "thermal": {"thermal.ions": 6, "run.duration": 50.0},
+        "collisions": 16,
+        "trapped": 16,
+        "throws": 16,
+        "thermal": {"thermal.ions": 4, "run.duration": 50.0},
         "temperatures": [10.0, 25.0, 50.0],
-        "barriers": [2000.0, 4000.0, 8000.0],
-        "others": [],
+        "barriers": [4000.0],
+        "ensembles": 3,
     },
     "full": {
         "ratios": RATIOS,
         "speeds": np.geomspace(0.5, 32.0, 13).tolist(),
         "ranges": np.geomspace(0.15, 0.8, 9).tolist(),
-        "strengths": [150.0, 500.0, 1500.0, 5000.0, 14000.0],
-        "trapped": 512,
-        "thermal": {"thermal.ions": 6, "run.duration": 60.0},
+        "strengths": [150.0, 1500.0, 14000.0],
+        "collisions": 64,
+        "trapped": 80,
+        "throws": 51,
+        "thermal": {"thermal.ions": 6, "run.duration": 80.0},
         "temperatures": [5.0, 10.0, 15.0, 25.0, 35.0, 50.0],
-        "barriers": [1000.0, 2000.0, 4000.0, 8000.0],
-        "others": [{"ion.mass": m} for m in (0.2, 2.0, 7.0)]
-        + [{RANGE: w} for w in (0.3, 0.8)]
-        + [{"lattice.k2": 520.0 * r} for r in RATIOS[1:]],
+        "barriers": [2000.0, 4000.0, 8000.0],
+        "ensembles": 11,
     },
 }
+"""Points of the grid, and of each potential in each kind of motion; ensembles of a grid, and of each potential."""
 
 
 def check(config: Config) -> None:
@@ -116,7 +113,7 @@ def settings(config: Config) -> list[Config]:
 
 
 def compare(config: Config, job: Job) -> Outcome:
-    """Run the three sweeps, going on where they are, and judge."""
+    """Run the sweeps, going on where they are, and judge."""
     from mdlite.validation import Outcome
 
     size, say = SIZES[config.validate_.map], job.notice or (lambda line: None)
@@ -124,36 +121,20 @@ def compare(config: Config, job: Job) -> Outcome:
         if not edge.is_known(ratio, config.patch.size):
             say(f"the edge of the patch for k2/k1 = {ratio:.3g}: fitted once (half a minute), then kept")
             edge.fit(ratio, config.patch.size)
-    rows = (collisions(size), trapped(config, size["trapped"], size["ratios"]), thermal(size))
-    tables = {}
-    for name, base, points in zip(FOLDERS, ("reflection", "map", "diffusion"), rows):
-        sweep: dict[str, Any] = {"title": f"map of validity, {name}", "base": base, "task": "compare", "list": points}
-        if job.force:
-            _clear(job.folder / name, sweep)
-        swept = sweeps.sweep(sweep, job.folder / name, progress=_told(job.progress(name)), notice=job.notice)
-        if swept.failed:
-            line = f"{name}: {len(swept.failed)} of {len(swept.points)} points failed, first: {next(iter(swept.failed.values()))}"
-            if len(swept.failed) > MOST_FAILED * len(swept.points):
-                raise RunError(line)
-            say(line)
-        found = collection.table(job.folder / name)
-        tables[name] = found[found["status"] == "done"]
+    tables = {name: _swept(name, config, size, job, say) for name in FOLDERS}
     judged = tables | {"thermal": tables["thermal"][map_report.settled(tables["thermal"])]}
-    points = {"cold": _columns(judged, ("collisions", "trapped")), "thermal": _columns(judged, ("thermal",))}
-    surrogates = {kind: estimate.Surrogates(points[kind], kind) for kind in points}
-    guessed = {
-        k: {".".join(key): [float(f"{v:.4g}") for v in values] for key, values in one.guessed.items()}
-        for k, one in surrogates.items()
-    }
-    content = {"size": config.validate_.map, "points": points, "guessed": guessed}
+    say("fitting the errors, and what holds for kinds that the fits have not seen (a minute)")
+    points = {"cold": _columns(judged, COLD), "thermal": _columns(judged, ("thermal",))}
+    surrogates = {kind: surrogate.Surrogates(points[kind], kind) for kind in points}
+    content = {"size": config.validate_.map, "points": points, "learnt": {k: one.learnt() for k, one in surrogates.items()}}
     outputs.write(job.folder / "validity.json", json.dumps(content) + "\n")
     for name, found in tables.items():
         outputs.write(job.folder / f"{name}.csv", found.to_csv(index=False))
     summary = map_report.summary(tables, surrogates)
     figures = {
-        "map.png": lambda: plots_map.planes(tables["collisions"], "time-local"),
-        "methods.png": lambda: plots_map.methods(tables["collisions"]),
-        "groups.png": lambda: plots_map.collapse(tables, surrogates["cold"]),
+        "map.png": lambda: plots_map.planes(tables["grid"], "time-local"),
+        "methods.png": lambda: plots_map.methods(tables["grid"]),
+        "groups.png": lambda: plots_map.collapse({name: tables[name] for name in map_points.MOTIONS}),
         "estimate.png": lambda: plots_map.foreseen(surrogates),
         "thermal.png": lambda: plots_map.thermal(judged["thermal"]),
     }
@@ -164,6 +145,26 @@ def compare(config: Config, job: Job) -> Outcome:
         list(FILES),
         verdict=verdict.validity_map(summary["shares"]),
     )
+
+
+def _swept(name: str, config: Config, size: dict[str, Any], job: Job, say: Callable[[str], None]) -> pandas.DataFrame:
+    """The results of one of the FOLDERS, made where they are not there. Raises RunError where too many points fail."""
+    if name == "thermal":
+        base, points = map_thermal.BASE, map_thermal.rows(size, config.validate_.map_seed)
+    else:
+        base = map_points.BASES[name]
+        points = map_points.grid(size) if name == "grid" else map_points.drawn(name, size, config.validate_.map_seed)
+    sweep: dict[str, Any] = {"title": f"map of validity, {name}", "base": base, "task": "compare", "list": points}
+    if job.force:
+        _clear(job.folder / name, sweep)
+    swept = sweeps.sweep(sweep, job.folder / name, progress=_told(job.progress(name)), notice=job.notice)
+    if swept.failed:
+        line = f"{name}: {len(swept.failed)} of {len(swept.points)} points failed, first: {next(iter(swept.failed.values()))}"
+        if len(swept.failed) > MOST_FAILED * len(swept.points):
+            raise RunError(line)
+        say(line)
+    found = collection.table(job.folder / name)
+    return found[found["status"] == "done"]
 
 
 def _clear(folder: Path, sweep: dict[str, Any]) -> None:
@@ -187,90 +188,24 @@ def _told(progress: Callable | None):
     return tell
 
 
-def collisions(size: dict[str, Any]) -> list[dict[str, Any]]:
-    """The grid of head-on collisions, as rows of a sweep's list."""
-    rows = []
-    for strength, width, speed in itertools.product(size["strengths"], size["ranges"], size["speeds"]):
-        dt = _step(width / speed / STEPS_PER_RANGE)
-        rows.append(
-            {
-                STRENGTH: strength,
-                RANGE: width,
-                "ion.velocity.z": speed,
-                "ion.position.z": -START * width,
-                "run.dt": dt,
-                "run.duration": dt * round(LENGTH * START * width / speed / dt),
-                "lattice.size": 20,
-            }
-        )
-    return rows
-
-
-def trapped(config: Config, count: int, ratios: Sequence[float]) -> list[dict[str, Any]]:
-    """Trapped ions at Sobol points, the crystals (k2/k1) in turn, as rows of a sweep's list; points whose compliance is beyond all hope are passed over."""
-    from scipy.stats import qmc
-
-    low, high = np.log(LOW), np.log(HIGH)
-    draws = qmc.Sobol(len(LOW), seed=np.random.default_rng(config.validate_.map_seed))
-    rows: list[dict[str, Any]] = []
-    while len(rows) < count:
-        for n, (strength, width, speed, mass) in enumerate(np.exp(low + (high - low) * draws.random(64)).tolist()):
-            values = {STRENGTH: strength, RANGE: width, "ion.velocity.z": speed, "ion.mass.z": mass}
-            row = _timed(config, values | {"lattice.k2": config.lattice.k1 * ratios[n % len(ratios)]}, width / speed)
-            if row is not None:
-                rows.append(row)
-    return rows[:count]
-
-
-def _timed(config: Config, row: dict[str, Any], passage: float) -> dict[str, Any] | None:
-    """A row with step and duration that its period in a rigid lattice asks for; None for a point that is passed over."""
-    dt = _step(passage / STEPS_PER_RANGE)
-    while dt >= SHORTEST_STEP:
-        model = config.replace(**row).to_model()
-        _, path = TimeLocalEngine(model, "rigid", dt).advance(groups.LONGEST)
-        z, v = path.position[:, 2], path.velocity[:, 2]
-        total = model.ion.kinetic_energy(path.velocity) + path.interaction
-        passed = analysis.crossings(dt * np.arange(len(z)), z, v, config.ion.position[2]).time
-        sound = np.ptp(total) < groups.TOLERANCE * total[0]
-        if not sound or len(passed) < 2 or passed[1] < STEPS_PER_PERIOD * dt:
-            if sound and len(passed) < 2:
-                return None  # longer than the probe
-            dt *= 0.5
-            continue
-        end = int(passed[1] / dt) + 2
-        found = groups.along(model, path.position[:end], path.velocity[:end], dt)
-        if found.compliance > LARGEST_COMPLIANCE:
-            return None
-        return row | {
-            "run.dt": dt,
-            "run.duration": dt * round(PERIODS * float(passed[1]) / dt),
-            "validate.centre": config.ion.position[2],
-        }
-    return None
-
-
-def _step(longest: float) -> float:
-    """5 fs, or a power of two less, so that points share their response tables."""
-    return 0.005 * 2.0 ** -max(0, int(np.ceil(np.log2(0.005 / longest))))
-
-
-def thermal(size: dict[str, Any]) -> list[dict[str, Any]]:
-    """Thermal ensembles, classical so that every ion should have T_ion = T, as rows of a sweep's list."""
-    common = {"thermal.statistics": "classical", "thermal.lattices": 12, "validate.equilibration": 5.0, **size["thermal"]}
-    pairs = list(itertools.product(size["temperatures"], size["barriers"]))
-    rows = [common | {"thermal.energy": t, STRENGTH: u} for t, u in pairs]
-    return rows + [
-        common | {"thermal.energy": t, STRENGTH: 4000.0} | other for t in size["temperatures"][1::2] for other in size["others"]
-    ]
-
-
-def _columns(tables: dict[str, pandas.DataFrame], names: tuple[str, ...]) -> dict[str, list[float | None]]:
-    """The numbers of some sweeps' points, a list for each, None where there is none; points without groups are left out."""
+def _columns(tables: dict[str, pandas.DataFrame], names: tuple[str, ...]) -> dict[str, list]:
+    """The numbers of some sweeps' points, a list for each, None where there is none, and their kinds; points without groups are left out."""
     import pandas
 
-    found = pandas.concat([tables[name].assign(spread=float(name != "collisions")) for name in names], ignore_index=True)
+    parts = [tables[name].assign(kind=_kinds(tables[name], name)) for name in names]
+    found = pandas.concat([part[::GRID_SHARE] if name == "grid" else part for name, part in zip(names, parts)], ignore_index=True)
     kept = found[found["loss"] > 0.0]
-    numbers = [
-        c for c in kept.columns if c in (*groups.Groups._fields, "spread") or c.split(".")[0] in ("exact", *estimate.METHODS)
-    ]
-    return {c: [None if v is None or not np.isfinite(v) else float(f"{v:.5g}") for v in kept[c]] for c in numbers}
+    numbers = [c for c in kept.columns if c in groups.Groups._fields or c.split(".")[0] in ("exact", *surrogate.METHODS)]
+    columns: dict[str, list] = {
+        c: [None if v is None or not np.isfinite(v) else float(f"{v:.5g}") for v in kept[c]] for c in numbers
+    }
+    return columns | {"kind": kept["kind"].tolist()}
+
+
+def _kinds(table: pandas.DataFrame, name: str) -> list[str]:
+    """The kind of every point of a sweep: its potential and its motion."""
+    motion = "collisions" if name == "grid" else name
+    if "interaction.potential" not in table:
+        return [f"yukawa/{motion}"] * len(table)
+    given = table["interaction.potential"]
+    return [f"{json.loads(text)['kind'] if isinstance(text, str) else 'yukawa'}/{motion}" for text in given]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mdlite import report
-from mdlite.estimate import KINDS, LIMIT, METHODS, NAMES, Surrogates
+from mdlite.estimate import NAMES
+from mdlite.map_points import MOTIONS
+from mdlite.surrogate import HELD, KINDS, LIMIT, METHODS, Surrogates
 
 if TYPE_CHECKING:
     import pandas
@@ -56,17 +59,18 @@ def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogate
     """Everything that the report shows."""
     import pandas
 
-    cold = pandas.concat([tables["collisions"], tables["trapped"]], ignore_index=True)
-    cold = cold[cold["loss"] > 0.0]
+    drawn = pandas.concat([tables[name] for name in MOTIONS], ignore_index=True)
+    drawn = drawn[drawn["loss"] > 0.0]
+    cold = pandas.concat([tables["grid"], drawn], ignore_index=True)
     quantities = KINDS["cold"]
     thermal = tables["thermal"].assign(settled=settled(tables["thermal"]))
     return {
         "points": {name: len(table) for name, table in tables.items()},
         "cells": {f"{m}.{q}": cells(cold, f"{m}.{q}") for m in METHODS for q in quantities},
         "law": {m: law(cold, m) for m in METHODS[:2]},
-        "shares": {f"{m}.{q}": _shares(cold, m, q) for m in METHODS for q in quantities},
-        "by_mass": _grouped(tables["trapped"], "ion.mass.z", [0.2, 0.7, 2.5, 14.001], quantities),
-        "by_k2": _grouped(tables["trapped"], "lattice.k2", [0.0, 110.0, 180.0, 1e9], quantities),
+        "shares": {f"{m}.{q}": _shares(drawn, m, q) for m in METHODS for q in quantities},
+        "by_mass": _grouped(drawn, "mass_ratio", [0.0, 0.1, 0.3, 1.0, 3.0, np.inf], quantities),
+        "by_k2": _grouped(drawn, "lattice.k2", [0.0, 80.0, 140.0, 240.0, 360.0, np.inf], quantities),
         "thermal": thermal[
             [
                 c
@@ -77,6 +81,11 @@ def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogate
         .drop(columns=["point", "status"])
         .to_dict("records"),
         "cross_validation": {kind: one.cross_validation() for kind, one in surrogates.items()},
+        "coverage": {
+            kind: {".".join(key): errors.coverage() for key, errors in one.known.items() if key[0] == METHODS[0]}
+            for kind, one in surrogates.items()
+        },
+        "far": {kind: one.far for kind, one in surrogates.items()},
     }
 
 
@@ -123,7 +132,9 @@ def _grouped(points: pandas.DataFrame, key: str, edges: list[float], quantities:
 
 def _between(pair: list[float]) -> str:
     low, high = pair
-    return f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more"
+    if not np.isfinite(high):
+        return f"{low:g} and more"
+    return f"{low:g} to {high:g}" if low > 0.0 else f"below {high:g}"
 
 
 def _square(found: list[dict[str, Any]]) -> str:
@@ -142,7 +153,8 @@ def body(summary: dict[str, Any]) -> str:
     """The report's body in Markdown."""
     count = summary["points"]
     parts = [
-        f"{count['collisions']} collisions, {count['trapped']} trapped ions, {count['thermal']} thermal ensembles. At T = 0 the truth is the exact non-local "
+        f"A grid of {count['grid']} collisions; {count['collisions']} collisions, {count['trapped']} trapped ions and {count['throws']} throws of every potential, drawn; "
+        f"{count['thermal']} thermal ensembles. At T = 0 the truth is the exact non-local "
         "equation in the infinite crystal, at a temperature equipartition (T_ion) and the patch (D). κ (compliance), ν (rapidity) and η (loss) are the groups "
         "of `mdlite.groups`, from the ion's path in a rigid lattice.",
     ]
@@ -156,6 +168,7 @@ def body(summary: dict[str, Any]) -> str:
         _masses(summary),
         _thermal(summary["thermal"]),
         _left_out(summary["cross_validation"]),
+        coverage(summary["coverage"]),
     ]
     return "\n\n".join(parts)
 
@@ -183,42 +196,36 @@ def _methods(summary: dict[str, Any]) -> str:
 
 def _masses(summary: dict[str, Any]) -> str:
     parts = []
-    for title, key in (("ion mass, meV ps²/Å² (an atom has 3.5)", "by_mass"), ("k2, meV/Å² (k1 = 520)", "by_k2")):
-        rows = [
-            [_between(r["range"]) if r["range"][1] < 1e8 else f"{r['range'][0]:g} and more", r["points"], r["rapidity"]]
-            + [percent(r[q]) for q in KINDS["cold"]]
-            for r in summary[key]
-        ]
+    for title, key in (("ion's mass over an atom's", "by_mass"), ("k2, meV/Å² (k1 = 520)", "by_k2")):
+        rows = [[_between(r["range"]), r["points"], r["rapidity"]] + [percent(r[q]) for q in KINDS["cold"]] for r in summary[key]]
         parts.append(report.table([title, "points", "median ν", "energy lost", "peak force", "path"], rows))
-    return "## Mass and crystal\n\nTypical errors of the time-local method, %, trapped ions with κ below 0.3:\n\n" + "\n\n".join(
+    return "## Mass and crystal\n\nTypical errors of the time-local method, %, drawn points with κ below 0.3:\n\n" + "\n\n".join(
         parts
     )
 
 
 def _thermal(rows: list[dict[str, Any]]) -> str:
-    header = ["k_BT (meV)", "U0 (meV Å)", "κ", "ν"]
-    header += [f"T_ion/T, {m}" for m in METHODS] + [f"D/D(patch), {m}" for m in METHODS[:2]] + ["run-aways, time-local"]
+    header = ["k_BT (meV)", "potential", "M", "k2", "κ", "ν", "barrier/k_BT"]
+    header += [f"T_ion/T, {m}" for m in METHODS] + [f"D/D(patch), {m}" for m in METHODS[:2]]
     lines = []
-    for row in rows:
-        other = ", ".join(
-            f"{k} = {row[k]:g}" for k in ("ion.mass", "interaction.potential.range", "lattice.k2") if _given(row.get(k))
-        )
+    for row in sorted(rows, key=lambda row: (_given(row.get("ion.mass")), row["thermal.energy"])):
+        kind, *numbers = json.loads(row["interaction.potential"]).values()
+        own = [row[key] if _given(row.get(key)) else value for key, value in (("ion.mass", 0.7), ("lattice.k2", 170.0))]
         line = [
-            row["thermal.energy"],
-            f"{row['interaction.potential.strength']:g}" + (f" ({other})" if other else "") + ("" if row["settled"] else " †"),
-            row["compliance"],
-            row["rapidity"],
+            report.short(row["thermal.energy"]),
+            f"{kind} {', '.join(report.short(n) for n in numbers)}" + ("" if row["settled"] else " †"),
+            *[report.short(value) for value in own],
+            *[report.short(row[name]) for name in ("compliance", "rapidity", "barrier")],
         ]
         for quantity, methods in (("temperature", METHODS), ("diffusion", METHODS[:2])):
             for method in methods:
                 value, error = row.get(f"{method}.{quantity}"), row.get(f"{method}.{quantity}_error")
-                line.append("–" if not _given(value) else f"{1 + value:.3f} ± {error:.3f}")
-        lines.append([*line, f"{row.get('time-local.run_aways', 0):.0f}"])
-    note = "\n\n† The patch has not come to T within the run (weak friction): these points judge nobody and are left out of the fits."
-    told = report.table(header, lines)
+                line.append("–" if not _given(value) else f"{1 + value:.2f} ± {error:.2f}")
+        lines.append(line)
+    note = "\n\n† The patch has not come to T within the run: these points judge nobody and are left out of the fits."
     return (
-        "## Temperature\n\nClassical start, so that every ion should have T_ion = T:\n\n"
-        + told
+        "## Temperature\n\nClassical start, so that every ion should have T_ion = T; D where that of the patch is resolved:\n\n"
+        + report.table(header, lines)
         + ("" if all(r["settled"] for r in rows) else note)
     )
 
@@ -240,12 +247,41 @@ def _left_out(found: dict[str, dict[str, dict[str, float]]]) -> str:
                     percent(one["rms_error"]),
                 ]
                 + [percent(one[key]) for key in ("median_miss", "p90_miss")]
-                + [f"{100 * one['verdict_right']:.0f}"]
+                + [f"{100 * one['verdict_right']:.0f}", f"{100 * one['held']:.0f}"]
             )
     return (
-        "## How well `mdlite.validity` foresees this\n\nCross-validation: every point (of the collisions none: those of a grid foresee each other too well) is foreseen by a fit that has not seen it. Misses are absolute differences of "
-        f"relative errors, in percentage points, over the points whose error is below 100 %; the last column is how often it is right about an error being below {100 * LIMIT:.0f} %.\n\n"
+        "## How well `mdlite.validity` foresees this\n\nCross-validation: every kind of point (a potential in a kind of motion) is foreseen by fits that have not "
+        "seen that kind. Misses are absolute differences of relative errors, in percentage points, over the points whose error is below 100 %; then how often it is "
+        f"right about an error being below {100 * LIMIT:.0f} %, and how often the error lies in the {100 * HELD:.0f} % interval.\n\n"
         + report.table(
-            ["method", "quantity", "points", "rms error, %", "median miss", "90 % miss by less than", "right about 10 %, %"], rows
+            [
+                "method",
+                "quantity",
+                "points",
+                "rms error, %",
+                "median miss",
+                "90 % miss by less than",
+                "right about 10 %, %",
+                "in the interval, %",
+            ],
+            rows,
         )
+    )
+
+
+def coverage(found: dict[str, dict[str, dict[str, float]]]) -> str:
+    """How often the intervals hold the errors of the time-local method, for every kind held out."""
+    parts = []
+    for entries in found.values():
+        kinds = sorted({kind for one in entries.values() for kind in one})
+        rows = [
+            [*kind.split("/"), *[f"{100 * one[kind]:.0f}" if kind in one else "–" for one in entries.values()]] for kind in kinds
+        ]
+        rows.append(["mean", "", *[f"{100 * np.mean(list(one.values())):.0f}" for one in entries.values()]])
+        if kinds:
+            header = ["potential", "motion", *[NAMES[name.split(".")[1]].split(" (")[0] for name in entries]]
+            parts.append(report.table(header, rows))
+    return (
+        f"### Kinds held out\n\nHow often the {100 * HELD:.0f} % interval holds the time-local method's error, in %, when neither the fit nor the width of the intervals "
+        "has seen the kind:\n\n" + "\n\n".join(parts)
     )
