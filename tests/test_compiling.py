@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdlite import compiling, engines, propagator
+from mdlite.engines import build, compiling
 from mdlite.kernels import cache
-from mdlite.progress import Reporter
+from mdlite.physics import propagator
+from mdlite.simulation.progress import Reporter
 
 HALO = (
     "import numpy as np\nfrom mdlite.kernels import jit, springs, types\nu = np.arange(3 * 4 * 4 * 8.0).reshape(3, 4, 4, 8)\n"
@@ -212,7 +213,7 @@ def test_every_validation_says_what_it_will_run(case):
 
     config = mdlite.load_case(case)
     found = importlib.import_module(f"mdlite.{config.validate_.protocol}").settings(config)
-    names = {name for one in found for name in engines.groups_of(one)}
+    names = {name for one in found for name in build.groups_of(one)}
     assert names <= compiling.GROUPS.keys()
     if case == "trapped":
         assert {"reference", "time-local", "implicit"} <= names and not {"reference-in-place", "reference-in-turn"} <= names

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 import mdlite
-from mdlite import plots, plots_thermal
+from mdlite.report import plots, plots_thermal
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [*sorted((ROOT / "mdlite").glob("*.py")), *sorted((ROOT / "scripts").glob("*.py"))]
@@ -118,7 +118,7 @@ def test_only_a_periodic_lattice_has_an_echo_to_mark(boundary, marked):
 
 
 def test_one_ion_is_one_ion_and_scales_stand_beside(tmp_path):
-    from mdlite import motion
+    from mdlite.report import motion
 
     case = mdlite.load_case("diffusion", **{"lattice.size": 6, "thermal.lattices": 1, "thermal.ions": 1, "run.duration": 20.0})
     run = mdlite.run(case)
@@ -127,7 +127,7 @@ def test_one_ion_is_one_ion_and_scales_stand_beside(tmp_path):
 
 
 def test_phonons_have_terahertz_beside(tmp_path):
-    from mdlite import lattice_report
+    from mdlite.report import lattice_report
 
     lattice = mdlite.load_case("trapped").to_model().lattice
     _, figure = lattice_report.collect(lattice, [(0, 0, 0)], [0.0], "GX", False)
