@@ -17,6 +17,7 @@ MODULES = {
     "timelocal": "engines.timelocal",
     "ensemble": "engines.ensemble",
     "groups": "accuracy.groups",
+    "linear": "accuracy.small_oscillations",
     "storage": "io.storage",
     "motion": "report.motion",
     "plots": "report.plots",

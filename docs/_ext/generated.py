@@ -18,11 +18,11 @@ ROOT_FILES = ("ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")
 """Markdown files at the root of the repository that are pages here too."""
 MODULES = (
     ("analysis", "Trajectories to numbers."),
-    ("phonons", "The lattice by itself."),
-    ("response", "How the lattice answers a force."),
-    ("linear", "Small oscillations of an ion, exact and by every rung."),
-    ("relax", "The lattice at rest around an ion that is held."),
-    ("thermal", "Thermal states."),
+    ("physics.phonons", "The lattice by itself."),
+    ("physics.response", "How the lattice answers a force."),
+    ("accuracy.small_oscillations", "Small oscillations of an ion, exact and by every rung."),
+    ("physics.relax", "The lattice at rest around an ion that is held."),
+    ("physics.thermal", "Thermal states."),
     ("units", ""),
 )
 """Modules shown whole, below the public names."""

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,6 @@ class Progress:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and threads: what a reader needs to repeat a run."""
-    from importlib.metadata import version
 
     import numba
     import scipy
