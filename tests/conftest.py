@@ -4,19 +4,28 @@ import tempfile
 import pytest
 
 import mdlite
+from mdlite.engines import build
 
 os.environ.setdefault("MDLITE_CACHE_DIR", tempfile.mkdtemp(prefix="mdlite-test-"))  # not the user's own
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="also run the tests that take minutes")
+    parser.addoption("--all", action="store_true", help="also run the tests marked thorough")
+
+
+def pytest_configure(config):
+    """Compile all kernels before several processes test side by side, so that none is compiled twice."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        build.prepare_all(lambda line: print(line, flush=True))
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--slow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="needs --slow"))
+    """Leave out what is marked thorough, unless it is asked for: by --all, or by its name."""
+    if config.getoption("--all") or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if "thorough" in item.keywords]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if "thorough" not in item.keywords]
 
 
 @pytest.fixture
