@@ -13,7 +13,7 @@ from mdlite.errors import RunError
 from mdlite.guard import Guard, displaced
 from mdlite.kernels import memory as kernels
 from mdlite.kernels.coupling import cell_of
-from mdlite.kernels.types import Crystal, Frames, Memory
+from mdlite.kernels.types import Crystal, Frames, Memory, turn
 from mdlite.model import Model
 from mdlite.response import static_recoil
 
@@ -156,7 +156,7 @@ class MemoryEngine(Engine):
             taken, rows = taken + done, rows + wrote
             if self.crystal is not None:
                 for _ in range(done % 3):
-                    self.crystal = Crystal(self.crystal.u, self.crystal.after, self.crystal.before, self.crystal.v)
+                    self.crystal = turn(self.crystal)
             if missing == kernels.MORE_SLOTS:
                 self._more_slots()
             elif missing == kernels.MORE_REACH:
