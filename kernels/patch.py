@@ -12,7 +12,9 @@ import numpy as np
 from mdlite.kernels.coupling import cell_of, coupled_forces
 from mdlite.kernels.jit import bare, scalar
 from mdlite.kernels.reference import push_ion
-from mdlite.kernels.stencil import kick_drift_plane
+from mdlite.kernels.springs import neighbours
+from mdlite.kernels.stencil import Place, factors_of, step_row
+from mdlite.kernels.types import Rows
 
 
 @bare
@@ -22,8 +24,18 @@ def radiate(u, v, out, shape, edge, dt):
     u, v, out: flat arrays of ``shape`` (N, N, P), as in `types.LatticeState`, with periodic neighbours (a wave that has crossed the edge enters
     on the other side). Contract: out and v are written; no two of the three overlap.
     """
-    for i in range(shape[0]):
-        kick_drift_plane(u, v, out, shape, i, edge, dt, dt, edge)
+    nx, ny, pitch = shape
+    plane = ny * pitch
+    step = nx * plane
+    factors = factors_of(edge, dt, dt)
+    velocities, new = Rows(v, step, pitch), Rows(out, step, pitch)
+    for i in range(nx):
+        below, above = neighbours(i, nx)
+        for j in range(ny):
+            front, back = neighbours(j, ny)
+            place = Place(step, below * plane, i * plane, above * plane, front * pitch, j * pitch, back * pitch)
+            row = place.here + place.row
+            step_row(u, velocities, new, place, row, row, edge.length, factors, 0, edge)
 
 
 @bare

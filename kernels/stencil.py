@@ -104,7 +104,7 @@ def diagonals(u, place, o, blocks):
 
 @inlined
 def _moved(u, place, v, at, o, blocks, az, factors, edge):
-    """Velocities and displacements of the block at o after the step; at: where it begins in v.data; az: A_z z; edge: see `kick_drift_rows`."""
+    """Velocities and displacements of the block at o after the step; at: where it begins in v.data; az: A_z z; edge: see `step_row`."""
     c1, c2, drift, two, eight = factors
     ax, ay, z = blocks.now.ax, blocks.now.ay, blocks.now.z
     x, y, fx, fy, fz = diagonals(u, place, o, blocks)
@@ -141,66 +141,78 @@ def _fetch(array, step, at):
     prefetch(array, at + 2 * step)
 
 
+@inlined
+def step_row(u, v, out, place, v_row, out_row, length, factors, ahead, edge):
+    """One row of `kick_drift_rows`: that at ``place`` in u (flat), at v_row and out_row in v and out (`types.Rows`), of ``length`` atoms.
+
+    edge: None, or a `types.Edge`, for v = keep v + push (kick F/m) - hold u. What is behind the atoms then stays at rest, for it has no push.
+    """
+    zero = splat(0.0)
+    end = length + 1
+    o = 0
+    before = Near(zero, zero, zero, zero, zero, zero, zero, zero, zero)
+    now = near(u, place, 0)
+    while o + WIDTH <= end:
+        after = near(u, place, o + WIDTH)
+        beside = place.here + place.row + 2 * place.step + o
+        az = load(u, beside + 1) + load(u, beside - 1)  # loads at odd addresses take less time here than moving lanes does
+        vx, vy, vz, x, y, z = _moved(u, place, v, v_row + o, o, Blocks(before, now, after), az, factors, edge)
+        put(v.data, v.step, v_row, o, vx, vy, vz)
+        put(out.data, out.step, out_row, o, x, y, z)
+        if ahead > 0:
+            _fetch(out.data, out.step, out_row + 3 * ahead + o)
+            _fetch(v.data, v.step, v_row + 2 * ahead + o)
+        before, now = now, after
+        o += WIDTH
+    az = following(now.z, now.z) + preceding(before.z, now.z)
+    vx, vy, vz, x, y, z = _moved(u, place, v, v_row + o, o, Blocks(before, now, now), az, factors, edge)
+    if edge is None:
+        n = end - o
+        vx, vy, vz, x, y, z = keep(vx, n), keep(vy, n), keep(vz, n), keep(x, n), keep(y, n), keep(z, n)
+    put(v.data, v.step, v_row, o, vx, vy, vz)
+    put(out.data, out.step, out_row, o, x, y, z)
+    for c in range(3):
+        if edge is None:
+            v.data[v_row + c * v.step] = 0.0
+        out.data[out_row + c * out.step] = out.data[out_row + c * out.step + length]
+        out.data[out_row + c * out.step + end] = out.data[out_row + c * out.step + 1]
+
+
+@inlined
+def factors_of(springs, kick, drift):
+    """`Factors` of a kick and a drift (ps). springs: `types.Springs`, or an Edge."""
+    c1, c2 = kick * springs.k1 / springs.mass, 0.5 * kick * springs.k2 / springs.mass
+    return Factors(splat(c1), splat(c2), splat(drift), splat(-2.0), splat(-8.0))
+
+
 @bare
-def kick_drift_rows(u, v, out, planes, rows, springs, kick, drift, ahead, edge):
+def kick_drift_rows(u, v, out, planes, rows, springs, kick, drift, ahead):
     """v += kick F(u)/m and out = u + drift v for some rows of one plane, with the halo of ``out`` filled (kick, drift in ps).
 
     u, v, out: `types.Rows`. planes: `types.Planes`. rows: a `types.Span`; where u is not periodic, row -1 and rows beyond the plane's are read where they
     would stand. ahead: 0, or the length of a plane: the same rows of v two planes on, and of out three planes on, are fetched from memory on the way.
-    edge: None, or a `types.Edge` (then it is ``springs`` as well) for v = keep v + push (kick F/m) - hold u, where what is behind the atoms stays at rest,
-    for it has no push. Contract: these rows of out and v are written, nothing else; out may be u, but not where it is read.
+    Contract: these rows of out and v are written, nothing else; out may be u, but not where it is read.
     """
-    c1, c2 = kick * springs.k1 / springs.mass, 0.5 * kick * springs.k2 / springs.mass
-    factors = Factors(splat(c1), splat(c2), splat(drift), splat(-2.0), splat(-8.0))
-    zero = splat(0.0)
-    nothing = Near(zero, zero, zero, zero, zero, zero, zero, zero, zero)
-    end = springs.length + 1
+    factors = factors_of(springs, kick, drift)
     for j in range(rows.first, rows.end):
         front = rows.count - 1 if rows.periodic and j == 0 else j - 1
         back = 0 if rows.periodic and j == rows.count - 1 else j + 1
         place = Place(u.step, planes.below, planes.here, planes.above, front * u.pitch, j * u.pitch, back * u.pitch)
         site = j if j < rows.count else j - rows.count
         v_row, out_row = planes.v + site * v.pitch, planes.out + site * out.pitch
-        o = 0
-        before = nothing
-        now = near(u.data, place, 0)
-        while o + WIDTH <= end:
-            after = near(u.data, place, o + WIDTH)
-            beside = place.here + place.row + 2 * u.step + o
-            az = load(u.data, beside + 1) + load(u.data, beside - 1)  # odd addresses: less time than moving lanes
-            vx, vy, vz, x, y, z = _moved(u.data, place, v, v_row + o, o, Blocks(before, now, after), az, factors, edge)
-            put(v.data, v.step, v_row, o, vx, vy, vz)
-            put(out.data, out.step, out_row, o, x, y, z)
-            if ahead > 0:
-                _fetch(out.data, out.step, out_row + 3 * ahead + o)
-                _fetch(v.data, v.step, v_row + 2 * ahead + o)
-            before, now = now, after
-            o += WIDTH
-        az = following(now.z, now.z) + preceding(before.z, now.z)
-        vx, vy, vz, x, y, z = _moved(u.data, place, v, v_row + o, o, Blocks(before, now, now), az, factors, edge)
-        if edge is None:
-            n = end - o
-            vx, vy, vz, x, y, z = keep(vx, n), keep(vy, n), keep(vz, n), keep(x, n), keep(y, n), keep(z, n)
-        put(v.data, v.step, v_row, o, vx, vy, vz)
-        put(out.data, out.step, out_row, o, x, y, z)
-        for c in range(3):
-            if edge is None:
-                v.data[v_row + c * v.step] = 0.0
-            out.data[out_row + c * out.step] = out.data[out_row + c * out.step + springs.length]
-            out.data[out_row + c * out.step + end] = out.data[out_row + c * out.step + 1]
+        step_row(u.data, v, out, place, v_row, out_row, springs.length, factors, ahead, None)
 
 
 @bare
-def kick_drift_plane(u, v, out, shape, i, springs, kick, drift, edge):
-    """`kick_drift_rows` for plane i of flat arrays u, v, out of one ``shape`` (Nx, Ny, P), with periodic neighbours."""
+def _plane(u, v, u_next, shape, i, springs, kick, drift):
     nx, ny, pitch = shape
     plane = ny * pitch
     step = nx * plane
     below, above = neighbours(i, nx)
     planes = Planes(below * plane, i * plane, above * plane, i * plane, i * plane)
     rows = Span(0, ny, ny, True)
-    old, velocities, new = Rows(u, step, pitch), Rows(v, step, pitch), Rows(out, step, pitch)
-    kick_drift_rows(old, velocities, new, planes, rows, springs, kick, drift, np.int64(0), edge)
+    old, velocities, new = Rows(u, step, pitch), Rows(v, step, pitch), Rows(u_next, step, pitch)
+    kick_drift_rows(old, velocities, new, planes, rows, springs, kick, drift, np.int64(0))
 
 
 @parallel
@@ -214,7 +226,7 @@ def kick_drift(u, v, u_next, springs, kick, drift):
     shape = u.shape[1:]
     a, b, c = u.reshape(-1), v.reshape(-1), u_next.reshape(-1)
     for i in prange(shape[0]):
-        kick_drift_plane(a, b, c, shape, i, springs, kick, drift, None)
+        _plane(a, b, c, shape, i, springs, kick, drift)
 
 
 @scalar
@@ -223,4 +235,4 @@ def kick_drift_serial(u, v, u_next, springs, kick, drift):
     shape = u.shape[1:]
     a, b, c = u.reshape(-1), v.reshape(-1), u_next.reshape(-1)
     for i in range(shape[0]):
-        kick_drift_plane(a, b, c, shape, i, springs, kick, drift, None)
+        _plane(a, b, c, shape, i, springs, kick, drift)

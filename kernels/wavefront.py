@@ -67,7 +67,7 @@ def begin_rows(u, v, room, shape, springs, times, place, i, rows):
     planes = Planes(below * plane, i * plane, above * plane, i * plane, place)
     old, velocities, middle = Rows(u, step, pitch), Rows(v, step, pitch), Rows(room, pitch, 3 * pitch)
     span = Span(rows[0], rows[1], ny, True)
-    kick_drift_rows(old, velocities, middle, planes, span, springs, times.first_kick, times.first_drift, np.int64(0), None)
+    kick_drift_rows(old, velocities, middle, planes, span, springs, times.first_kick, times.first_drift, np.int64(0))
 
 
 @bare
@@ -92,7 +92,7 @@ def finish_rows(u, v, room, shape, springs, times, places, i, rows, ahead):
         planes = Planes(below, here, above, i * plane, i * plane)
         middle, velocities, new = Rows(room, pitch, 3 * pitch), Rows(v, step, pitch), Rows(u, step, pitch)
         span = Span(rows[0], rows[1], ny, False)
-        kick_drift_rows(middle, velocities, new, planes, span, springs, times.second_kick, times.second_drift, ahead, None)
+        kick_drift_rows(middle, velocities, new, planes, span, springs, times.second_kick, times.second_drift, ahead)
     else:
         settle_rows(u, room, shape, here, i, rows)
 
