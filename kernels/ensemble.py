@@ -58,7 +58,7 @@ def move_ion(coupling, medium, ion, crystal, dt, work):
 
 @bare
 def judge(ions, begin, end, step):
-    """Stop those of the ions begin to end - 1 that can not go on (`guard`): ions.stopped becomes ``step``, and ions.cause says why."""
+    """Stop those of the ions begin to end - 1 that cannot go on (`guard`): ions.stopped becomes ``step``, and ions.cause says why."""
     v = ions.velocity
     for n in range(begin, end):
         if ions.stopped[n] < 0:

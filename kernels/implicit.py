@@ -40,28 +40,17 @@ from mdlite.kernels.medium import HOME, RATE, lanes_width, pair_lanes, recoil_la
 from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, total
 
 # lengths in lattice constants
-COLD, WARM = (
-    4e-13,
-    3.4e-8,
-)  # change of ξ and x at which the iterations end: without a first guess, and with that of the step before
+COLD, WARM = 4e-13, 3.4e-8
+"""Change of ξ and x at which the iterations end: without a first guess, and with that of the step before."""
 LONGEST_STEP = 0.1  # a longer Newton step is cut
 SHARP = 0.034  # how far the potential reaches, cautiously: a Newton step δ is followed by one of δ²/SHARP
 MAX_ITERATIONS = 60
 LAG = 1.44  # times L/W(0), ps: how much a velocity of the atoms that is wrong shifts x
 ROUNDING, LITTLE = 1e-9, 1e-4  # a rise of the energy is none below that part of it, and of LITTLE a²/W(0)
-BEST, BEST_OFF, TRIAL, TRIAL_OFF, INVERSE = (
-    0,
-    1,
-    2,
-    3,
-    4,
-)  # rows of ``MediumWork.shift``: x and its mismatch, twice; the inverse Jacobian
-CELL, FOUND, LAST, GAIN = (
-    0,
-    3,
-    4,
-    7,
-)  # of ``MediumIon.guess`` behind λ and y: the candidates' cell, whether all was found, x, and how it changed
+BEST, BEST_OFF, TRIAL, TRIAL_OFF, INVERSE = range(5)
+"""Rows of ``MediumWork.shift``: the best x and its mismatch, those on trial; the three of the inverse Jacobian."""
+CELL, SOLVED, LAST, GAIN = 0, 3, 4, 7
+"""Of ``MediumIon.guess`` behind λ and y: the candidates' cell, whether there was a solution, x, and by how much it changed."""
 
 
 @bare
@@ -128,7 +117,7 @@ def relax_atoms(coupling, medium, ion, lanes, width, goal):
 
 @bare
 def mismatch(coupling, medium, ion, lanes, width, goal, x, off):
-    """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if ξ is not found."""
+    """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if there is no ξ."""
     count = coupling.offsets.shape[0]
     for c in range(3):
         ion.effective[c] = ion.position[c] + x[c]
@@ -183,10 +172,10 @@ def secant_update(s):
 
 @bare
 def find_shift(coupling, medium, ion, lanes, width, goal, s):
-    """Solve x = L ∇_R dU/dt by Broyden's method from the x in row BEST of s, for ion.effective, λ, ξ and y at the solution. False where ξ is not found.
+    """Solve x = L ∇_R dU/dt by Broyden's method from the x in row BEST of s, ``MediumWork.shift``. False where there is no ξ.
 
-    s: ``MediumWork.shift`` (7, 3). A trial that is worse still teaches the Jacobian, so the next one from the same point is shorter; a receding ion, whose drag falls steeply
-    with x, is found this way where plain iteration diverges. Where there is no solution (the crystal around the ion is about to give way, and y
+    Leaves ion.effective, λ, ξ and y at the solution. A trial that is worse still teaches the Jacobian, so the next one from the same point is
+    shorter; so a receding ion, whose drag falls steeply with x, is followed where plain iteration diverges. Where there is no solution (the crystal around the ion is about to give way, and y
     is unbounded), the best x that was met is taken, a tenth of the lattice constant at most: the loss is wrong for a moment, nothing else.
     """
     limit = LONGEST_STEP * coupling.spacing
@@ -234,11 +223,11 @@ def find_shift(coupling, medium, ion, lanes, width, goal, s):
 def recall(coupling, ion, lanes, width, dt):
     """First guess of λ and y from those of dt (ps) before, if the candidates are still the same atoms, which it returns.
 
-    ion.guess holds λ, y, and behind them what CELL, FOUND, LAST and GAIN say.
+    ion.guess holds λ, y, and behind them what CELL, SOLVED, LAST and GAIN say.
     """
     cell, guess = cell_of(coupling, ion.position), ion.guess
     tail = 6 * width
-    same = guess[tail + FOUND] == 1.0
+    same = guess[tail + SOLVED] == 1.0
     for c in range(3):
         same = same and guess[tail + CELL + c] == cell[c]
     ahead = splat(dt)
@@ -253,24 +242,24 @@ def recall(coupling, ion, lanes, width, dt):
 
 
 @bare
-def keep_guess(coupling, ion, lanes, width, x, found):
+def keep_guess(coupling, ion, lanes, width, x, solved):
     """Leave λ, y, the cell and x for the next step."""
     cell, guess = cell_of(coupling, ion.position), ion.guess
     tail = 6 * width
-    known = guess[tail + FOUND] == 1.0
+    known = guess[tail + SOLVED] == 1.0
     for at in range(0, 3 * width, WIDTH):
         store(guess, at, load(lanes, FORCE * width + at))
         store(guess, 3 * width + at, load(lanes, CHANGE * width + at))
-    guess[tail + FOUND] = 1.0 if found else 0.0
+    guess[tail + SOLVED] = 1.0 if solved else 0.0
     for c in range(3):
         guess[tail + CELL + c] = cell[c]
-        guess[tail + GAIN + c] = x[c] - guess[tail + LAST + c] if found and known else 0.0
-        guess[tail + LAST + c] = x[c] if found else 0.0
+        guess[tail + GAIN + c] = x[c] - guess[tail + LAST + c] if solved and known else 0.0
+        guess[tail + LAST + c] = x[c] if solved else 0.0
 
 
 @bare
 def implicit_force(coupling, medium, ion, work, dt):
-    """Force on the ion by [16], given r_H and ṙ_H in rows HOME and RATE of work.lanes: returns U(r, R) (meV), or NaN where no equilibrium is found.
+    """Force on the ion by [16], given r_H and ṙ_H in rows HOME and RATE of work.lanes: returns U(r, R) (meV), or NaN where there is no equilibrium.
 
     dt (ps): how long ago the last force on this ion was evaluated. Contract: ion.force (meV/Å), ion.effective (R + x), ion.stiffest, ion.guess and
     work are written; rows SHIFT of the lanes are ξ, so that r = r_H + ξ - x.
@@ -283,11 +272,10 @@ def implicit_force(coupling, medium, ion, work, dt):
     tail = 6 * width
     for c in range(3):
         s[BEST, c] = ion.guess[tail + LAST + c] + ion.guess[tail + GAIN + c]
-    found = find_shift(coupling, medium, ion, lanes, width, goal, s)
-    best = (ion.effective[0] - ion.position[0], ion.effective[1] - ion.position[1], ion.effective[2] - ion.position[2])
+    solved = find_shift(coupling, medium, ion, lanes, width, goal, s)
     for c in range(3):
-        s[BEST, c] = best[c]
-    keep_guess(coupling, ion, lanes, width, s[BEST], found)
+        s[BEST, c] = ion.effective[c] - ion.position[c]
+    keep_guess(coupling, ion, lanes, width, s[BEST], solved)
     zero = splat(0.0)
     energy = fx = fy = fz = zero
     stiffest = ion.stiffest[0]
@@ -298,4 +286,4 @@ def implicit_force(coupling, medium, ion, work, dt):
         stiffest = max(stiffest, largest(curvature))
     ion.force[0], ion.force[1], ion.force[2] = total(fx), total(fy), total(fz)
     ion.stiffest[0] = stiffest
-    return total(energy) if found else math.nan
+    return total(energy) if solved else math.nan
