@@ -3,7 +3,7 @@
 import numpy as np
 
 from mdlite.kernels.absorbing import absorb
-from mdlite.model import Lattice
+from mdlite.physics.model import Lattice
 
 
 def test_velocities_are_multiplied_and_margins_left_alone():

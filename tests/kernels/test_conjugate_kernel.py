@@ -5,7 +5,7 @@ import pytest
 
 from mdlite.kernels import conjugate as kernels
 from mdlite.kernels.types import Medium
-from mdlite.model import aligned_zeros
+from mdlite.physics.model import aligned_zeros
 
 COUNT, WIDTH = 11, 16
 

@@ -6,7 +6,7 @@ import pytest
 from independent import yukawa
 from mdlite.kernels.coupling import coupled_forces
 from mdlite.kernels.types import IonState
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 
 LATTICE = Lattice((5, 6, 7))
 PLACES = [(1.3, 1.6, 1.4), (-0.4, 17.9, -43.7)]  # the second beyond the box, on both sides of it

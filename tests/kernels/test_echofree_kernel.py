@@ -5,7 +5,7 @@ import pytest
 
 from independent import spring_forces
 from mdlite.kernels import echofree as kernels
-from mdlite.model import Lattice
+from mdlite.physics.model import Lattice
 
 LATTICE = Lattice((13, 14, 15))
 CORE = np.array([[6, 6, 6], [7, 6, 8]])

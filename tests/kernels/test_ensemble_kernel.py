@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from mdlite import edge
-from mdlite.ensemble import EnsembleEngine, moving_crystal
+from mdlite.engines import patch_edge as edge
+from mdlite.engines.ensemble import EnsembleEngine, moving_crystal
+from mdlite.engines.patch import PatchEnsembleEngine
 from mdlite.kernels.guard import ENERGY, SOUND
 from mdlite.kernels.types import Crystal, turn
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.patch import PatchEnsembleEngine
-from mdlite.thermal import thermal_state
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.physics.thermal import thermal_state
 
 LATTICE = Lattice((4, 5, 6))
 MODEL = Model(

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.kernels import conjugate, implicit, timelocal
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.response import recoil_kernel
-from mdlite.timelocal import TimeLocalEngine
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.physics.response import recoil_kernel
 
 MODEL = Model(
     Lattice(), Ion((0.7,) * 3, (1.2, 1.6, 1.5), (3.0, 2.0, -4.0)), Interaction(Potential("gaussian", (300.0, 0.9)), Shell(1))

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from independent import yukawa
-from mdlite.ensemble import EnsembleEngine
+from mdlite.engines.ensemble import EnsembleEngine
+from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.kernels import medium as kernels
 from mdlite.kernels import timelocal
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.response import loss_matrix, recoil_kernel
-from mdlite.thermal import thermal_state
-from mdlite.timelocal import TimeLocalEngine
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell, Sites
+from mdlite.physics.response import loss_matrix, recoil_kernel
+from mdlite.physics.thermal import thermal_state
 
 LATTICE = Lattice((4, 5, 6))
 STRENGTH, RANGE = 400.0, 0.6

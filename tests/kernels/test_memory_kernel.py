@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 
-from mdlite import propagator
+from mdlite.engines.memory import MemoryEngine
 from mdlite.kernels import memory as kernels
-from mdlite.memory import MemoryEngine
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.physics import propagator
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
 
 DT, LENGTH, STEP = 0.01, 60, 47
 MODEL = Model(Lattice(), Ion((0.7,) * 3, (1.4, 1.5, 1.6)), Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1)))

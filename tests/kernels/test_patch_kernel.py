@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from independent import spring_forces
-from mdlite import edge
+from mdlite.engines import patch_edge as edge
 from mdlite.kernels import patch as kernels
-from mdlite.model import Lattice
+from mdlite.physics.model import Lattice
 
 LATTICE = Lattice((8, 8, 8))
 DT = 0.004

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from independent import pair_force, spring_matrix, yukawa
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.reference import ReferenceEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
 
 LATTICE = Lattice((8, 3, 4))
 MODEL = Model(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from mdlite.engines.reference import ReferenceEngine
 from mdlite.kernels.snapshot import shuffle
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.reference import ReferenceEngine
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 1000])

@@ -3,8 +3,8 @@
 import numpy as np
 
 from independent import pair_force, yukawa
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.timelocal import TimeLocalEngine
+from mdlite.engines.timelocal import TimeLocalEngine
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
 
 MODEL = Model(
     Lattice(),
