@@ -3,17 +3,17 @@
 from numba import prange
 
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.springs import constants, kick_drift_row, neighbours
+from mdlite.kernels.springs import Row, constants, kick_drift_row, neighbours
 
 
 @parallel
 def _pass(u, v, u_next, springs, dt):
-    c1, c2 = constants(springs, dt / springs.mass)
+    stiffness = constants(springs, dt / springs.mass)
     for i in prange(u.shape[1]):
         im, ip = neighbours(i, u.shape[1])
         for j in range(u.shape[2]):
             jm, jp = neighbours(j, u.shape[2])
-            kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, 1, springs.length, c1, c2, dt)
+            kick_drift_row(u, v, u_next, Row(i, im, ip, j, jm, jp), 1, springs.length, stiffness, dt)
             for c in range(3):
                 u_next[c, i, j, 0] = u_next[c, i, j, springs.length]
                 u_next[c, i, j, springs.length + 1] = u_next[c, i, j, 1]

@@ -4,9 +4,9 @@ import numpy as np
 from numba import prange
 
 from mdlite.kernels.jit import parallel, scalar
+from mdlite.kernels.reference import interact, push_ion
 from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.types import LatticeState
-from mdlite.kernels.verlet import interact, push_ion
 
 
 @parallel
@@ -22,7 +22,7 @@ def absorb(v, x, y, z):
 
 @scalar
 def advance(lattice, u_next, springs, coupling, ion, dt, steps, layer, frames):
-    """As `verlet.advance`; layer = (x, y, z), the factors of one step for `absorb`."""
+    """As `reference.advance`; layer = (x, y, z), the factors of one step for `absorb`."""
     here, there = lattice, LatticeState(u_next, lattice.v)
     first, count, sampling = steps
     x, y, z = layer

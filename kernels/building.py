@@ -14,7 +14,7 @@ from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
 TURNS = threading.RLock()
-"""For threads that share a threading layer which can not be shared."""
+"""For threads that share a threading layer that cannot be shared."""
 
 
 class _Translated(JITCodeLibrary):

@@ -2,7 +2,7 @@
 
 Numba's own cache believes what it finds: a file cut short by a full disk or a copy gives an UnpicklingError at every later run, or machine code
 that crashes. Here every file ends in a checksum of its content and names what it is for; one that does not fit is compiled again and replaced.
-Files are written beside and renamed, and there is no index, so that processes which compile at the same time can not spoil each other's.
+Files are written beside and renamed, and there is no index, so that processes which compile at the same time cannot spoil each other's.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ _told: list[str] = []
 def user_folder() -> Path | None:
     """The user's own cache folder, or None for a user who has no home."""
     with contextlib.suppress(RuntimeError):
-        found = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return found if found.is_absolute() else None
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return folder if folder.is_absolute() else None
     return None
 
 
@@ -49,12 +49,12 @@ def can_be_written(folder: Path) -> bool:
 def temporary_folder() -> Path | None:
     """A folder of this user's alone among the temporary files, the same in every process, or a new one; None if there is no room at all."""
     try:
-        found = Path(tempfile.gettempdir()) / f"mdlite-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-        found.mkdir(mode=0o700, exist_ok=True)
-        kind = found.lstat()
+        folder = Path(tempfile.gettempdir()) / f"mdlite-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        kind = folder.lstat()
         alone = not hasattr(os, "getuid") or (kind.st_uid == os.getuid() and not kind.st_mode & 0o077)
-        if stat.S_ISDIR(kind.st_mode) and alone and can_be_written(found):
-            return found
+        if stat.S_ISDIR(kind.st_mode) and alone and can_be_written(folder):
+            return folder
         return Path(tempfile.mkdtemp(prefix="mdlite-"))
     except OSError:
         return None
@@ -117,9 +117,9 @@ def used() -> list[str]:
 
 def complaints() -> list[str]:
     """What went wrong since the last call, a line each."""
-    found = list(_told)
+    lines = list(_told)
     _told.clear()
-    return found
+    return lines
 
 
 class _Files:
@@ -137,8 +137,8 @@ class _Files:
         content = read(path)
         if content is None:
             return None
-        found, data = pickle.loads(content)
-        if found != key:
+        own_key, data = pickle.loads(content)
+        if own_key != key:
             return None
         _used.add(path.name)
         return data
@@ -175,7 +175,7 @@ class KernelCache(FunctionCache):
         self.enable()
 
     def load_overload(self, sig, target_context):
-        """As numba's, and None for anything that can not be read."""
+        """As numba's, and None for anything that cannot be read."""
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # whatever it is, the sources are there

@@ -8,7 +8,7 @@ from mdlite.kernels.medium import recoil_lanes
 from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, total
 
 MAX_ITERATIONS = 60
-HOME, RATE, APART, PULL, BEND = 0, 3, 6, 9, 10  # rows of lanes: r_H, ṙ_H; r - Q and the two numbers of the Hessian
+APART, PULL, BEND = 6, 9, 10  # rows of lanes behind r_H and ṙ_H (`medium`): r - Q, and the two numbers of the Hessian
 FORCE, SHIFT, CHANGE = 11, 14, 17  # λ, ξ = W λ, y
 RESIDUAL, RECOIL, DIRECTION, RESPONSE, BENT = 20, 23, 26, 29, 32  # of conjugate gradients: r, W r, p, W p, A p
 STEP, MOVE = 35, 38  # of Newton's method: δλ, W δλ

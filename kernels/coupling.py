@@ -45,21 +45,28 @@ def pull(coupling, ion, n, dx, dy, dz):
 
 
 @bare
-def coupled_forces(coupling, u, ion):
-    """Interaction energy U (meV) of the ion with the displaced atoms u (Å), and the forces on both.
+def coupled_forces(coupling, u, ion, corner, home):
+    """Interaction energy U (meV) of the ion with the displaced atoms, and the forces on both.
 
+    u (Å): displacements of the crystal, an array of `types.LatticeState`, with corner and home None; or δr on a patch whose first atom is at site
+    ``corner`` (3,), beside the displacements ``home`` of the free crystal (None: at rest).
     Contract: only ion.force, -∇_R U, ion.atom_force, -∇_r U of each candidate (meV/Å), and ion.stiffest are written. At zero distance a finite
     potential has no direction and gives no force; a divergent one gives an infinite energy, which the run loop stops at.
     """
     cell = cell_of(coupling, ion.position)
-    energy = stiffest = 0.0
-    fx = fy = fz = 0.0
+    energy = stiffest = fx = fy = fz = 0.0
     for n in range(coupling.offsets.shape[0]):
-        offset = coupling.offsets[n]
-        i, j, k = wrapped(coupling, cell, n)
-        dx = (cell[0] + offset[0]) * coupling.spacing + u[0, i, j, k] - ion.position[0]
-        dy = (cell[1] + offset[1]) * coupling.spacing + u[1, i, j, k] - ion.position[1]
-        dz = (cell[2] + offset[2]) * coupling.spacing + u[2, i, j, k] - ion.position[2]
+        x, y, z = cell[0] + coupling.offsets[n, 0], cell[1] + coupling.offsets[n, 1], cell[2] + coupling.offsets[n, 2]
+        if corner is None:
+            i, j, k = wrapped(coupling, cell, n)
+        else:
+            i, j, k = x - corner[0], y - corner[1], z - corner[2] + 1
+        dx = x * coupling.spacing + u[0, i, j, k] - ion.position[0]
+        dy = y * coupling.spacing + u[1, i, j, k] - ion.position[1]
+        dz = z * coupling.spacing + u[2, i, j, k] - ion.position[2]
+        if home is not None:
+            i, j, k = wrapped(coupling, cell, n)
+            dx, dy, dz = dx + home[0, i, j, k], dy + home[1, i, j, k], dz + home[2, i, j, k]
         phi, px, py, pz, curvature = pull(coupling, ion, n, dx, dy, dz)
         energy += phi
         fx += px

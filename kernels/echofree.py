@@ -10,9 +10,9 @@ from numba import prange
 
 from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.springs import constants, kick_drift_row
+from mdlite.kernels.reference import interact, push_ion
+from mdlite.kernels.springs import Row, constants, kick_drift_row
 from mdlite.kernels.types import LatticeState
-from mdlite.kernels.verlet import interact, push_ion
 
 
 @scalar
@@ -28,7 +28,7 @@ def kick_drift_region(u, v, u_next, springs, dt, core, radii, mirror):
     mirror: bool (2,), whether the planes x and y through the core are mirrors; the atoms below one are not moved, see `reflect`.
     Contract: the polyhedron, and one site more, must lie within the arrays; what is outside is left as it is.
     """
-    c1, c2 = constants(springs, dt / springs.mass)
+    stiffness = constants(springs, dt / springs.mass)
     r1, r2, r3 = radii[0], radii[1], radii[2]
     reach = int(r1)
     low, high = core[0], core[1]
@@ -43,7 +43,7 @@ def kick_drift_region(u, v, u_next, springs, dt, core, radii, mirror):
             if x + y > r2 or depth < 0.0:
                 continue
             first, last = low[2] - int(depth) + 1, high[2] + int(depth) + 1
-            kick_drift_row(u, v, u_next, i, i - 1, i + 1, j, j - 1, j + 1, first, last, c1, c2, dt)
+            kick_drift_row(u, v, u_next, Row(i, i - 1, i + 1, j, j - 1, j + 1), first, last, stiffness, dt)
 
 
 @scalar
@@ -91,7 +91,7 @@ def fits(coupling, core, radii, mirror):
 
 @scalar
 def advance(lattice, u_next, springs, coupling, ion, dt, steps, region, frames):
-    """As `verlet.advance`, with the lattice moved inside a polyhedron only; its core follows the ion.
+    """As `reference.advance`, with the lattice moved inside a polyhedron only; its core follows the ion.
 
     region = (core, radii of every step of the run (all steps, 3), mirror), see `kick_drift_region`. Returns False, with the rest of the steps
     not taken, once the polyhedron no longer fits into the arrays.

@@ -7,6 +7,7 @@ which is velocity Verlet's own. One crystal is shared between the threads step b
 import numpy as np
 from numba import prange
 
+from mdlite.kernels import types
 from mdlite.kernels.guard import SOUND, cause_to_stop
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
@@ -57,7 +58,7 @@ def move_ion(coupling, medium, ion, crystal, dt, work):
 
 @bare
 def judge(ions, begin, end, step):
-    """Stop those of the ions begin to end - 1 that can not go on (`guard`): ions.stopped becomes ``step``, and ions.cause says why."""
+    """Stop those of the ions begin to end - 1 that cannot go on (`guard`): ions.stopped becomes ``step``, and ions.cause says why."""
     v = ions.velocity
     for n in range(begin, end):
         if ions.stopped[n] < 0:
@@ -94,10 +95,8 @@ def record(frames, row, ions):
             frames.velocity[row, n, c] = ions.velocity[n, c]
 
 
-@scalar
-def turn(crystal):
-    """The same three displacement buffers one step later; the oldest is to be overwritten, as ``after``."""
-    return Crystal(crystal.u, crystal.after, crystal.before, crystal.v)
+turn = inlined(types.turn)
+"""`types.turn` for kernels."""
 
 
 @scalar

@@ -22,10 +22,8 @@ from mdlite.kernels.conjugate import (
     BENT,
     CHANGE,
     FORCE,
-    HOME,
     MOVE,
     PULL,
-    RATE,
     RESIDUAL,
     SHIFT,
     STEP,
@@ -38,19 +36,21 @@ from mdlite.kernels.conjugate import (
 )
 from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.jit import bare
-from mdlite.kernels.medium import lanes_width, pair_lanes, recoil_lanes
+from mdlite.kernels.medium import HOME, RATE, lanes_width, pair_lanes, recoil_lanes
 from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, total
 
 # lengths in lattice constants
-COLD, WARM = (
-    4e-13,
-    3.4e-8,
-)  # change of ξ and x at which the iterations end: without a first guess, and with that of the step before
+COLD, WARM = 4e-13, 3.4e-8
+"""Change of ξ and x at which the iterations end: without a first guess, and with that of the step before."""
 LONGEST_STEP = 0.1  # a longer Newton step is cut
 SHARP = 0.034  # how far the potential reaches, cautiously: a Newton step δ is followed by one of δ²/SHARP
 MAX_ITERATIONS = 60
 LAG = 1.44  # times L/W(0), ps: how much a velocity of the atoms that is wrong shifts x
 ROUNDING, LITTLE = 1e-9, 1e-4  # a rise of the energy is none below that part of it, and of LITTLE a²/W(0)
+BEST, BEST_OFF, TRIAL, TRIAL_OFF, INVERSE = range(5)
+"""Rows of ``MediumWork.shift``: the best x and its mismatch, those on trial; the three of the inverse Jacobian."""
+CELL, SOLVED, LAST, GAIN = 0, 3, 4, 7
+"""Of ``MediumIon.guess`` behind λ and y: the candidates' cell, whether there was a solution, x, and by how much it changed."""
 
 
 @bare
@@ -117,7 +117,7 @@ def relax_atoms(coupling, medium, ion, lanes, width, goal):
 
 @bare
 def mismatch(coupling, medium, ion, lanes, width, goal, x, off):
-    """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if ξ is not found."""
+    """off = x - L ∇_R dU/dt (Å) for the shift x (3,), with ξ relaxed; returns its largest component, NaN if there is no ξ."""
     count = coupling.offsets.shape[0]
     for c in range(3):
         ion.effective[c] = ion.position[c] + x[c]
@@ -152,39 +152,39 @@ def mismatch(coupling, medium, ion, lanes, width, goal, x, off):
 
 @bare
 def secant_update(s):
-    """Broyden's update of the inverse Jacobian B, rows 4 to 6 of s, with the pair of points in rows 0, 1 (x, F) and 2, 3."""
-    change = (s[2, 0] - s[0, 0], s[2, 1] - s[0, 1], s[2, 2] - s[0, 2])
-    moved = (s[3, 0] - s[1, 0], s[3, 1] - s[1, 1], s[3, 2] - s[1, 2])
+    """Broyden's update of the inverse Jacobian B, rows INVERSE of s, with the two points in its other rows."""
+    b = s[INVERSE:]
+    change = (s[TRIAL, 0] - s[BEST, 0], s[TRIAL, 1] - s[BEST, 1], s[TRIAL, 2] - s[BEST, 2])
+    moved = (s[TRIAL_OFF, 0] - s[BEST_OFF, 0], s[TRIAL_OFF, 1] - s[BEST_OFF, 1], s[TRIAL_OFF, 2] - s[BEST_OFF, 2])
     product = (  # Bᵀ Δx
-        s[4, 0] * change[0] + s[5, 0] * change[1] + s[6, 0] * change[2],
-        s[4, 1] * change[0] + s[5, 1] * change[1] + s[6, 1] * change[2],
-        s[4, 2] * change[0] + s[5, 2] * change[1] + s[6, 2] * change[2],
+        b[0, 0] * change[0] + b[1, 0] * change[1] + b[2, 0] * change[2],
+        b[0, 1] * change[0] + b[1, 1] * change[1] + b[2, 1] * change[2],
+        b[0, 2] * change[0] + b[1, 2] * change[1] + b[2, 2] * change[2],
     )
     bottom = product[0] * moved[0] + product[1] * moved[1] + product[2] * moved[2]
     if bottom == 0.0:
         return
     for c in range(3):
-        rest = change[c] - (s[4 + c, 0] * moved[0] + s[4 + c, 1] * moved[1] + s[4 + c, 2] * moved[2])
+        rest = change[c] - (b[c, 0] * moved[0] + b[c, 1] * moved[1] + b[c, 2] * moved[2])
         for e in range(3):
-            s[4 + c, e] += rest * product[e] / bottom
+            b[c, e] += rest * product[e] / bottom
 
 
 @bare
 def find_shift(coupling, medium, ion, lanes, width, goal, s):
-    """Solve x = L ∇_R dU/dt by Broyden's method from the x in row 0 of s, for ion.effective, λ, ξ and y at the solution. False where ξ is not found.
+    """Solve x = L ∇_R dU/dt by Broyden's method from the x in row BEST of s, ``MediumWork.shift``. False where there is no ξ.
 
-    Rows of s (7, 3): 0 and 1 hold the best x and its mismatch, 2 and 3 those on trial, 4 to 6 the inverse Jacobian. A trial that is
-    worse still teaches the Jacobian, so the next one from the same point is shorter; a receding ion, whose drag falls steeply
-    with x, is found this way where plain iteration diverges. Where there is no solution (the crystal around the ion is about to give way, and y
+    Leaves ion.effective, λ, ξ and y at the solution. A trial that is worse still teaches the Jacobian, so the next one from the same point is
+    shorter; so a receding ion, whose drag falls steeply with x, is followed where plain iteration diverges. Where there is no solution (the crystal around the ion is about to give way, and y
     is unbounded), the best x that was met is taken, a tenth of the lattice constant at most: the loss is wrong for a moment, nothing else.
     """
     limit = LONGEST_STEP * coupling.spacing
-    for row in range(1, 7):
+    for row in range(BEST_OFF, s.shape[0]):
         for c in range(3):
             s[row, c] = 0.0
     for c in range(3):
-        s[4 + c, c] = 1.0
-    best = trial = mismatch(coupling, medium, ion, lanes, width, goal, s[0], s[1])
+        s[INVERSE + c, c] = 1.0
+    best = trial = mismatch(coupling, medium, ion, lanes, width, goal, s[BEST], s[BEST_OFF])
     if not best < math.inf:
         return False
     for _ in range(MAX_ITERATIONS):
@@ -194,40 +194,42 @@ def find_shift(coupling, medium, ion, lanes, width, goal, s):
         for c in range(3):
             step = 0.0
             for e in range(3):
-                step -= s[4 + c, e] * s[1, e]
-            s[2, c] = step
+                step -= s[INVERSE + c, e] * s[BEST_OFF, e]
+            s[TRIAL, c] = step
             longest = max(longest, abs(step))
         if not longest < math.inf:
             break
         scale = limit / longest if longest > limit else 1.0
         for c in range(3):
-            s[2, c] = s[0, c] + scale * s[2, c]
-        trial = mismatch(coupling, medium, ion, lanes, width, goal, s[2], s[3])
+            s[TRIAL, c] = s[BEST, c] + scale * s[TRIAL, c]
+        trial = mismatch(coupling, medium, ion, lanes, width, goal, s[TRIAL], s[TRIAL_OFF])
         if not trial < math.inf:
             break
         secant_update(s)
         if trial < best:
             best = trial
             for c in range(3):
-                s[0, c], s[1, c] = s[2, c], s[3, c]
+                s[BEST, c], s[BEST_OFF, c] = s[TRIAL, c], s[TRIAL_OFF, c]
     clear(lanes, width, FORCE)  # whatever a trial has left
     clear(lanes, width, CHANGE)
-    longest = max(abs(s[0, 0]), abs(s[0, 1]), abs(s[0, 2]))
+    longest = max(abs(s[BEST, 0]), abs(s[BEST, 1]), abs(s[BEST, 2]))
     if longest > limit:
         for c in range(3):
-            s[0, c] *= limit / longest
-    return mismatch(coupling, medium, ion, lanes, width, goal, s[0], s[1]) < math.inf
+            s[BEST, c] *= limit / longest
+    return mismatch(coupling, medium, ion, lanes, width, goal, s[BEST], s[BEST_OFF]) < math.inf
 
 
 @bare
 def recall(coupling, ion, lanes, width, dt):
     """First guess of λ and y from those of dt (ps) before, if the candidates are still the same atoms, which it returns.
 
-    ion.guess holds λ, y, the cell of the candidates, whether all was found, x, and by how much it changed.
+    ion.guess holds λ, y, and behind them what CELL, SOLVED, LAST and GAIN say.
     """
     cell, guess = cell_of(coupling, ion.position), ion.guess
     tail = 6 * width
-    same = guess[tail + 3] == 1.0 and guess[tail] == cell[0] and guess[tail + 1] == cell[1] and guess[tail + 2] == cell[2]
+    same = guess[tail + SOLVED] == 1.0
+    for c in range(3):
+        same = same and guess[tail + CELL + c] == cell[c]
     ahead = splat(dt)
     for at in range(0, 3 * width, WIDTH):
         force, change = splat(0.0), splat(0.0)
@@ -240,24 +242,24 @@ def recall(coupling, ion, lanes, width, dt):
 
 
 @bare
-def keep_guess(coupling, ion, lanes, width, x, found):
+def keep_guess(coupling, ion, lanes, width, x, solved):
     """Leave λ, y, the cell and x for the next step."""
     cell, guess = cell_of(coupling, ion.position), ion.guess
     tail = 6 * width
-    known = guess[tail + 3] == 1.0
+    known = guess[tail + SOLVED] == 1.0
     for at in range(0, 3 * width, WIDTH):
         store(guess, at, load(lanes, FORCE * width + at))
         store(guess, 3 * width + at, load(lanes, CHANGE * width + at))
-    guess[tail], guess[tail + 1], guess[tail + 2] = cell[0], cell[1], cell[2]
-    guess[tail + 3] = 1.0 if found else 0.0
+    guess[tail + SOLVED] = 1.0 if solved else 0.0
     for c in range(3):
-        guess[tail + 7 + c] = x[c] - guess[tail + 4 + c] if found and known else 0.0
-        guess[tail + 4 + c] = x[c] if found else 0.0
+        guess[tail + CELL + c] = cell[c]
+        guess[tail + GAIN + c] = x[c] - guess[tail + LAST + c] if solved and known else 0.0
+        guess[tail + LAST + c] = x[c] if solved else 0.0
 
 
 @bare
 def implicit_force(coupling, medium, ion, work, dt):
-    """Force on the ion by [16], given r_H and ṙ_H in rows 0 to 5 of work.lanes: returns U(r, R) (meV), or NaN where no equilibrium is found.
+    """Force on the ion by [16], given r_H and ṙ_H in rows HOME and RATE of work.lanes: returns U(r, R) (meV), or NaN where there is no equilibrium.
 
     dt (ps): how long ago the last force on this ion was evaluated. Contract: ion.force (meV/Å), ion.effective (R + x), ion.stiffest, ion.guess and
     work are written; rows SHIFT of the lanes are ξ, so that r = r_H + ξ - x.
@@ -265,16 +267,15 @@ def implicit_force(coupling, medium, ion, work, dt):
     count = coupling.offsets.shape[0]
     lanes, width, s = work.lanes, lanes_width(count), work.shift
     goal = coupling.spacing * (WARM if recall(coupling, ion, lanes, width, dt) else COLD)
-    goal += 1e-15 * (
-        abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2])
-    )  # what the coordinates resolve far from the origin
+    far = abs(ion.position[0]) + abs(ion.position[1]) + abs(ion.position[2])
+    goal += 1e-15 * far  # what the coordinates resolve far from the origin
+    tail = 6 * width
     for c in range(3):
-        s[0, c] = ion.guess[6 * width + 4 + c] + ion.guess[6 * width + 7 + c]
-    found = find_shift(coupling, medium, ion, lanes, width, goal, s)
-    best = (ion.effective[0] - ion.position[0], ion.effective[1] - ion.position[1], ion.effective[2] - ion.position[2])
+        s[BEST, c] = ion.guess[tail + LAST + c] + ion.guess[tail + GAIN + c]
+    solved = find_shift(coupling, medium, ion, lanes, width, goal, s)
     for c in range(3):
-        s[0, c] = best[c]
-    keep_guess(coupling, ion, lanes, width, s[0], found)
+        s[BEST, c] = ion.effective[c] - ion.position[c]
+    keep_guess(coupling, ion, lanes, width, s[BEST], solved)
     zero = splat(0.0)
     energy = fx = fy = fz = zero
     stiffest = ion.stiffest[0]
@@ -285,4 +286,4 @@ def implicit_force(coupling, medium, ion, work, dt):
         stiffest = max(stiffest, largest(curvature))
     ion.force[0], ion.force[1], ion.force[2] = total(fx), total(fy), total(fz)
     ion.stiffest[0] = stiffest
-    return total(energy) if found else math.nan
+    return total(energy) if solved else math.nan

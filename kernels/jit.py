@@ -42,10 +42,10 @@ def _cache_folder() -> tuple[Path | None, str | None]:
     digest = hashlib.sha256()
     for path in sorted(here.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    found, note = cache.place(
+    folder, note = cache.place(
         "NUMBA_CACHE_DIR", config.CACHE_DIR, [here / "__pycache__", cache.user_folder()], "the compiled kernels"
     )
-    return found and found / f"mdlite-{digest.hexdigest()[:16]}", note
+    return folder and folder / f"mdlite-{digest.hexdigest()[:16]}", note
 
 
 CACHE_FOLDER, CACHE_NOTE = _cache_folder()

@@ -16,8 +16,8 @@ from mdlite.kernels.jit import bare, inlined
 from mdlite.kernels.potentials import switched, switched_lanes
 from mdlite.kernels.vectors import WIDTH, fma, keep, largest, load, splat, store, total, where_zero
 
-ROWS = 12
-"""Of ``MediumWork.lanes``: r_H, ṙ_H, ∇_r U, r_eff."""
+HOME, RATE, GRADIENT, MOVED, ROWS = 0, 3, 6, 9, 12
+"""Rows of ``MediumWork.lanes``, three each: r_H, ṙ_H, ∇_r U, r_eff; and how many there are."""
 
 
 @bare
@@ -64,13 +64,13 @@ def in_crystal(coupling, ion, crystal, dt, work):
 
 @bare
 def lanes_at_rest(coupling, ion, lanes):
-    """`at_rest` side by side: rows 0 to 5 of lanes."""
+    """`at_rest` side by side: rows HOME and RATE of lanes."""
     cell, count = cell_of(coupling, ion.position), coupling.offsets.shape[0]
     width = lanes_width(count)
     for c in range(3):
         for n in range(width):
-            lanes[c * width + n] = (cell[c] + coupling.offsets[min(n, count - 1), c]) * coupling.spacing
-            lanes[(3 + c) * width + n] = 0.0
+            lanes[(HOME + c) * width + n] = (cell[c] + coupling.offsets[min(n, count - 1), c]) * coupling.spacing
+            lanes[(RATE + c) * width + n] = 0.0
 
 
 @bare
@@ -84,8 +84,8 @@ def lanes_in_crystal(coupling, ion, crystal, dt, lanes):
         m = min(n, count - 1)
         i, j, k = wrapped(coupling, cell, m)
         for c in range(3):
-            lanes[c * width + n] = (cell[c] + coupling.offsets[m, c]) * coupling.spacing + u[c, i, j, k]
-            lanes[(3 + c) * width + n] = rate * (after[c, i, j, k] - before[c, i, j, k])
+            lanes[(HOME + c) * width + n] = (cell[c] + coupling.offsets[m, c]) * coupling.spacing + u[c, i, j, k]
+            lanes[(RATE + c) * width + n] = rate * (after[c, i, j, k] - before[c, i, j, k])
 
 
 @inlined
@@ -125,12 +125,18 @@ def recoil_lanes(medium, lanes, width, source, target, count):
         store(lanes, (target + 2) * width + b, zz + (zx + zy))
 
 
+@inlined
+def apart(lanes, width, row, at, x, y, z):
+    """What stands in rows ``row`` .. row + 2 of the block at ``at``, less (x, y, z)."""
+    return load(lanes, row * width + at) - x, load(lanes, (row + 1) * width + at) - y, load(lanes, (row + 2) * width + at) - z
+
+
 @bare
 def effective_force(coupling, medium, ion, lanes):
-    """Force on the ion by [18-20], given r_H and ṙ_H in rows 0 to 5 of lanes: returns U(r_eff, R_eff) (meV).
+    """Force on the ion by [18-20], given r_H and ṙ_H in rows HOME and RATE of lanes: returns U(r_eff, R_eff) (meV).
 
-    ion.force and ion.effective receive F (meV/Å) and R_eff (Å), rows 9 to 11 of lanes r_eff (Å); ion.stiffest is kept up.
-    Contract: these and rows 6 to 8 are written.
+    ion.force and ion.effective receive F (meV/Å) and R_eff (Å), rows MOVED of lanes r_eff (Å); ion.stiffest is kept up to date.
+    Contract: these and rows GRADIENT are written.
     """
     count = coupling.offsets.shape[0]
     width = lanes_width(count)
@@ -139,17 +145,19 @@ def effective_force(coupling, medium, ion, lanes):
     zero = splat(0.0)
     px = py = pz = zero  # ∇_R dU/dt = Σ H_k (Ṙ - ṙ_H,k)
     for b in range(0, width, WIDTH):
-        dx, dy, dz = load(lanes, b) - x, load(lanes, width + b) - y, load(lanes, 2 * width + b) - z
-        wx, wy, wz = vx - load(lanes, 3 * width + b), vy - load(lanes, 4 * width + b), vz - load(lanes, 5 * width + b)
+        dx, dy, dz = apart(lanes, width, HOME, b, x, y, z)
+        wx = vx - load(lanes, RATE * width + b)
+        wy = vy - load(lanes, (RATE + 1) * width + b)
+        wz = vz - load(lanes, (RATE + 2) * width + b)
         _, pull, bend, _ = pair_lanes(coupling, dx, dy, dz, count - b)
-        store(lanes, 6 * width + b, pull * dx)
-        store(lanes, 7 * width + b, pull * dy)
-        store(lanes, 8 * width + b, pull * dz)
+        store(lanes, GRADIENT * width + b, pull * dx)
+        store(lanes, (GRADIENT + 1) * width + b, pull * dy)
+        store(lanes, (GRADIENT + 2) * width + b, pull * dz)
         along = bend * fma(dz, wz, fma(dy, wy, dx * wx))
         px, py, pz = px + fma(along, dx, pull * wx), py + fma(along, dy, pull * wy), pz + fma(along, dz, pull * wz)
-    recoil_lanes(medium, lanes, width, 6, 9, count)
+    recoil_lanes(medium, lanes, width, GRADIENT, MOVED, count)
     for b in range(0, 3 * width, WIDTH):
-        store(lanes, 9 * width + b, load(lanes, b) - load(lanes, 9 * width + b))
+        store(lanes, MOVED * width + b, load(lanes, HOME * width + b) - load(lanes, MOVED * width + b))
     p = (total(px), total(py), total(pz))
     for c in range(3):
         ion.effective[c] = ion.position[c] + medium.loss[c, 0] * p[0] + medium.loss[c, 1] * p[1] + medium.loss[c, 2] * p[2]
@@ -157,7 +165,7 @@ def effective_force(coupling, medium, ion, lanes):
     energy = fx = fy = fz = zero
     stiffest = ion.stiffest[0]
     for b in range(0, width, WIDTH):
-        dx, dy, dz = load(lanes, 9 * width + b) - x, load(lanes, 10 * width + b) - y, load(lanes, 11 * width + b) - z
+        dx, dy, dz = apart(lanes, width, MOVED, b, x, y, z)
         phi, pull, _, curvature = pair_lanes(coupling, dx, dy, dz, count - b)
         energy, fx, fy, fz = energy + phi, fma(pull, dx, fx), fma(pull, dy, fy), fma(pull, dz, fz)
         stiffest = max(stiffest, largest(curvature))

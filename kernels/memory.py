@@ -133,7 +133,8 @@ def within_reach(coupling, memory, cell, site):
         dx = cell[0] + coupling.offsets[n, 0] - site[0]
         dy = cell[1] + coupling.offsets[n, 1] - site[1]
         dz = cell[2] + coupling.offsets[n, 2] - site[2]
-        if table_row(memory, dx, dy, dz)[0] < 0:
+        row, _, _, _ = table_row(memory, dx, dy, dz)
+        if row < 0:
             return False
     return True
 

@@ -4,35 +4,17 @@
 
 r_H is the free motion of the whole crystal, which no ion disturbs. δr only radiates outwards, and what reaches the edge of the patch
 must not come back: its atoms are damped, held and weighted (`types.Edge`) so that the core feels an infinite crystal around it. Leap-frog
-form and synchronisation are those of `verlet`; one ion and its patch stay in one core's cache for many steps.
+form and synchronisation are those of `reference`; one ion and its patch stay in one core's cache for many steps.
 """
 
 import numpy as np
 
-from mdlite.kernels.coupling import cell_of, pull, wrapped
-from mdlite.kernels.jit import bare, inlined, scalar
+from mdlite.kernels.coupling import cell_of, coupled_forces
+from mdlite.kernels.jit import bare, scalar
+from mdlite.kernels.reference import push_ion
 from mdlite.kernels.springs import neighbours
-from mdlite.kernels.stencil import diagonals, near, put
-from mdlite.kernels.vectors import WIDTH, fma, following, load, preceding, splat
-from mdlite.kernels.verlet import push_ion
-
-
-@inlined
-def _moved(u, v, edge, step, planes, rows, o, last, now, after, az, constants):
-    """Velocities and displacements of the block at o after the step, as in `stencil`."""
-    ax, ay, z, _, _, _, _, _, _ = now
-    c1, c2, drift, two, eight = constants
-    x, y, fx, fy, fz = diagonals(u, step, planes, rows, o, last, now, after)
-    at = planes[1] + rows[1] + o
-    dx = fma(c2, fma(eight, x, fx), c1 * fma(two, x, ax))
-    dy = fma(c2, fma(eight, y, fy), c1 * fma(two, y, ay))
-    dz = fma(c2, fma(eight, z, fz), c1 * fma(two, z, az))
-    vx = fma(load(edge.keep, at), load(v, at), load(edge.push, at) * dx - load(edge.hold, at) * x)
-    at += step
-    vy = fma(load(edge.keep, at), load(v, at), load(edge.push, at) * dy - load(edge.hold, at) * y)
-    at += step
-    vz = fma(load(edge.keep, at), load(v, at), load(edge.push, at) * dz - load(edge.hold, at) * z)
-    return vx, vy, vz, fma(drift, vx, x), fma(drift, vy, y), fma(drift, vz, z)
+from mdlite.kernels.stencil import Place, factors_of, step_row
+from mdlite.kernels.types import Rows
 
 
 @bare
@@ -40,40 +22,20 @@ def radiate(u, v, out, shape, edge, dt):
     """One step of δr: v becomes keep v + push dt F(u)/m - hold u, then out = u + dt v with its halo filled.
 
     u, v, out: flat arrays of ``shape`` (N, N, P), as in `types.LatticeState`, with periodic neighbours (a wave that has crossed the edge enters
-    on the other side). What is behind the atoms stays at rest, for it has no push. Contract: out and v are written; no two of the three overlap.
+    on the other side). Contract: out and v are written; no two of the three overlap.
     """
     nx, ny, pitch = shape
     plane = ny * pitch
     step = nx * plane
-    c1, c2 = dt * edge.k1 / edge.mass, 0.5 * dt * edge.k2 / edge.mass
-    zero = splat(0.0)
-    constants = (splat(c1), splat(c2), splat(dt), splat(-2.0), splat(-8.0))
-    end = edge.length + 1
+    factors = factors_of(edge, dt, dt)
+    velocities, new = Rows(v, step, pitch), Rows(out, step, pitch)
     for i in range(nx):
         below, above = neighbours(i, nx)
-        planes = (below * plane, i * plane, above * plane)
         for j in range(ny):
             front, back = neighbours(j, ny)
-            rows = (front * pitch, j * pitch, back * pitch)
-            here = planes[1] + rows[1]
-            before = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
-            now = near(u, step, planes, rows, 0)
-            o = 0
-            while o + WIDTH <= end:
-                after = near(u, step, planes, rows, o + WIDTH)
-                az = load(u, here + 2 * step + o + 1) + load(u, here + 2 * step + o - 1)
-                vx, vy, vz, x, y, z = _moved(u, v, edge, step, planes, rows, o, before, now, after, az, constants)
-                put(v, step, here, o, vx, vy, vz)
-                put(out, step, here, o, x, y, z)
-                before, now = now, after
-                o += WIDTH
-            az = following(now[2], now[2]) + preceding(before[2], now[2])
-            vx, vy, vz, x, y, z = _moved(u, v, edge, step, planes, rows, o, before, now, now, az, constants)
-            put(v, step, here, o, vx, vy, vz)
-            put(out, step, here, o, x, y, z)
-            for c in range(3):
-                out[here + c * step] = out[here + c * step + edge.length]
-                out[here + c * step + end] = out[here + c * step + 1]
+            place = Place(step, below * plane, i * plane, above * plane, front * pitch, j * pitch, back * pitch)
+            row = place.here + place.row
+            step_row(u, velocities, new, place, row, row, edge.length, factors, 0, edge)
 
 
 @bare
@@ -119,32 +81,6 @@ def follow(coupling, ion, corner, u, v, room, length):
 
 
 @bare
-def meet(coupling, ion, corner, u, home):
-    """Interaction energy U (meV), and forces between the ion and the atoms at r_H + δr; home: r_H less the sites, an array of the crystal, or
-    None for a crystal at rest. Contract: ion.force, ion.atom_force and ion.stiffest are written."""
-    cell = cell_of(coupling, ion.position)
-    energy = stiffest = fx = fy = fz = 0.0
-    for n in range(coupling.offsets.shape[0]):
-        x, y, z = cell[0] + coupling.offsets[n, 0], cell[1] + coupling.offsets[n, 1], cell[2] + coupling.offsets[n, 2]
-        i, j, k = x - corner[0], y - corner[1], z - corner[2] + 1
-        dx = x * coupling.spacing + u[0, i, j, k] - ion.position[0]
-        dy = y * coupling.spacing + u[1, i, j, k] - ion.position[1]
-        dz = z * coupling.spacing + u[2, i, j, k] - ion.position[2]
-        if home is not None:
-            i, j, k = wrapped(coupling, cell, n)
-            dx, dy, dz = dx + home[0, i, j, k], dy + home[1, i, j, k], dz + home[2, i, j, k]
-        phi, px, py, pz, curvature = pull(coupling, ion, n, dx, dy, dz)
-        energy += phi
-        fx += px
-        fy += py
-        fz += pz
-        stiffest = max(stiffest, curvature)
-    ion.force[0], ion.force[1], ion.force[2] = fx, fy, fz
-    ion.stiffest[0] = max(ion.stiffest[0], stiffest)
-    return energy
-
-
-@bare
 def pull_atoms(coupling, ion, corner, v, edge, factor):
     """v += factor × ion.atom_force for the candidates, by their own weight in the edge (factor = dt/m in ps per mass)."""
     cell = cell_of(coupling, ion.position)
@@ -163,7 +99,7 @@ def pull_atoms(coupling, ion, corner, v, edge, factor):
 @bare
 def half_step_back(coupling, ion, corner, u, v, home, edge, half):
     """Turn the synchronous velocities of a start with δr = 0 into leap-frog ones (half: dt/2, ps)."""
-    meet(coupling, ion, corner, u, home)
+    coupled_forces(coupling, u, ion, corner, home)
     pull_atoms(coupling, ion, corner, v, edge, -half / edge.mass)
     for c in range(3):
         ion.velocity[c] -= half * ion.force[c] * ion.inverse_mass[c]
@@ -171,7 +107,7 @@ def half_step_back(coupling, ion, corner, u, v, home, edge, half):
 
 @bare
 def step_ion(coupling, ion, corner, u, v, out, edge, dt):
-    """A kick and a drift of the ion and its patch, from (u, v) to (out, v), once `meet` has left the forces; the patch then follows the ion."""
+    """A kick and a drift of the ion and its patch, from (u, v) to (out, v), once `coupled_forces` has left the forces; the patch then follows the ion."""
     pull_atoms(coupling, ion, corner, v, edge, dt / edge.mass)
     shape = (v.shape[1], v.shape[2], v.shape[3])
     radiate(u.reshape(-1), v.reshape(-1), out.reshape(-1), shape, edge, dt)
@@ -208,7 +144,7 @@ def advance(coupling, ion, corner, u, v, room, edge, dt, steps, frames):
     row = np.int64(0)
     here, there = u, room
     for step in range(first, first + count):
-        energy = meet(coupling, ion, corner, here, None)
+        energy = coupled_forces(coupling, here, ion, corner, None)
         if step % sampling == 0:
             record(frames, row, energy, coupling, ion, corner, here, 0.5 * dt)
             row += 1

@@ -1,20 +1,37 @@
 """Pair potentials φ(ρ) between the ion and a framework atom, with φ' and φ''.
 
 To add one: write a function ``(params, rho) -> (φ, φ', φ'')`` below, give it a branch in `evaluate` and a row in `FORMS`. The
-configuration, its schema, the checks and the documentation of the parameters follow from that row.
+configuration, its schema, the checks and the documentation of the parameters follow from that row; a formula for the reader is optional (``FORMULAS``,
+where the configuration makes its tables).
 """
 
 import math
+from typing import NamedTuple
 
 from mdlite.kernels.jit import bare, inlined
 from mdlite.kernels.vectors import greater, lesser, splat
 
+
+class Parameter(NamedTuple):
+    """A number that a potential has."""
+
+    name: str
+    unit: str
+    positive: bool = True  # whether it must be; otherwise any number will do
+
+
+class Form(NamedTuple):
+    """A kind of potential; its row in `FORMS` is the number by which `evaluate` knows it."""
+
+    name: str
+    parameters: tuple[Parameter, ...]  # in the order of ``Coupling.params``
+
+
 FORMS = (
-    # name, ((parameter, unit, must be positive), ...), φ(0) is finite, formula
-    ("yukawa", (("strength", "meV Angstrom", False), ("range", "Angstrom", True)), False, "strength exp(-ρ/range) / ρ"),
-    ("gaussian", (("strength", "meV", False), ("range", "Angstrom", True)), True, "strength exp(-ρ²/(2 range²))"),
-    ("lennard-jones", (("epsilon", "meV", True), ("sigma", "Angstrom", True)), False, "4 epsilon [(sigma/ρ)¹² - (sigma/ρ)⁶]"),
-    ("born-mayer", (("strength", "meV", False), ("range", "Angstrom", True)), True, "strength exp(-ρ/range)"),
+    Form("yukawa", (Parameter("strength", "meV Angstrom", positive=False), Parameter("range", "Angstrom"))),
+    Form("gaussian", (Parameter("strength", "meV", positive=False), Parameter("range", "Angstrom"))),
+    Form("lennard-jones", (Parameter("epsilon", "meV"), Parameter("sigma", "Angstrom"))),
+    Form("born-mayer", (Parameter("strength", "meV", positive=False), Parameter("range", "Angstrom"))),
 )
 
 

@@ -5,7 +5,7 @@ from numba import prange
 
 from mdlite.kernels.coupling import cell_of, coupled_forces, wrapped
 from mdlite.kernels.jit import parallel, scalar
-from mdlite.kernels.springs import constants, neighbours, spring_force
+from mdlite.kernels.springs import Row, constants, neighbours, spring_force
 
 
 @parallel
@@ -18,7 +18,7 @@ def free_atoms(u, v, springs, half_kick, spacing, low, position, velocity):
     bx, by, bz = position.shape[:3]
     nz = springs.length
     whole = bz == nz and low[2] == 0
-    c1, c2 = constants(springs, half_kick / springs.mass)
+    stiffness = constants(springs, half_kick / springs.mass)
     for a in prange(bx):
         i = (low[0] + a) % u.shape[1]
         im, ip = neighbours(i, u.shape[1])
@@ -26,6 +26,7 @@ def free_atoms(u, v, springs, half_kick, spacing, low, position, velocity):
         for b in range(by):
             j = (low[1] + b) % u.shape[2]
             jm, jp = neighbours(j, u.shape[2])
+            place = Row(i, im, ip, j, jm, jp)
             for c in range(bz):
                 k = c + 1 if whole else (low[2] + c) % nz + 1
                 position[a, b, c, 0] = (low[0] + a) * spacing + u[0, i, j, k]
@@ -35,12 +36,12 @@ def free_atoms(u, v, springs, half_kick, spacing, low, position, velocity):
                 continue
             if whole:
                 for k in range(1, nz + 1):
-                    dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                    dvx, dvy, dvz = spring_force(u, place, k, stiffness)
                     row[0, k - 1], row[1, k - 1], row[2, k - 1] = v[0, i, j, k] + dvx, v[1, i, j, k] + dvy, v[2, i, j, k] + dvz
             else:
                 for c in range(bz):
                     k = (low[2] + c) % nz + 1
-                    dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                    dvx, dvy, dvz = spring_force(u, place, k, stiffness)
                     row[0, c], row[1, c], row[2, c] = v[0, i, j, k] + dvx, v[1, i, j, k] + dvy, v[2, i, j, k] + dvz
             for c in range(bz):
                 velocity[a, b, c, 0], velocity[a, b, c, 1], velocity[a, b, c, 2] = row[0, c], row[1, c], row[2, c]
@@ -51,8 +52,8 @@ def pulled_atoms(coupling, lattice, springs, ion, half_kick, low, velocity):
     """Velocities of `free_atoms` again for the atoms that the ion pulls, with its pull. Contract: only ``velocity`` and ion's forces are written."""
     u, v = lattice.u, lattice.v
     nx, ny, nz = u.shape[1], u.shape[2], springs.length
-    c1, c2 = constants(springs, half_kick / springs.mass)
-    coupled_forces(coupling, u, ion)
+    stiffness = constants(springs, half_kick / springs.mass)
+    coupled_forces(coupling, u, ion, None, None)
     cell = cell_of(coupling, ion.position)
     for n in range(coupling.offsets.shape[0]):
         i, j, k = wrapped(coupling, cell, n)
@@ -60,7 +61,8 @@ def pulled_atoms(coupling, lattice, springs, ion, half_kick, low, velocity):
         if a < velocity.shape[0] and b < velocity.shape[1] and c < velocity.shape[2]:
             im, ip = neighbours(i, nx)
             jm, jp = neighbours(j, ny)
-            dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+            place = Row(i, im, ip, j, jm, jp)
+            dvx, dvy, dvz = spring_force(u, place, k, stiffness)
             velocity[a, b, c, 0] = v[0, i, j, k] + dvx + half_kick * ion.atom_force[n, 0] / springs.mass
             velocity[a, b, c, 1] = v[1, i, j, k] + dvy + half_kick * ion.atom_force[n, 1] / springs.mass
             velocity[a, b, c, 2] = v[2, i, j, k] + dvz + half_kick * ion.atom_force[n, 2] / springs.mass

@@ -11,11 +11,25 @@ The four diagonal values of a component serve its own force and the cross term o
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
 from mdlite.kernels.jit import bare, inlined, parallel
+
+ELASTIC, KINETIC, MOMENTUM = 0, 1, 2  # columns of the sums over the lattice, the momentum's three
+
+
+class Row(NamedTuple):
+    """Array indices of a row of atoms along k, and of the planes and rows beside it."""
+
+    i: int
+    below: int  # plane i - 1
+    above: int  # plane i + 1
+    j: int
+    front: int  # row j - 1
+    back: int  # row j + 1
 
 
 @bare
@@ -39,29 +53,33 @@ def constants(springs, factor):
 
 
 @inlined
-def spring_force(u, i, im, ip, j, jm, jp, k, c1, c2):
-    """Spring force on the atom [i, j, k] with c1 = k1 and c2 = k2/2, or both times one factor (dt/m: a change of velocity)."""
+def spring_force(u, row, k, stiffness):
+    """Spring force on the atom k of a `Row`, with stiffness = (c1, c2) = (k1, k2/2), or both times one factor (dt/m: a change of velocity)."""
+    i, im, ip, j, jm, jp = row
+    c1, c2 = stiffness
     c0 = 2.0 * c1 + 8.0 * c2
-    xy_x = (u[0, ip, jp, k] + u[0, im, jm, k], u[0, ip, jm, k] + u[0, im, jp, k])
-    xy_y = (u[1, ip, jp, k] + u[1, im, jm, k], u[1, ip, jm, k] + u[1, im, jp, k])
-    xz_x = (u[0, ip, j, k + 1] + u[0, im, j, k - 1], u[0, ip, j, k - 1] + u[0, im, j, k + 1])
-    xz_z = (u[2, ip, j, k + 1] + u[2, im, j, k - 1], u[2, ip, j, k - 1] + u[2, im, j, k + 1])
-    yz_y = (u[1, i, jp, k + 1] + u[1, i, jm, k - 1], u[1, i, jp, k - 1] + u[1, i, jm, k + 1])
-    yz_z = (u[2, i, jp, k + 1] + u[2, i, jm, k - 1], u[2, i, jp, k - 1] + u[2, i, jm, k + 1])
+    # sums over the two neighbours where both indices change alike (a), and where they change oppositely (b)
+    xy_xa, xy_xb = u[0, ip, jp, k] + u[0, im, jm, k], u[0, ip, jm, k] + u[0, im, jp, k]
+    xy_ya, xy_yb = u[1, ip, jp, k] + u[1, im, jm, k], u[1, ip, jm, k] + u[1, im, jp, k]
+    xz_xa, xz_xb = u[0, ip, j, k + 1] + u[0, im, j, k - 1], u[0, ip, j, k - 1] + u[0, im, j, k + 1]
+    xz_za, xz_zb = u[2, ip, j, k + 1] + u[2, im, j, k - 1], u[2, ip, j, k - 1] + u[2, im, j, k + 1]
+    yz_ya, yz_yb = u[1, i, jp, k + 1] + u[1, i, jm, k - 1], u[1, i, jp, k - 1] + u[1, i, jm, k + 1]
+    yz_za, yz_zb = u[2, i, jp, k + 1] + u[2, i, jm, k - 1], u[2, i, jp, k - 1] + u[2, i, jm, k + 1]
     fx = c1 * (u[0, ip, j, k] + u[0, im, j, k]) - c0 * u[0, i, j, k]
     fy = c1 * (u[1, i, jp, k] + u[1, i, jm, k]) - c0 * u[1, i, j, k]
     fz = c1 * (u[2, i, j, k + 1] + u[2, i, j, k - 1]) - c0 * u[2, i, j, k]
-    fx += c2 * ((xy_x[0] + xy_x[1]) + (xz_x[0] + xz_x[1]) + (xy_y[0] - xy_y[1]) + (xz_z[0] - xz_z[1]))
-    fy += c2 * ((xy_y[0] + xy_y[1]) + (yz_y[0] + yz_y[1]) + (xy_x[0] - xy_x[1]) + (yz_z[0] - yz_z[1]))
-    fz += c2 * ((xz_z[0] + xz_z[1]) + (yz_z[0] + yz_z[1]) + (xz_x[0] - xz_x[1]) + (yz_y[0] - yz_y[1]))
+    fx += c2 * ((xy_xa + xy_xb) + (xz_xa + xz_xb) + (xy_ya - xy_yb) + (xz_za - xz_zb))
+    fy += c2 * ((xy_ya + xy_yb) + (yz_ya + yz_yb) + (xy_xa - xy_xb) + (yz_za - yz_zb))
+    fz += c2 * ((xz_za + xz_zb) + (yz_za + yz_zb) + (xz_xa - xz_xb) + (yz_ya - yz_yb))
     return fx, fy, fz
 
 
 @inlined
-def kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, first, last, c1, c2, drift):
-    """v += kick F(u)/m, then u_next = u + drift v, for the atoms k = first .. last of row (i, j), with (c1, c2) the `constants` of the kick."""
+def kick_drift_row(u, v, u_next, row, first, last, stiffness, drift):
+    """v += kick F(u)/m, then u_next = u + drift v, for the atoms k = first .. last of a `Row`, with the `constants` of the kick."""
+    i, j = row.i, row.j
     for k in range(first, last + 1):
-        dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+        dvx, dvy, dvz = spring_force(u, row, k, stiffness)
         vx = v[0, i, j, k] + dvx
         vy = v[1, i, j, k] + dvy
         vz = v[2, i, j, k] + dvz
@@ -77,13 +95,14 @@ def kick_drift_row(u, v, u_next, i, im, ip, j, jm, jp, first, last, c1, c2, drif
 def kick(u, v, springs, time):
     """v += time F(u)/m (time in ps) for every atom. Contract: v is updated in place, its halo left alone."""
     nx, ny, nz = u.shape[1], u.shape[2], springs.length
-    c1, c2 = constants(springs, time / springs.mass)
+    stiffness = constants(springs, time / springs.mass)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
         for j in range(ny):
             jm, jp = neighbours(j, ny)
+            row = Row(i, im, ip, j, jm, jp)
             for k in range(1, nz + 1):
-                dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                dvx, dvy, dvz = spring_force(u, row, k, stiffness)
                 v[0, i, j, k] += dvx
                 v[1, i, j, k] += dvy
                 v[2, i, j, k] += dvz
@@ -93,13 +112,14 @@ def kick(u, v, springs, time):
 def spring_forces(u, springs, out):
     """F = -V u (meV/Å) of every atom into out, an array like u (its halo untouched); u in Å with its halo valid."""
     nx, ny, nz = u.shape[1], u.shape[2], springs.length
-    c1, c2 = constants(springs, 1.0)
+    stiffness = constants(springs, 1.0)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
         for j in range(ny):
             jm, jp = neighbours(j, ny)
+            row = Row(i, im, ip, j, jm, jp)
             for k in range(1, nz + 1):
-                f = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                f = spring_force(u, row, k, stiffness)
                 out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = f
 
 
@@ -108,17 +128,18 @@ def lattice_sums(u, v, springs, half_kick, partial):
     """Elastic energy, kinetic energy and momentum of the framework, at the step where u stands.
 
     v is taken to that step on the fly: v + half_kick F(u)/m (half_kick = dt/2 in leap-frog form, 0 for synchronous v; the ion's
-    pull is not in it, see `verlet.energies`). partial: float64 (Nx, 5), one row a plane:
-    elastic (meV), kinetic (meV), momentum x, y, z (meV ps/Å). Every bond is counted once, at its lower end, as ½ k (n·Δu)².
+    pull is not in it, see `reference.energies`). partial: float64 (Nx, 5), one row a plane, its columns
+    ELASTIC (meV), KINETIC (meV), MOMENTUM x, y, z (meV ps/Å). Every bond is counted once, at its lower end, as ½ k (n·Δu)².
     Contract: only ``partial`` is written; one thread sums a plane, so the bits do not depend on the threads.
     """
     nx, ny, nz = u.shape[1], u.shape[2], springs.length
-    c1, c2 = constants(springs, half_kick / springs.mass)
+    stiffness = constants(springs, half_kick / springs.mass)
     for i in prange(nx):
         im, ip = neighbours(i, nx)
         sums = np.zeros((6, nz))  # one running sum for every k, so that the loop vectorises in one order
         for j in range(ny):
             jm, jp = neighbours(j, ny)
+            row = Row(i, im, ip, j, jm, jp)
             for k in range(1, nz + 1):
                 x, y, z = u[0, i, j, k], u[1, i, j, k], u[2, i, j, k]
                 near = (u[0, ip, j, k] - x) ** 2 + (u[1, i, jp, k] - y) ** 2 + (u[2, i, j, k + 1] - z) ** 2
@@ -127,7 +148,7 @@ def lattice_sums(u, v, springs, half_kick, partial):
                 far += (u[0, ip, j, k - 1] - x - u[2, ip, j, k - 1] + z) ** 2
                 far += (u[1, i, jp, k + 1] - y + u[2, i, jp, k + 1] - z) ** 2
                 far += (u[1, i, jp, k - 1] - y - u[2, i, jp, k - 1] + z) ** 2
-                dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+                dvx, dvy, dvz = spring_force(u, row, k, stiffness)
                 vx, vy, vz = v[0, i, j, k] + dvx, v[1, i, j, k] + dvy, v[2, i, j, k] + dvz
                 sums[0, k - 1] += near
                 sums[1, k - 1] += far
@@ -143,11 +164,11 @@ def lattice_sums(u, v, springs, half_kick, partial):
             sx += sums[3, k]
             sy += sums[4, k]
             sz += sums[5, k]
-        partial[i, 0] = 0.5 * springs.k1 * near + 0.25 * springs.k2 * far
-        partial[i, 1] = 0.5 * springs.mass * v2
-        partial[i, 2] = springs.mass * sx
-        partial[i, 3] = springs.mass * sy
-        partial[i, 4] = springs.mass * sz
+        partial[i, ELASTIC] = 0.5 * springs.k1 * near + 0.25 * springs.k2 * far
+        partial[i, KINETIC] = 0.5 * springs.mass * v2
+        partial[i, MOMENTUM] = springs.mass * sx
+        partial[i, MOMENTUM + 1] = springs.mass * sy
+        partial[i, MOMENTUM + 2] = springs.mass * sz
 
 
 @parallel

@@ -6,10 +6,10 @@ one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 
 import numpy as np
 
-from mdlite.kernels.conjugate import HOME, SHIFT
+from mdlite.kernels.conjugate import SHIFT
 from mdlite.kernels.implicit import implicit_force
 from mdlite.kernels.jit import bare
-from mdlite.kernels.medium import effective_force, lanes_at_rest, lanes_in_crystal, lanes_width
+from mdlite.kernels.medium import HOME, MOVED, effective_force, lanes_at_rest, lanes_in_crystal, lanes_width
 
 
 @bare
@@ -41,7 +41,7 @@ def show_atoms(medium, work):
     for n in range(work.atoms.shape[0]):
         for c in range(3):
             if medium.implicit is None:
-                work.atoms[n, c] = work.lanes[(9 + c) * width + n]
+                work.atoms[n, c] = work.lanes[(MOVED + c) * width + n]
             else:
                 work.atoms[n, c] = work.lanes[(HOME + c) * width + n] + work.lanes[(SHIFT + c) * width + n]
 

@@ -1,4 +1,4 @@
-"""Argument bundles: what a kernel takes together, so that no kernel has fifteen loose arguments."""
+"""Argument bundles: what a kernel takes together."""
 
 from typing import NamedTuple
 
@@ -32,6 +32,43 @@ class Clock(NamedTuple):
     kicks: np.ndarray  # (s,), ps; the first includes the last one of the step before
     drifts: np.ndarray  # (s,), ps
     half: float  # ps, the kick that makes velocities synchronous
+
+
+class Rows(NamedTuple):
+    """A vector field as one flat array, row of atoms by row."""
+
+    data: np.ndarray  # float64, flat
+    step: int  # from one component to the next
+    pitch: int  # from one row to the next
+
+
+class Planes(NamedTuple):
+    """Where planes begin in the flat arrays of a lattice step of plane i."""
+
+    below: int  # plane i - 1 of u
+    here: int  # plane i of u
+    above: int  # plane i + 1 of u
+    v: int  # plane i of v
+    out: int  # plane i of the new displacements
+
+
+class Span(NamedTuple):
+    """Some rows of a plane."""
+
+    first: int
+    end: int  # the one after the last
+    count: int  # rows of the plane
+    periodic: bool  # whether its first row is the neighbour of its last; if not, the rows around them are stored beside them
+
+
+class DoubleStep(NamedTuple):
+    """What one pass of a `wavefront` does."""
+
+    first_kick: float  # ps
+    first_drift: float  # ps
+    second_kick: float  # ps
+    second_drift: float  # ps
+    both: bool  # whether there is a second step
 
 
 class Wavefront(NamedTuple):
@@ -80,7 +117,7 @@ class MediumIon(NamedTuple):
     effective: np.ndarray  # (3,), R_eff, Å
     energy: np.ndarray  # (1,), U(r_eff, R_eff), meV
     stiffest: np.ndarray  # (1,), the largest |φ''| met so far, meV/Å²
-    guess: np.ndarray  # flat (6 P + 10,), first guess of the implicit rung, see `implicit.recall`; of no length for the others
+    guess: np.ndarray  # flat (6 P + 10,), first guess of the implicit rung, see `implicit`; of no length for the others
 
 
 class Medium(NamedTuple):
@@ -102,7 +139,7 @@ class MediumWork(NamedTuple):
     home: np.ndarray  # (n, 3), r_H, Å
     home_velocity: np.ndarray  # (n, 3), ṙ_H, Å/ps
     displacement: np.ndarray  # (n, 3), Å
-    shift: np.ndarray  # (7, 3): rows of the solver for the loss shift, see implicit.py
+    shift: np.ndarray  # (7, 3): of the solver for the loss shift, see `implicit`
 
 
 class Memory(NamedTuple):
@@ -130,6 +167,11 @@ class Crystal(NamedTuple):
     u: np.ndarray  # at step n
     after: np.ndarray  # at step n + 1
     v: np.ndarray  # velocities at step n + 1/2, Å/ps
+
+
+def turn(crystal):
+    """The same three displacement buffers one step later; the oldest is to be overwritten, as ``after``. For Python; see `ensemble.turn`."""
+    return Crystal(crystal.u, crystal.after, crystal.before, crystal.v)
 
 
 class Ensemble(NamedTuple):

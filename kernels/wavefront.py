@@ -5,7 +5,7 @@ p are computed, then those after two of plane p - 1, which overwrite the oldest.
 lattice is read and written once for two steps. Wide planes are cut into tiles of rows that a core's cache holds; the front of a tile lags one
 row behind in its second step, and the two last middle rows of a tile are handed to the next.
 
-What the front can not finish are the planes on both sides of the seams between chunks, whose neighbours belong to another thread: their middle
+What the front cannot finish are the planes on both sides of the seams between chunks, whose neighbours belong to another thread: their middle
 displacements are kept, and their second step follows when all threads are done. One seam lies where the ion is, so its atoms are among those, and
 the ion's forces at the middle step are evaluated in between. Every atom is moved by the same operations as in `stencil.kick_drift`, whatever the
 number of chunks and tiles: the bits are the same.
@@ -15,10 +15,11 @@ import numpy as np
 from numba import prange
 
 from mdlite.kernels.coupling import cell_of, wrapped
-from mdlite.kernels.jit import bare, inlined, parallel, scalar
+from mdlite.kernels.jit import bare, parallel, scalar
+from mdlite.kernels.reference import interact, push_ion
 from mdlite.kernels.springs import neighbours
 from mdlite.kernels.stencil import kick_drift_rows
-from mdlite.kernels.verlet import interact, push_ion
+from mdlite.kernels.types import DoubleStep, Planes, Rows, Span
 
 AHEAD = 2  # kept planes before a seam; behind it, the postponed ones and one more: ``held`` + 1
 
@@ -56,27 +57,17 @@ def copy(room, source, target, count):
         room[target + n] = room[source + n]
 
 
-@inlined
+@bare
 def begin_rows(u, v, room, shape, springs, times, place, i, rows):
     """First step of some rows (first, the one after the last) of plane i, to the middle plane at ``place``."""
     nx, ny, pitch = shape
     plane = ny * pitch
     step = nx * plane
     below, above = neighbours(i, nx)
-    planes = (below * plane, i * plane, above * plane, i * plane, place)
-    kick_drift_rows(
-        u,
-        v,
-        room,
-        (step, step, pitch),
-        (pitch, pitch, 3 * pitch),
-        planes,
-        (*rows, ny, True),
-        springs,
-        times[0],
-        times[1],
-        np.int64(0),
-    )
+    planes = Planes(below * plane, i * plane, above * plane, i * plane, place)
+    old, velocities, middle = Rows(u, step, pitch), Rows(v, step, pitch), Rows(room, pitch, 3 * pitch)
+    span = Span(rows[0], rows[1], ny, True)
+    kick_drift_rows(old, velocities, middle, planes, span, springs, times.first_kick, times.first_drift, np.int64(0))
 
 
 @bare
@@ -90,29 +81,20 @@ def settle_rows(u, room, shape, place, i, rows):
                 u[target + k] = room[place + (3 * j + c) * pitch + k]
 
 
-@inlined
+@bare
 def finish_rows(u, v, room, shape, springs, times, places, i, rows, ahead):
     """Second step of some rows of plane i from the three middle planes at ``places``; if there is none, see `settle_rows`."""
     nx, ny, pitch = shape
     plane = ny * pitch
     step = nx * plane
-    if times[4]:
-        planes = (places[0], places[1], places[2], i * plane, i * plane)
-        kick_drift_rows(
-            room,
-            v,
-            u,
-            (pitch, step, step),
-            (3 * pitch, pitch, pitch),
-            planes,
-            (*rows, ny, False),
-            springs,
-            times[2],
-            times[3],
-            ahead,
-        )
+    below, here, above = places
+    if times.both:
+        planes = Planes(below, here, above, i * plane, i * plane)
+        middle, velocities, new = Rows(room, pitch, 3 * pitch), Rows(v, step, pitch), Rows(u, step, pitch)
+        span = Span(rows[0], rows[1], ny, False)
+        kick_drift_rows(middle, velocities, new, planes, span, springs, times.second_kick, times.second_drift, ahead)
     else:
-        settle_rows(u, room, shape, places[1], i, rows)
+        settle_rows(u, room, shape, here, i, rows)
 
 
 @scalar
@@ -160,7 +142,7 @@ def sweep_tile(lattice, front, springs, times, chunk, origin, tile):
 def sweep(lattice, front, springs, times, origin):
     """The front's way through all chunks, which begin at plane ``origin``: all atoms take the first step, those away from the seams the second.
 
-    times: kick and drift of the first step and of the second (ps), and whether there is a second.
+    times: a `types.DoubleStep`.
     """
     tiles = -(-lattice.u.shape[2] // front.rows)
     for chunk in prange(front.chunks):
@@ -205,7 +187,7 @@ def bring_middle(lattice, front, coupling, position, origin, reach):
 
 @scalar
 def advance(lattice, springs, coupling, ion, clock, steps, front, frames):
-    """As `verlet.advance`, two kicks and drifts at a time, in place. front: a `types.Wavefront` made for this lattice and these candidates."""
+    """As `reference.advance`, two kicks and drifts at a time, in place. front: a `types.Wavefront` made for this lattice and these candidates."""
     first, count, sampling = steps
     nx, stages = lattice.u.shape[1], clock.kicks.shape[0]
     reach = 1 if frames.atom_position.shape[1] > 0 else 0
@@ -213,18 +195,17 @@ def advance(lattice, springs, coupling, ion, clock, steps, front, frames):
     while n < end:
         whole = n + 1 < end
         one, two = n % stages, (n + 1) % stages
-        times = (clock.kicks[one], clock.drifts[one], clock.kicks[two], clock.drifts[two], whole)
-        rows = interact(
-            lattice, springs, coupling, ion, times[0], clock.half, one == 0 and n // stages % sampling == 0, frames, rows
-        )
-        push_ion(ion, times[0], times[1])
+        times = DoubleStep(clock.kicks[one], clock.drifts[one], clock.kicks[two], clock.drifts[two], whole)
+        recorded = one == 0 and n // stages % sampling == 0
+        rows = interact(lattice, springs, coupling, ion, times.first_kick, clock.half, recorded, frames, rows)
+        push_ion(ion, times.first_kick, times.first_drift)
         origin = (cell_of(coupling, ion.position)[0] % nx + front.lowest) % nx  # in this order also for an ion that is nowhere
         sweep(lattice, front, springs, times, origin)
         if whole:
             bring_middle(lattice, front, coupling, ion.position, origin, reach)
             recorded = two == 0 and (n + 1) // stages % sampling == 0
-            rows = interact(lattice, springs, coupling, ion, times[2], clock.half, recorded, frames, rows)
-            push_ion(ion, times[2], times[3])
+            rows = interact(lattice, springs, coupling, ion, times.second_kick, clock.half, recorded, frames, rows)
+            push_ion(ion, times.second_kick, times.second_drift)
         close_seams(lattice, front, springs, times, origin)
         n += 2
     return rows

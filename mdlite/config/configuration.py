@@ -85,7 +85,7 @@ class Config(Section):
     def to_model(self) -> model.Model:
         """The frozen physical model of this configuration."""
         potential, atoms = self.interaction.potential, self.interaction.atoms
-        names = [name for name, _, _ in next(row[1] for row in FORMS if row[0] == potential.kind)]
+        names = [parameter.name for parameter in FORMS[model.potential_row(potential.kind)].parameters]
         if atoms.kind == "sites":
             chosen = model.Sites(tuple(atoms.sites))
         elif atoms.kind == "shell":

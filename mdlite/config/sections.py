@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
-from mdlite.kernels.potentials import FORMS
+from mdlite.kernels.potentials import FORMS, Form
 from mdlite.units import BOLTZMANN
 
 Method = Literal["reference", "memory-kernel", "time-local", "implicit", "static", "rigid", "patch"]
@@ -85,17 +85,26 @@ class IonSection(Section):
     velocity: tuple[Coordinate, Coordinate, Coordinate] = Field((0.0, 0.0, 0.0), description="velocity, Angstrom/ps")
 
 
-def _potential_section(name: str, parameters: tuple, formula: str) -> type[Section]:
+FORMULAS = {
+    "yukawa": "strength exp(-ρ/range) / ρ",
+    "gaussian": "strength exp(-ρ²/(2 range²))",
+    "lennard-jones": "4 epsilon [(sigma/ρ)¹² - (sigma/ρ)⁶]",
+    "born-mayer": "strength exp(-ρ/range)",
+}
+"""What the user reads of each potential; one that is not here is described by its name."""
+
+
+def _potential_section(form: Form) -> type[Section]:
     """The table of one potential, from its row in `kernels.potentials.FORMS`."""
-    fields: dict[str, Any] = {"kind": (Literal[name], ...)}
-    for parameter, unit, positive in parameters:
-        fields[parameter] = (Positive if positive else Number, Field(description=unit))
-    section = create_model(f"{name.title().replace('-', '')}Potential", __base__=Section, **fields)
-    section.__doc__ = f"phi = {formula}"
+    fields: dict[str, Any] = {"kind": (Literal[form.name], ...)}
+    for parameter in form.parameters:
+        fields[parameter.name] = (Positive if parameter.positive else Number, Field(description=parameter.unit))
+    section = create_model(f"{form.name.title().replace('-', '')}Potential", __base__=Section, **fields)
+    section.__doc__ = f"phi = {FORMULAS.get(form.name, f'{form.name}(ρ)')}"
     return section
 
 
-POTENTIALS = {name: _potential_section(name, parameters, formula) for name, parameters, _, formula in FORMS}
+POTENTIALS = {form.name: _potential_section(form) for form in FORMS}
 SiteIndex = Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
 
 

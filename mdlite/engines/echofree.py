@@ -11,7 +11,7 @@ import numpy as np
 from mdlite.engines.reference import ReferenceEngine, require_memory
 from mdlite.errors import InputError
 from mdlite.kernels import echofree as kernels
-from mdlite.kernels import verlet
+from mdlite.kernels import reference as reference_kernels
 from mdlite.kernels.types import Frames
 from mdlite.physics.model import Interaction, Ion, Lattice, Model, Sites
 from mdlite.physics.phonons import sound_speeds
@@ -131,7 +131,7 @@ class EchoFreeEngine(ReferenceEngine):
         return super().state() | {"u_next": self._u_next, "core": self._core}
 
     def _half_step_back(self) -> None:
-        verlet.half_kick_back(self.lattice, self.springs, self.coupling, self.ion, self.clock.half)
+        reference_kernels.half_kick_back(self.lattice, self.springs, self.coupling, self.ion, self.clock.half)
 
     def _take(self, n_steps: int, out: Frames) -> None:
         if self.step + n_steps > self.n_steps:

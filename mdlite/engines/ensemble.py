@@ -17,7 +17,7 @@ from mdlite.kernels import ensemble as kernels
 from mdlite.kernels.guard import SOUND
 from mdlite.kernels.springs import fill_halo
 from mdlite.kernels.stencil import kick_drift
-from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Patches
+from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Patches, turn
 from mdlite.physics.model import Lattice, Model, aligned_zeros
 from mdlite.physics.modes import ModeMotion
 
@@ -191,7 +191,7 @@ class EnsembleEngine(IonsEngine):
         else:
             kernels.advance_all(*feels, self.ions, self.crystals, self.springs, *clock, self._works, out)
         for _ in range(n_steps % 3):
-            self.crystals = Crystal(self.crystals.u, self.crystals.after, self.crystals.before, self.crystals.v)
+            self.crystals = turn(self.crystals)
 
     def _record(self, out: EnsembleFrames, row: int = 0) -> None:
         for c in range(len(self.ions.position)):

@@ -13,7 +13,7 @@ from mdlite.engines.guard import Guard, displaced
 from mdlite.errors import RunError
 from mdlite.kernels import memory as kernels
 from mdlite.kernels.coupling import cell_of
-from mdlite.kernels.types import Crystal, Frames, Memory
+from mdlite.kernels.types import Crystal, Frames, Memory, turn
 from mdlite.physics import propagator
 from mdlite.physics.model import Model
 from mdlite.physics.response import static_recoil
@@ -157,7 +157,7 @@ class MemoryEngine(Engine):
             taken, rows = taken + done, rows + wrote
             if self.crystal is not None:
                 for _ in range(done % 3):
-                    self.crystal = Crystal(self.crystal.u, self.crystal.after, self.crystal.before, self.crystal.v)
+                    self.crystal = turn(self.crystal)
             if missing == kernels.MORE_SLOTS:
                 self._more_slots()
             elif missing == kernels.MORE_REACH:

@@ -15,7 +15,8 @@ from mdlite.engines.guard import Guard
 from mdlite.engines.reference import require_memory
 from mdlite.errors import InputError
 from mdlite.kernels import patch as kernels
-from mdlite.kernels import patches as ensemble_kernels
+from mdlite.kernels import patch_ensemble as ensemble_kernels
+from mdlite.kernels.coupling import coupled_forces
 from mdlite.kernels.guard import SOUND
 from mdlite.kernels.springs import kick
 from mdlite.kernels.types import Edge, EnsembleFrames, Frames, IonState, Patches
@@ -114,7 +115,7 @@ class PatchEngine(Engine):
 
     def _record(self, out: Frames) -> None:
         corner, u, _ = self._fields
-        energy = kernels.meet(self.coupling, self.ion, corner, u, None)
+        energy = coupled_forces(self.coupling, u, self.ion, corner, None)
         kernels.record(out, 0, energy, self.coupling, self.ion, corner, u, 0.5 * self.dt)
 
     def fault(self) -> str | None:
@@ -205,7 +206,7 @@ class PatchEnsembleEngine(IonsEngine):
             for n in range(own.position.shape[0]):
                 ion = ensemble_kernels.one_patch(own, n)
                 if own.stopped[n] < 0:
-                    own.energy[n] = kernels.meet(self.coupling, ion, own.corner[n], own.u[n], self._history[c, 0])
+                    own.energy[n] = coupled_forces(self.coupling, own.u[n], ion, own.corner[n], self._history[c, 0])
                 ensemble_kernels.show(rows, 0, n, own.energy[n], ion, 0.5 * self.dt)
 
     def announcement(self) -> str | None:

@@ -10,11 +10,12 @@ import numpy as np
 from mdlite.engines.base import Engine, allocate
 from mdlite.engines.guard import Guard, displaced
 from mdlite.errors import InputError
-from mdlite.kernels import snapshot as kernels
+from mdlite.kernels import reference as kernels
+from mdlite.kernels import snapshot as snapshot_kernels
 from mdlite.kernels import springs as spring_kernels
-from mdlite.kernels import verlet
 from mdlite.kernels import wavefront as wavefront_kernels
 from mdlite.kernels.jit import get_num_threads
+from mdlite.kernels.springs import ELASTIC, KINETIC, MOMENTUM
 from mdlite.kernels.types import EnsembleFrames, Frames, IonState, LatticeState, Wavefront
 from mdlite.machine import available_memory, core_cache
 from mdlite.physics.integrators import INTEGRATORS
@@ -113,7 +114,7 @@ class ReferenceEngine(Engine):
 
     def _half_step_back(self) -> None:
         """Take the synchronous velocities at t = 0 to leap-frog form."""
-        verlet.half_step_back(self.lattice, self.springs, self.coupling, self.ion, self.clock.half)
+        kernels.half_step_back(self.lattice, self.springs, self.coupling, self.ion, self.clock.half)
 
     def _take(self, n_steps: int, out: Frames) -> None:
         plan = (self.step, n_steps, self.sample_every)
@@ -121,7 +122,7 @@ class ReferenceEngine(Engine):
         if self._front is not None:
             wavefront_kernels.advance(self.lattice, *feels, self._front, out)
             return
-        verlet.advance(self.lattice, self._u_next, *feels, None, out)
+        kernels.advance(self.lattice, self._u_next, *feels, None, out)
         self._turn(n_steps)
 
     def _turn(self, n_steps: int) -> None:
@@ -130,20 +131,20 @@ class ReferenceEngine(Engine):
             self.lattice, self._u_next = self.lattice._replace(u=self._u_next), self.lattice.u
 
     def _record(self, out: Frames) -> None:
-        verlet.sample(self.lattice, self.springs, self.coupling, self.ion, self.clock.half, out)
+        kernels.sample(self.lattice, self.springs, self.coupling, self.ion, self.clock.half, out)
 
     def budget(self) -> dict[str, float | np.ndarray]:
         """Energies (meV) and momenta (3,) (meV ps/Å; 0 for a frozen axis of the ion) of the present step."""
         out = np.empty(6)
-        verlet.energies(self.lattice, self.springs, self.coupling, self.ion, self.clock.half, self._partial, out)
+        kernels.energies(self.lattice, self.springs, self.coupling, self.ion, self.clock.half, self._partial, out)
         velocity = self.ion.velocity + self.clock.half * self.ion.force * self.ion.inverse_mass
         mass = np.array(self.model.ion.mass)
         return {
-            "elastic": out[0],
-            "framework_kinetic": out[1],
-            "interaction": out[2],
+            "elastic": out[ELASTIC],
+            "framework_kinetic": out[KINETIC],
+            "interaction": out[kernels.INTERACTION],
             "ion_kinetic": float(self.model.ion.kinetic_energy(velocity)),
-            "framework_momentum": out[3:].copy(),
+            "framework_momentum": out[MOMENTUM : MOMENTUM + 3].copy(),
             "ion_momentum": np.where(np.isfinite(mass), mass, 0.0) * velocity,
         }
 
@@ -159,10 +160,12 @@ class ReferenceEngine(Engine):
         position = np.empty((*shape, 3), dtype)
         velocity = np.empty((*shape, 3) if velocities else (0, 0, 0, 3), dtype)
         half = self.clock.half
-        kernels.free_atoms(self.lattice.u, self.lattice.v, self.springs, half, self.coupling.spacing, low, position, velocity)
+        snapshot_kernels.free_atoms(
+            self.lattice.u, self.lattice.v, self.springs, half, self.coupling.spacing, low, position, velocity
+        )
         out = {"lattice_position": position.reshape(1, -1, 3)}
         if velocities:
-            kernels.pulled_atoms(self.coupling, self.lattice, self.springs, self.ion, half, low, velocity)
+            snapshot_kernels.pulled_atoms(self.coupling, self.lattice, self.springs, self.ion, half, low, velocity)
             out["lattice_velocity"] = velocity.reshape(1, -1, 3)
         if extent is not None:
             sites = [(low[c] + np.arange(shape[c])) % self.model.lattice.size[c] for c in range(3)]
@@ -174,7 +177,7 @@ class ReferenceEngine(Engine):
         """Synchronous copies of the present state: u, v (3, Nx, Ny, Nz) of the framework, R, Ṙ (3,) of the ion (Å, Å/ps)."""
         copy = LatticeState(self.lattice.u.copy(), self.lattice.v.copy())
         ion = IonState(*(a.copy() for a in self.ion))
-        verlet.half_step_back(copy, self.springs, self.coupling, ion, -self.clock.half)
+        kernels.half_step_back(copy, self.springs, self.coupling, ion, -self.clock.half)
         atoms = self.model.lattice.atoms
         return atoms(copy.u), atoms(copy.v), ion.position, ion.velocity
 
@@ -242,7 +245,7 @@ class ReplicaEngine(Engine):
         count = len(self.replicas)
         rows = Frames(*(np.empty((count, *array.shape)) for array in allocate(len(out.position), 0)))
         plan = (self.step, n_steps, self.sample_every)
-        verlet.advance_replicas(self._lattices, self._u_next, first.springs, first.coupling, self._ions, first.clock, plan, rows)
+        kernels.advance_replicas(self._lattices, self._u_next, first.springs, first.coupling, self._ions, first.clock, plan, rows)
         self._hand_on(rows, out)
         for replica in self.replicas:
             replica._turn(n_steps)

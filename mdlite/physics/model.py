@@ -131,7 +131,7 @@ def potential_row(kind: str) -> int:
     """The row of a potential in `mdlite.kernels.potentials.FORMS`."""
     from mdlite.kernels.potentials import FORMS
 
-    return [row[0] for row in FORMS].index(kind)
+    return [form.name for form in FORMS].index(kind)
 
 
 @dataclass(frozen=True)

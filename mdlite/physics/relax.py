@@ -63,7 +63,7 @@ class _Framework:
         """Elastic energy, interaction energy (meV), and the force with its mean taken off (meV/Å)."""
         force = self.spring_force(x)
         elastic = -0.5 * float(x @ force)
-        interaction = coupled_forces(self.coupling, self.u, self.ion)
+        interaction = coupled_forces(self.coupling, self.u, self.ion, None, None)
         field = force.reshape(self.shape)
         for c in range(3):
             np.add.at(field[c], self.index, self.ion.atom_force[:, c])

@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
+import mdlite
 from mdlite.kernels import potentials
 from mdlite.kernels.types import Coupling
 
@@ -19,6 +20,24 @@ EXACT = {
 
 def test_every_form_is_tested():
     assert [row[0] for row in potentials.FORMS] == list(EXACT)
+
+
+@pytest.mark.parametrize("form", potentials.FORMS, ids=lambda form: form.name)
+def test_the_configuration_has_a_table_for_every_form(form):
+    """With its parameters in their units, and a formula that has all of them."""
+    numbers = {parameter.name: 1.5 for parameter in form.parameters}
+    config = mdlite.load_case("trapped", **{"interaction.potential": {"kind": form.name} | numbers})
+    assert config.to_model().interaction.potential.params == (1.5,) * len(numbers)
+    table = type(config.interaction.potential)
+    assert table.__doc__.startswith("phi = ") and all(name in table.__doc__ for name in numbers)
+    for parameter in form.parameters:
+        assert table.model_fields[parameter.name].description == parameter.unit
+        other = {"kind": form.name} | numbers | {parameter.name: -1.0}
+        if parameter.positive:
+            with pytest.raises(mdlite.InputError, match=parameter.name):
+                mdlite.load_case("trapped", **{"interaction.potential": other})
+        else:
+            mdlite.load_case("trapped", **{"interaction.potential": other})
 
 
 @pytest.mark.parametrize("kind", EXACT)

@@ -1,4 +1,4 @@
-"""Velocity Verlet for the explicit lattice and the ion, m ü = -V u - ∇_r U and M R̈ = -∇_R U, and any other composition of kicks and drifts.
+"""Steps of the explicit lattice and the ion by velocity Verlet, m ü = -V u - ∇_r U and M R̈ = -∇_R U, and any other composition of kicks and drifts.
 
 Kept in leap-frog form: positions at step n, velocities before the kick that belongs to them. A sample is synchronised on the side
 (v_n = v_{n-1/2} + dt/2 a_n for velocity Verlet) and never changes the state, so a run has the same bits whether it is sampled or not, whole or in
@@ -10,9 +10,11 @@ from numba import prange
 
 from mdlite.kernels.coupling import atom_positions, cell_of, coupled_forces, wrapped
 from mdlite.kernels.jit import bare, parallel, scalar
-from mdlite.kernels.springs import constants, kick, lattice_sums, neighbours, spring_force
+from mdlite.kernels.springs import KINETIC, MOMENTUM, Row, constants, kick, lattice_sums, neighbours, spring_force
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
 from mdlite.kernels.types import Frames, IonState, LatticeState
+
+INTERACTION = 5  # of `energies`, behind the columns of `springs.lattice_sums`
 
 
 @bare
@@ -36,7 +38,7 @@ def push_ion(ion, kick, drift):
 @bare
 def half_kick_back(lattice, springs, coupling, ion, half):
     """The ion's share of `half_step_back`: all of it for a framework on its sites, where the springs exert no force."""
-    coupled_forces(coupling, lattice.u, ion)
+    coupled_forces(coupling, lattice.u, ion, None, None)
     pull_atoms(coupling, lattice, ion, -half / springs.mass)
     for c in range(3):
         ion.velocity[c] -= half * ion.force[c] * ion.inverse_mass[c]
@@ -60,8 +62,8 @@ def atom_velocity(lattice, springs, coupling, ion, n, pulled, half_kick):
     i, j, k = wrapped(coupling, cell_of(coupling, ion.position), n)
     im, ip = neighbours(i, u.shape[1])
     jm, jp = neighbours(j, u.shape[2])
-    c1, c2 = constants(springs, half_kick / springs.mass)
-    dvx, dvy, dvz = spring_force(u, i, im, ip, j, jm, jp, k, c1, c2)
+    stiffness = constants(springs, half_kick / springs.mass)
+    dvx, dvy, dvz = spring_force(u, Row(i, im, ip, j, jm, jp), k, stiffness)
     pull = pulled * half_kick / springs.mass
     return (
         v[0, i, j, k] + dvx + pull * ion.atom_force[n, 0],
@@ -92,7 +94,7 @@ def record(frames, row, energy, lattice, springs, coupling, ion, half):
 @bare
 def interact(lattice, springs, coupling, ion, kick, half, recorded, frames, rows):
     """Begin a kick (ps): forces between ion and atoms, a frame if it is to be recorded, the pull on the atoms. Returns the rows written so far."""
-    energy = coupled_forces(coupling, lattice.u, ion)
+    energy = coupled_forces(coupling, lattice.u, ion, None, None)
     if recorded:
         record(frames, rows, energy, lattice, springs, coupling, ion, half)
         rows += 1
@@ -150,7 +152,7 @@ def advance_replicas(lattices, u_next, springs, coupling, ions, clock, steps, fr
 @bare
 def sample(lattice, springs, coupling, ion, half, frames):
     """Record the present step into row 0 of frames. Contract: the state is not changed, but for the forces of ion."""
-    energy = coupled_forces(coupling, lattice.u, ion)
+    energy = coupled_forces(coupling, lattice.u, ion, None, None)
     record(frames, np.int64(0), energy, lattice, springs, coupling, ion, half)
 
 
@@ -158,21 +160,21 @@ def sample(lattice, springs, coupling, ion, half, frames):
 def energies(lattice, springs, coupling, ion, half, partial, out):
     """Energies and momentum of the present step from the leap-frog state, synchronised on the side.
 
-    out (6,): elastic, framework kinetic, interaction energy (meV); framework momentum x, y, z (meV ps/Å).
+    out (6,): ELASTIC, KINETIC (of the framework) and, behind the framework's MOMENTUM x, y, z (meV ps/Å), INTERACTION (meV).
     partial: float64 (Nx, 5) scratch. Contract: only partial, out and the forces of ion are written.
     """
-    out[2] = coupled_forces(coupling, lattice.u, ion)
+    out[INTERACTION] = coupled_forces(coupling, lattice.u, ion, None, None)
     lattice_sums(lattice.u, lattice.v, springs, half, partial)
     for c in range(5):
         total = 0.0
         for i in range(partial.shape[0]):
             total += partial[i, c]
-        out[c if c < 2 else c + 1] = total
+        out[c] = total
     # the lattice pass knows nothing of the ion's pull: correct the atoms that feel it
     for n in range(coupling.offsets.shape[0]):
         free = atom_velocity(lattice, springs, coupling, ion, n, 0.0, half)
         true = atom_velocity(lattice, springs, coupling, ion, n, 1.0, half)
         for c in range(3):
-            out[1] += 0.5 * springs.mass * (true[c] - free[c]) * (true[c] + free[c])
-            out[3 + c] += springs.mass * (true[c] - free[c])
-    out[1] = max(out[1], 0.0)  # the correction may leave -1e-20 of a framework at rest
+            out[KINETIC] += 0.5 * springs.mass * (true[c] - free[c]) * (true[c] + free[c])
+            out[MOMENTUM + c] += springs.mass * (true[c] - free[c])
+    out[KINETIC] = max(out[KINETIC], 0.0)  # the correction may leave -1e-20 of a framework at rest

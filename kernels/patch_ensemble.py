@@ -7,9 +7,10 @@ steps. One crystal is shared between the threads, and its ions are; of several, 
 import numpy as np
 from numba import prange
 
+from mdlite.kernels.coupling import coupled_forces
 from mdlite.kernels.guard import SOUND, cause_to_stop
 from mdlite.kernels.jit import bare, inlined, parallel, scalar
-from mdlite.kernels.patch import copy, meet, step_ion
+from mdlite.kernels.patch import copy, step_ion
 from mdlite.kernels.stencil import kick_drift, kick_drift_serial
 from mdlite.kernels.types import EnsembleFrames, IonState, Patches
 
@@ -46,7 +47,7 @@ def travel(coupling, patches, n, history, edge, dt, steps, room, frames):
     taken = 0
     for b in range(count):
         if patches.stopped[n] < 0:
-            patches.energy[n] = meet(coupling, ion, corner, here, history[b])
+            patches.energy[n] = coupled_forces(coupling, here, ion, corner, history[b])
         if (first + b) % sampling == 0:
             show(frames, row, n, patches.energy[n], ion, 0.5 * dt)
             row += 1
