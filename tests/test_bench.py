@@ -61,8 +61,8 @@ def test_triad_is_a_bandwidth():
 def test_nothing_is_left_to_compile_after_precompile(tmp_path):
     """Every kind of run, in the cache that the tests have: the second time nothing is compiled, nor in a run."""
     code = (
-        "import mdlite\nfrom mdlite import engines\nfrom mdlite.kernels.jit import compiled\nengines.prepare_all(lambda line: None)\n"
-        "before = compiled()\nassert engines.prepare_all(lambda line: None)[1] == 0.0\n"
+        "import mdlite\nfrom mdlite.engines import build\nfrom mdlite.kernels.jit import compiled\nbuild.prepare_all(lambda line: None)\n"
+        "before = compiled()\nassert build.prepare_all(lambda line: None)[1] == 0.0\n"
         "for size in (12, 64):\n    for kind in ('reference', 'time-local', 'implicit'):\n"
         "        mdlite.run(mdlite.load_case('trapped', **{'lattice.size': size, 'run.duration': 0.01, 'method': kind}))\n"
         "print(compiled() - before)\n"

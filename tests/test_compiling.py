@@ -166,7 +166,7 @@ def test_one_phase_and_one_line_at_each_end_of_it(tmp_path):
 @pytest.mark.skipif(compiling._cores() < 2, reason="needs two cores")
 def test_helpers_compile_what_this_process_then_finds(tmp_path):
     code = (
-        "from mdlite import compiling\nfrom mdlite.kernels import jit\nlines = []\n"
+        "from mdlite.engines import compiling\nfrom mdlite.kernels import jit\nlines = []\n"
         "assert compiling.compile_groups(['triad', 'time-local'], lines.append) > 0.0\nprint(jit.compiled(), *lines, sep='\\n')\n"
     )
     done = python(code, tmp_path, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")
@@ -194,11 +194,11 @@ def test_a_run_calls_only_kernels_that_were_prepared(tmp_path, kind):
     case = "diffusion" if thermal else "trapped"
     overrides = {"run.duration": 0.05} | NEEDS[kind] | ({"lattice.size": 10, "thermal.ions": 1} if thermal else {})
     code = (
-        "import json, sys\nimport mdlite\nfrom mdlite import edge, engines\nfrom mdlite.kernels.jit import KERNELS\n"
-        "edge.edge = edge.open_edge\n"
-        "from mdlite import patch\npatch.warning = lambda *_: None\npatch.patch_facts = lambda *_: {}\n"
+        "import json, sys\nimport mdlite\nfrom mdlite.engines import build, patch, patch_edge\nfrom mdlite.kernels.jit import KERNELS\n"
+        "patch_edge.edge = patch_edge.open_edge\n"
+        "patch.warning = lambda *_: None\npatch.patch_facts = lambda *_: {}\n"
         f"config = mdlite.load_case({case!r}, **json.loads({json.dumps(overrides)!r}))\n"
-        "engines.prepare_for([config])\nbefore = {k.__qualname__ + k.__module__: len(k.overloads) for k in KERNELS}\n"
+        "build.prepare_for([config])\nbefore = {k.__qualname__ + k.__module__: len(k.overloads) for k in KERNELS}\n"
         "mdlite.run(config, 'x.h5', notice=lambda line: None)\n"
         "print([k.__name__ for k in KERNELS if len(k.overloads) > before[k.__qualname__ + k.__module__]])"
     )

@@ -66,7 +66,7 @@ def test_reversible():
     back.ion.position[:], back.ion.velocity[:] = position, -velocity
     back.lattice.v[:] = 0.0
     MODEL.lattice.atoms(back.lattice.v)[...] = -v
-    back._half_step_back()
+    back.half_step_back()
     back.advance(20)
     assert np.abs(back.synchronous()[0] - STATE[0]).max() < 1e-12
 

@@ -9,7 +9,6 @@ import pytest
 
 import mdlite
 from mdlite.engines.echofree import EchoFreeEngine, mirrors
-from mdlite.engines.ensemble import moving_crystal
 from mdlite.engines.memory import MemoryEngine
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
@@ -60,7 +59,7 @@ def test_memory_in_a_thermal_crystal_is_the_thermal_lattice():
     model = Model(Lattice(size=(24, 24, 24)), CAGED, Interaction(STRONG, Shell(1)))
     state = thermal_state(model.lattice, 25.0, "quantum", np.random.default_rng(2))
     n = 160
-    engine = MemoryEngine(model, 0.005, 1.0, kind="verlet", crystal=moving_crystal(model.lattice, *state, 0.005))
+    engine = MemoryEngine(model, 0.005, 1.0, kind="verlet", states=[state])
     pieces = [engine.advance(k)[1].position for k in (1, 2, 60, n - 63)]
     _, true = ReferenceEngine(model, 0.005, displacement=state[0], velocity=state[1]).advance(n)
     distance = np.abs(np.concatenate(pieces) - true.position).max(axis=1)
@@ -75,7 +74,7 @@ def test_a_dressed_start(name):
     box = np.stack(np.meshgrid(*[np.arange(20)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     recoil = mdlite.response.static_recoil(model.lattice, box - 10).reshape(20, 20, 20, 3, 3)
     u = np.zeros((8000, 3))
-    for s, f in zip(*engine._held):
+    for s, f in zip(*engine.held):
         u -= recoil[tuple(((box - s + 10) % 20).T)] @ f
     displacement = np.ascontiguousarray(u.T.reshape(3, 20, 20, 20))
     _, true = ReferenceEngine(
