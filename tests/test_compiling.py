@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdlite.engines import build, compiling
-from mdlite.kernels import cache
+from mdlite.engines import build, compiling, registry
+from mdlite.kernels import cache, jit
 from mdlite.physics import propagator
 from mdlite.simulation.progress import Reporter
 
@@ -24,8 +24,10 @@ HALO = (
 )
 
 
-def python(code, cwd, code_expected=0, **environment):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, env=os.environ | environment)
+def python(code, cwd, code_expected=0, arguments=(), **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, env=os.environ | environment
+    )
     assert done.returncode == code_expected, done.stdout + done.stderr
     return done
 
@@ -171,6 +173,33 @@ def test_helpers_compile_what_this_process_then_finds(tmp_path):
     )
     done = python(code, tmp_path, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")
     assert done.stdout.split("\n")[0] == "0" and "compiling 7 kernels" in done.stdout and "compiled 7 kernels" in done.stdout
+
+
+def test_a_kernel_of_several_groups_is_announced_once(tmp_path):
+    """What is announced is what is compiled, by helpers or here: what is in the cache is left out."""
+    code = (
+        "import sys\nfrom mdlite.engines import compiling\nlines = []\n"
+        "compiling.compile_groups(sys.argv[1].split(), lines.append)\nprint(*lines, sep='\\n')\n"
+    )
+
+    def counts(groups):
+        kept = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2"}
+        told = python(code, tmp_path, arguments=[groups], **kept).stdout
+        return [int(n) for n in re.findall(r"compil(?:ing|ed) (\d+) kernels", told)]
+
+    assert counts("edge patch time-local") == [2 + 6 + 4] * 2  # two are of both patch and time-local
+    assert counts("time-local absorbing") == [9 - 2] * 2
+    (path,) = tmp_path.rglob("absorbing.advance*")
+    path.unlink()
+    assert counts("time-local absorbing") == [1] * 2
+
+
+def test_kernels_of_all_groups():
+    """The names that groups give: what each compiles in an empty cache was measured, and only names that are there can be shared."""
+    registry.names()
+    known = {f"{k.__module__.rpartition('.')[2]}.{k.__qualname__}" for k in jit.KERNELS}
+    for name, group in compiling.GROUPS.items():
+        assert {kernel.partition(":")[0] for kernel in group.names} <= known, name
 
 
 NEEDS = {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.engines.replicas import ReplicaEngine
 from mdlite.errors import InputError
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.thermal import thermal_state

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite.engines import echofree, memory
 from mdlite.engines.echofree import EchoFreeEngine, mirrors
 from mdlite.engines.memory import MemoryEngine
 from mdlite.engines.reference import ReferenceEngine
@@ -114,7 +115,7 @@ def test_order_of_convergence():
 
 @pytest.mark.parametrize("name", ["sites", "shell-wandering"])
 def test_bits_do_not_depend_on_pieces_sampling_or_threads(name, monkeypatch):
-    monkeypatch.setattr(mdlite.memory, "SPARE_STEPS", 37)  # the history is moved often
+    monkeypatch.setattr(memory, "SPARE_STEPS", 37)  # the history is moved often
 
     def end(pieces, sample_every=1):
         engine = MemoryEngine(CASES[name], 0.005, 0.8, sample_every)
@@ -167,7 +168,7 @@ def test_mirrors_are_exact(monkeypatch):
     assert mirrors(aside).tolist() == [False, True] and mirrors(CASES["cutoff"]).tolist() == [False, False]
     quarter = EchoFreeEngine(TRAPPED, 0.005, 300)
     frames = quarter.advance(300)[1].position
-    monkeypatch.setattr(mdlite.echofree, "mirrors", lambda model: np.zeros(2, bool))
+    monkeypatch.setattr(echofree, "mirrors", lambda model: np.zeros(2, bool))
     whole = EchoFreeEngine(TRAPPED, 0.005, 300)
     assert np.prod(quarter.plan.size) < 0.4 * np.prod(whole.plan.size)
     assert np.abs(whole.advance(300)[1].position - frames).max() < 1e-12
@@ -237,3 +238,22 @@ def test_runs_and_their_files(tmp_path):
 def test_bad_input(changes, message):
     with pytest.raises(InputError, match=message):
         mdlite.load_case("trapped", **BASE | changes)
+
+
+@pytest.mark.parametrize("name", ["cutoff", "sites"])
+def test_the_synchronous_state_without_echoes(name):
+    """That of a periodic lattice before its echo, atom by atom; before a mirror there are images only."""
+    model, n = CASES[name], 60
+    engine = EchoFreeEngine(model, 0.005, n)
+    engine.advance(n // 2)
+    true = ReferenceEngine(model, 0.005)
+    true.advance(n // 2)
+    found, expected = engine.synchronous(), true.synchronous()
+    for one, other in zip(found[2:], expected[2:]):
+        assert np.abs(one - other).max() < 1e-11 and np.abs(other).max() > 1.0
+    first = [2 if mirrored else 4 for mirrored in (*engine.plan.mirror, False)]
+    indices = [engine.plan.low[c] + np.arange(first[c], engine.plan.size[c] - 4) for c in range(3)]
+    there = np.ix_(*(index % 40 for index in indices))
+    inside = tuple(slice(start, -4) for start in first)
+    for one, other in zip(found[:2], expected[:2]):
+        assert np.abs(one[:, *inside] - other[:, *there]).max() < 1e-11 < 1e-4 < np.abs(other).max()

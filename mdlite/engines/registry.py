@@ -105,8 +105,8 @@ _UNKNOWN = Method()
 
 
 def register(method: Method) -> None:
-    """Have a method found under its name. Raises ValueError if there is one of that name."""
-    if method.name in _METHODS:
+    """Have a method found under its name, in this process. Raises ValueError if there is one of that name."""
+    if method.name in _methods():
         raise ValueError(f"there is a method {method.name!r} already")
     _METHODS[method.name] = method
 
@@ -118,7 +118,7 @@ def unregister(name: str) -> None:
 
 
 def _methods() -> dict[str, Method]:
-    extensions.find("own methods")
+    extensions.find("own methods")  # imported once, and first of all: so the package's own come first
     return _METHODS
 
 

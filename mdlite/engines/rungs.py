@@ -114,17 +114,11 @@ GROUPS |= {
 def _kernels(motion: str, rung: type[Rung], count: int) -> str:
     """Names of the kernels of ions in crystals."""
     kind = ":2" if rung is Implicit else ""
-    found = [
-        "ensemble.record",
-        "potentials.evaluate",
-        "springs.fill_halo",
-        f"ensemble.evaluate_ions{kind}",
-        f"ensemble.move_ions{kind}",
-    ]
+    found = ["ensemble.record", "potentials.evaluate", f"ensemble.evaluate_ions{kind}", f"ensemble.move_ions{kind}"]
     if motion == "modes":
         found += ["modes.propagate"] + (["ensemble.record:2"] if count > 1 else [])
     else:
-        found += ["stencil.kick_drift", f"ensemble.{'advance' if count == 1 else 'advance_all'}{kind}"]
+        found += ["springs.fill_halo", "stencil.kick_drift", f"ensemble.{'advance' if count == 1 else 'advance_all'}{kind}"]
     return " ".join(found)
 
 

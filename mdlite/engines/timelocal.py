@@ -83,6 +83,15 @@ def ion_state(ion) -> dict[str, np.ndarray]:
     return {name: getattr(ion, name) for name in ("position", "velocity", "force", "effective", "energy", "guess")}
 
 
+class Equilibrium(NamedTuple):
+    """The framework at rest in equilibrium with an ion that is held, by W(0) alone, for the n candidate atoms."""
+
+    displacement: np.ndarray  # (n, 3), Å
+    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
+    hessian: np.ndarray  # (n, 3, 3), of φ, meV/Å²
+    interaction: float  # U, meV
+
+
 class TimeLocalEngine(Engine):
     """The ion in the effective medium, by one of the methods of `mdlite.engines.rungs`.
 
@@ -124,18 +133,18 @@ class TimeLocalEngine(Engine):
     def _record(self, out: Frames) -> None:
         timelocal.record(out, 0, self.ion, self._work.atoms)
 
+    def equilibrium(self) -> Equilibrium:
+        """Of the implicit rung: the atoms as the last force found them, for an ion at rest."""
+        n = len(self.model.offsets)
+        rows = self._work.lanes.reshape(conjugate.ROWS, -1)[:, :n]
+        away, pull, bend = rows[conjugate.APART :][:3].T, rows[conjugate.PULL], rows[conjugate.BEND]
+        hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
+        displacement = rows[conjugate.SHIFT :][:3].T.copy()
+        return Equilibrium(displacement, pull[:, None] * away, hessian, float(self.ion.energy[0]))
+
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
         return self.guard.fault(self.ion, float(self.ion.energy[0]))
-
-
-class Equilibrium(NamedTuple):
-    """The framework at rest in equilibrium with an ion that is held, by W(0) alone, for the n candidate atoms."""
-
-    displacement: np.ndarray  # (n, 3), Å
-    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
-    hessian: np.ndarray  # (n, 3, 3), of φ, meV/Å²
-    interaction: float  # U, meV
 
 
 def relaxed(model: Model, position=None, finite: bool = False) -> Equilibrium:
@@ -146,12 +155,7 @@ def relaxed(model: Model, position=None, finite: bool = False) -> Equilibrium:
     fault = engine.fault()
     if fault is not None:
         raise RunError(fault)
-    n = len(model.offsets)
-    rows = engine._work.lanes.reshape(conjugate.ROWS, -1)[:, :n]
-    away, pull, bend = rows[conjugate.APART :][:3].T, rows[conjugate.PULL], rows[conjugate.BEND]
-    hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
-    displacement = rows[conjugate.SHIFT :][:3].T.copy()
-    return Equilibrium(displacement, pull[:, None] * away, hessian, float(engine.ion.energy[0]))
+    return engine.equilibrium()
 
 
 def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:
