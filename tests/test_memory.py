@@ -256,4 +256,4 @@ def test_the_synchronous_state_without_echoes(name):
     there = np.ix_(*(index % 40 for index in indices))
     inside = tuple(slice(start, -4) for start in first)
     for one, other in zip(found[:2], expected[:2]):
-        assert np.abs(one[:, *inside] - other[:, *there]).max() < 1e-11 < 1e-4 < np.abs(other).max()
+        assert np.abs(one[:, *inside] - other[:, *there]).max() < 1e-9 < 1e-4 < np.abs(other).max()  # the precursor

@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from mdlite.engines import frames
-from mdlite.engines.frames import AnyFrames, LoneFrames, ManyFrames
+from mdlite.engines.frames import AnyFrames, LoneFrames
 from mdlite.engines.guard import Guard
-from mdlite.kernels.types import EnsembleFrames
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.model import Model
+
+Kind = TypeVar("Kind", bound=AnyFrames)
+"""Of frames."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class _ByParts(ABCMeta):
 
     parts: tuple[str, ...]
 
-    def __call__(cls, *given, **named):
+    def __call__(cls, *given: Any, **named: Any) -> Any:
         if given and isinstance(given[0], Setup):
             return super().__call__(*given, **named)
         if len(given) > len(cls.parts):
@@ -61,13 +63,15 @@ class _ByParts(ABCMeta):
         return super().__call__(Setup(**{name: value for name, value in named.items() if name in known}), **own)
 
 
-class Engine(ABC, metaclass=_ByParts):
+class Engine(ABC, Generic[Kind], metaclass=_ByParts):
     """One contract: `advance` takes steps in one compiled call and returns the frames on the way, `sample` the present one.
 
     It is made from a `Setup`, and keywords of its own.
     """
 
     method: str
+    shown: type = LoneFrames
+    """What its frames are."""
     extendable = True
     """Whether a finished run can go on to a longer duration from its `state`."""
     parts: ClassVar[tuple[str, ...]] = ("model", "dt", "sample_every", "record_atoms")
@@ -86,20 +90,20 @@ class Engine(ABC, metaclass=_ByParts):
         """Present time, ps."""
         return self.step * self.dt
 
-    def advance(self, n_steps: int) -> tuple[np.ndarray, AnyFrames]:
+    def advance(self, n_steps: int) -> tuple[np.ndarray, Kind]:
         """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
         first = -(-self.step // self.sample_every) * self.sample_every
         steps = np.arange(first, self.step + n_steps, self.sample_every, dtype=np.int64)
         out = self._allocate(len(steps))
         self._take(n_steps, out)
         self.step += n_steps
-        return steps, _shown(out)
+        return steps, self.shown(*out)
 
-    def sample(self) -> tuple[np.ndarray, AnyFrames]:
+    def sample(self) -> tuple[np.ndarray, Kind]:
         """The present step as one frame; the state is not changed."""
         out = self._allocate(1)
         self._record(out)
-        return np.array([self.step]), _shown(out)
+        return np.array([self.step]), self.shown(*out)
 
     def budget(self) -> dict[str, Any] | None:
         """Energies (meV) and momenta (meV ps/Å) of the present step; None where the medium's energy is not part of the state."""
@@ -153,8 +157,3 @@ class Engine(ABC, metaclass=_ByParts):
     @abstractmethod
     def _record(self, out: Any) -> None:
         """Write the present step into row 0 of ``out``."""
-
-
-def _shown(out: Any) -> AnyFrames:
-    """The kernels' arrays as frames."""
-    return (ManyFrames if isinstance(out, EnsembleFrames) else LoneFrames)(*out)

@@ -11,6 +11,7 @@ import numpy as np
 from mdlite.analysis import losses
 from mdlite.engines import frames, timelocal
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.frames import ManyFrames
 from mdlite.engines.guard import displaced
 from mdlite.errors import InputError
 from mdlite.kernels import ensemble as kernels
@@ -60,9 +61,10 @@ def starting_positions(model: Model, count: int, rng: np.random.Generator) -> np
     return np.array(model.ion.position) + index * model.lattice.spacing
 
 
-class IonsEngine(Engine):
+class IonsEngine(Engine[ManyFrames]):
     """What the engines of many ions share: ``ions`` (of `mdlite.kernels.types`), (L, I, ...) for I ions in each of L crystals."""
 
+    shown = ManyFrames
     ions: Ensemble | Patches
 
     def _ions_of(self, c: int) -> Ensemble | Patches:

@@ -10,6 +10,7 @@ import numpy as np
 from mdlite.engines import timelocal
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.ensemble import crystal_state, moving_crystal
+from mdlite.engines.frames import LoneFrames
 from mdlite.engines.guard import displaced
 from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, call_moments, small_model
 from mdlite.engines.registry import Method
@@ -45,7 +46,7 @@ def is_quick(model: Model, dt: float, window: float, kind: str) -> bool:
     return propagator.is_quick(model.lattice, wanted, dt, round(window / dt), kind)
 
 
-class MemoryEngine(Engine):
+class MemoryEngine(Engine[LoneFrames]):
     """The ion in the infinite crystal, which is bare at t = 0 (at rest on its sites, or moving freely from a thermal state) or dressed.
 
     setup: with ``states`` the free crystal begins in the first of them. window: how long forces are remembered, ps. kind: ``exact``, the response of the crystal, or ``verlet``, the response that velocity Verlet with this step has, with which an explicit

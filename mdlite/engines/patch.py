@@ -13,6 +13,7 @@ from mdlite.engines import patch_edge
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.blocking import require_memory
 from mdlite.engines.ensemble import MOST_BLOCKS, IonsEngine, free_start
+from mdlite.engines.frames import LoneFrames
 from mdlite.engines.guard import Guard
 from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, call_moments, small_model
 from mdlite.engines.registry import Method
@@ -83,7 +84,7 @@ def warning(model: Model, size: int) -> str | None:
     )
 
 
-class PatchEngine(Engine):
+class PatchEngine(Engine[LoneFrames]):
     """One ion in a crystal that is at rest but for what the ion radiates (T = 0).
 
     size: atoms along an edge of the patch, even. bounds: `mdlite.engines.patch_edge.Edge`, or None for the fitted one. Raises InputError if W(0) diverges (k2 = 0).

@@ -6,6 +6,7 @@ import numpy as np
 
 from mdlite.engines import blocking
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.frames import LoneFrames
 from mdlite.engines.guard import displaced
 from mdlite.kernels import snapshot as kernels
 from mdlite.kernels import springs as spring_kernels
@@ -22,7 +23,7 @@ DRIFT_TEXT = (
 )
 
 
-class ReferenceEngine(Engine):
+class ReferenceEngine(Engine[LoneFrames]):
     """Lattice and ion, advanced together.
 
     setup: with no ``states`` the framework is at rest on its sites. in_place: how the lattice is stepped, see `mdlite.engines.blocking`; the bits are

@@ -8,12 +8,13 @@ import numpy as np
 
 from mdlite.engines import blocking, frames
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.frames import ManyFrames
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.kernels import verlet
 from mdlite.kernels.types import EnsembleFrames, Frames, IonState, LatticeState
 
 
-class ReplicaEngine(Engine):
+class ReplicaEngine(Engine[ManyFrames]):
     """Several lattices, each with an ion of its own and a ReferenceEngine to look after it, side by side on the threads.
 
     setup: one replica for each of its R ``states``. Every replica has the bits of the ReferenceEngine alone. Frames are (rows, R, 1, ...);
@@ -21,6 +22,7 @@ class ReplicaEngine(Engine):
     """
 
     method = "reference"
+    shown = ManyFrames
     parts = ("model", "dt", "states", "sample_every", "integrator", "guard")
 
     def __init__(self, setup: Setup):

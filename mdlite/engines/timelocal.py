@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.frames import LoneFrames
 from mdlite.errors import RunError
 from mdlite.kernels import conjugate, timelocal
 from mdlite.kernels.medium import ROWS
@@ -92,7 +93,7 @@ class Equilibrium(NamedTuple):
     interaction: float  # U, meV
 
 
-class TimeLocalEngine(Engine):
+class TimeLocalEngine(Engine[LoneFrames]):
     """The ion in the effective medium, by one of the methods of `mdlite.engines.rungs`.
 
     setup: ``method`` says which; the frames' atoms are r_eff. finite: take W(0) from the periodic lattice of this size. loss: replaces the model's L, (3, 3) in Å² ps/meV.
