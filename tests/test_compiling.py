@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdlite.engines import build, compiling, registry
+from mdlite.engines import build, compiling
 from mdlite.kernels import cache, jit
 from mdlite.physics import propagator
 from mdlite.simulation.progress import Reporter
@@ -196,10 +196,19 @@ def test_a_kernel_of_several_groups_is_announced_once(tmp_path):
 
 def test_kernels_of_all_groups():
     """The names that groups give: what each compiles in an empty cache was measured, and only names that are there can be shared."""
-    registry.names()
     known = {f"{k.__module__.rpartition('.')[2]}.{k.__qualname__}" for k in jit.KERNELS}
-    for name, group in compiling.GROUPS.items():
-        assert {kernel.partition(":")[0] for kernel in group.names} <= known, name
+    for name in compiling.all_groups():
+        assert {kernel.partition(":")[0] for kernel in compiling.GROUPS[name].names} <= known, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", compiling.all_groups())
+def test_a_group_compiles_what_it_says(tmp_path, group):
+    """In an empty cache. Whoever changes kernels brings the names up to date by what this shows."""
+    code = f"from mdlite.engines import compiling\ncompiling.all_groups()\ncompiling.GROUPS[{group!r}].touch()"
+    python(code, tmp_path, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="1")
+    found = sorted(path.name.rsplit("-", 1)[0] for path in tmp_path.rglob("*.kernel"))
+    assert found == sorted(name.partition(":")[0] for name in compiling.GROUPS[group].names)
 
 
 NEEDS = {

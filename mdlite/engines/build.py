@@ -11,10 +11,9 @@ import numpy as np
 from mdlite.engines import registry
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.blocking import require_memory
-from mdlite.engines.compiling import compile_groups
+from mdlite.engines.compiling import all_groups, compile_groups
 from mdlite.engines.ensemble import starting_positions
 from mdlite.engines.guard import Guard, heat
-from mdlite.engines.kernel_groups import GROUPS
 from mdlite.kernels import jit
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.model import Lattice
@@ -91,5 +90,4 @@ def prepare_for(configs: Iterable[Config], notice: Callable[[str], None] | None 
 
 def prepare_all(notice: Callable[[str], None] | None = None) -> tuple[Path | None, float]:
     """Every kernel: the folder they are in, or None, and the seconds spent compiling."""
-    registry.names()  # whose modules bring their groups
-    return jit.CACHE_FOLDER, compile_groups(GROUPS, notice)
+    return jit.CACHE_FOLDER, compile_groups(all_groups(), notice)

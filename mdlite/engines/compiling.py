@@ -33,6 +33,12 @@ _loaded: set[str] = set()
 _one_at_a_time = threading.RLock()
 
 
+def all_groups() -> list[str]:
+    """Names of all groups of kernels, those of every method among them."""
+    registry.names()  # whose modules bring their groups
+    return list(GROUPS)
+
+
 def compile_groups(names: Iterable[str], notice: Notice | None = None) -> float:
     """Load these groups of kernels, or compile them if this machine has not yet: returns the seconds spent compiling.
 
@@ -40,7 +46,7 @@ def compile_groups(names: Iterable[str], notice: Notice | None = None) -> float:
     how far it is in between.
     """
     with _one_at_a_time:
-        registry.names()  # whose modules bring their groups
+        all_groups()
         wanted = [name for name in dict.fromkeys(names) if name not in _loaded]
         tell = notice or (lambda line: None)
         _say_how(notice)
@@ -142,7 +148,7 @@ def _with_helpers(missing: list[str], count: _Count) -> int:
 def serve() -> None:
     """What a helper does: the groups whose names come in, with a line out for every kernel, and for every group."""
     out = sys.stdout
-    registry.names()
+    all_groups()
     with jit.counting(lambda: print("kernel", file=out, flush=True)):
         for line in sys.stdin:
             GROUPS[line.strip()].touch()
