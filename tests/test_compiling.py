@@ -243,6 +243,19 @@ def test_a_run_calls_only_kernels_that_were_prepared(tmp_path, kind):
     assert python(code, tmp_path).stdout.split("\n")[0] == "[]"
 
 
+def test_frames_of_several_crystals_need_no_other_kernel(tmp_path):
+    """Rows of one crystal in frames of several are no contiguous array, which is a type of its own to a kernel."""
+    thermal = {"energy": 25.0, "lattices": 2, "motion": "modes"}
+    keys = {"method": "time-local", "lattice.size": 8, "interaction.atoms": {"kind": "shell", "extent": 1}, "thermal": thermal}
+    code = (
+        "import mdlite\nfrom mdlite.engines import build\nfrom mdlite.kernels.jit import KERNELS\n"
+        f"config = mdlite.load_case('trapped', **{keys!r})\n"
+        "build.prepare_for([config])\nbefore = [len(k.overloads) for k in KERNELS]\nbuild.make_engine(config).advance(4)\n"
+        "print([k.__name__ for k, n in zip(KERNELS, before) if len(k.overloads) > n])"
+    )
+    assert python(code, tmp_path).stdout.split("\n")[0] == "[]"
+
+
 @pytest.mark.parametrize("case", ["trapped", "reflection", "diffusion", "arrhenius", "ladder", "framework", "barriers", "map"])
 def test_every_validation_says_what_it_will_run(case):
     import mdlite
