@@ -7,7 +7,8 @@ import mdlite
 from mdlite.engines.echofree import EchoFreeEngine
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine, starting_positions
 from mdlite.engines.memory import MemoryEngine
-from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.engines.replicas import ReplicaEngine
 from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.physics.thermal import thermal_state
 

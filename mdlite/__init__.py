@@ -43,6 +43,8 @@ __all__ = ["__version__", "load_case", *_PUBLIC]
 former.install()
 extensions.register("notebook", "mdlite.report.notebook")
 extensions.register("plots", "mdlite.report.plots")
+extensions.register("own methods", "mdlite.engines.methods")
+extensions.register("validity", "mdlite.accuracy.estimate")
 extensions.register("protocol map", "mdlite.accuracy_map.map")
 for _name in _PROTOCOLS:
     extensions.register(f"protocol {_name}", f"mdlite.protocols.{_name}")

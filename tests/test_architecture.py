@@ -143,6 +143,21 @@ def test_engines_files_and_analysis_do_not_know_each_other():
             assert "mdlite.engines" not in {packages(other) for other in imported(path)}, name
 
 
+def test_nobody_reads_what_others_keep_to_themselves():
+    """``x._name`` of anything but self or cls, unless the module itself defines the name; what NamedTuples have is public."""
+    public = {"_replace", "_asdict", "_fields", "_make"}
+    foreign = {("mdlite.sweeps.pool", "_processes"), ("mdlite.sweeps.pool", "_exit")}  # of the standard library
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text())
+        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Attribute) or not re.fullmatch(r"_[a-z]\w*", node.attr) or node.attr in public | own:
+                continue
+            by = node.value.id if isinstance(node.value, ast.Name) else ""
+            by = "self" if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "super" else by
+            assert by in ("self", "cls") or (name, node.attr) in foreign, f"{name}:{node.lineno} reads {node.attr}"
+
+
 def test_help_is_light():
     code = (
         "import sys; sys.argv = ['mdlite', '--help']\n"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mdlite.engines import build, compiling
-from mdlite.kernels import cache
+from mdlite.kernels import cache, jit
 from mdlite.physics import propagator
 from mdlite.simulation.progress import Reporter
 
@@ -24,8 +24,10 @@ HALO = (
 )
 
 
-def python(code, cwd, code_expected=0, **environment):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, env=os.environ | environment)
+def python(code, cwd, code_expected=0, arguments=(), **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, env=os.environ | environment
+    )
     assert done.returncode == code_expected, done.stdout + done.stderr
     return done
 
@@ -173,6 +175,42 @@ def test_helpers_compile_what_this_process_then_finds(tmp_path):
     assert done.stdout.split("\n")[0] == "0" and "compiling 7 kernels" in done.stdout and "compiled 7 kernels" in done.stdout
 
 
+def test_a_kernel_of_several_groups_is_announced_once(tmp_path):
+    """What is announced is what is compiled, by helpers or here: what is in the cache is left out."""
+    code = (
+        "import sys\nfrom mdlite.engines import compiling\nlines = []\n"
+        "compiling.compile_groups(sys.argv[1].split(), lines.append)\nprint(*lines, sep='\\n')\n"
+    )
+
+    def counts(groups):
+        kept = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2"}
+        told = python(code, tmp_path, arguments=[groups], **kept).stdout
+        return [int(n) for n in re.findall(r"compil(?:ing|ed) (\d+) kernels", told)]
+
+    assert counts("edge patch time-local") == [2 + 6 + 4] * 2  # two are of both patch and time-local
+    assert counts("time-local absorbing") == [9 - 2] * 2
+    (path,) = tmp_path.rglob("absorbing.advance*")
+    path.unlink()
+    assert counts("time-local absorbing") == [1] * 2
+
+
+def test_kernels_of_all_groups():
+    """The names that groups give: what each compiles in an empty cache was measured, and only names that are there can be shared."""
+    known = {f"{k.__module__.rpartition('.')[2]}.{k.__qualname__}" for k in jit.KERNELS}
+    for name in compiling.all_groups():
+        assert {kernel.partition(":")[0] for kernel in compiling.GROUPS[name].names} <= known, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", compiling.all_groups())
+def test_a_group_compiles_what_it_says(tmp_path, group):
+    """In an empty cache. Whoever changes kernels brings the names up to date by what this shows."""
+    code = f"from mdlite.engines import compiling\ncompiling.all_groups()\ncompiling.GROUPS[{group!r}].touch()"
+    python(code, tmp_path, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="1")
+    found = sorted(path.name.rsplit("-", 1)[0] for path in tmp_path.rglob("*.kernel"))
+    assert found == sorted(name.partition(":")[0] for name in compiling.GROUPS[group].names)
+
+
 NEEDS = {
     "periodic": {"lattice.size": 12},
     "in place": {"lattice.size": 64},
@@ -201,6 +239,19 @@ def test_a_run_calls_only_kernels_that_were_prepared(tmp_path, kind):
         "build.prepare_for([config])\nbefore = {k.__qualname__ + k.__module__: len(k.overloads) for k in KERNELS}\n"
         "mdlite.run(config, 'x.h5', notice=lambda line: None)\n"
         "print([k.__name__ for k in KERNELS if len(k.overloads) > before[k.__qualname__ + k.__module__]])"
+    )
+    assert python(code, tmp_path).stdout.split("\n")[0] == "[]"
+
+
+def test_frames_of_several_crystals_need_no_other_kernel(tmp_path):
+    """Rows of one crystal in frames of several are no contiguous array, which is a type of its own to a kernel."""
+    thermal = {"energy": 25.0, "lattices": 2, "motion": "modes"}
+    keys = {"method": "time-local", "lattice.size": 8, "interaction.atoms": {"kind": "shell", "extent": 1}, "thermal": thermal}
+    code = (
+        "import mdlite\nfrom mdlite.engines import build\nfrom mdlite.kernels.jit import KERNELS\n"
+        f"config = mdlite.load_case('trapped', **{keys!r})\n"
+        "build.prepare_for([config])\nbefore = [len(k.overloads) for k in KERNELS]\nbuild.make_engine(config).advance(4)\n"
+        "print([k.__name__ for k, n in zip(KERNELS, before) if len(k.overloads) > n])"
     )
     assert python(code, tmp_path).stdout.split("\n")[0] == "[]"
 

@@ -10,7 +10,8 @@ from scipy.integrate import solve_ivp
 import mdlite
 from independent import spring_matrix, yukawa
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine, starting_positions
-from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.engines.replicas import ReplicaEngine
 from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.errors import InputError, RunError
 from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
@@ -197,6 +198,7 @@ def test_replicas_are_so_many_reference_lattices():
         assert replicas.replicas[n].lattice.u.tobytes() == single.lattice.u.tobytes()
         budget = single.budget()
         assert all(np.array_equal(values[n], budget[name]) for name, values in replicas.budget().items())
+        assert all(np.array_equal(one[n], other) for one, other in zip(replicas.synchronous(), single.synchronous()))
     assert replicas.fault() is None
     replicas.replicas[1].ion.position[0] = np.nan
     assert replicas.fault().startswith("lattice 1: ")

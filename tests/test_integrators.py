@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.engines.replicas import ReplicaEngine
 from mdlite.errors import InputError
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.thermal import thermal_state
@@ -66,7 +67,7 @@ def test_reversible():
     back.ion.position[:], back.ion.velocity[:] = position, -velocity
     back.lattice.v[:] = 0.0
     MODEL.lattice.atoms(back.lattice.v)[...] = -v
-    back._half_step_back()
+    back.half_step_back()
     back.advance(20)
     assert np.abs(back.synchronous()[0] - STATE[0]).max() < 1e-12
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite.engines import echofree, memory
 from mdlite.engines.echofree import EchoFreeEngine, mirrors
-from mdlite.engines.ensemble import moving_crystal
 from mdlite.engines.memory import MemoryEngine
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
@@ -60,7 +60,7 @@ def test_memory_in_a_thermal_crystal_is_the_thermal_lattice():
     model = Model(Lattice(size=(24, 24, 24)), CAGED, Interaction(STRONG, Shell(1)))
     state = thermal_state(model.lattice, 25.0, "quantum", np.random.default_rng(2))
     n = 160
-    engine = MemoryEngine(model, 0.005, 1.0, kind="verlet", crystal=moving_crystal(model.lattice, *state, 0.005))
+    engine = MemoryEngine(model, 0.005, 1.0, kind="verlet", states=[state])
     pieces = [engine.advance(k)[1].position for k in (1, 2, 60, n - 63)]
     _, true = ReferenceEngine(model, 0.005, displacement=state[0], velocity=state[1]).advance(n)
     distance = np.abs(np.concatenate(pieces) - true.position).max(axis=1)
@@ -75,7 +75,7 @@ def test_a_dressed_start(name):
     box = np.stack(np.meshgrid(*[np.arange(20)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     recoil = mdlite.response.static_recoil(model.lattice, box - 10).reshape(20, 20, 20, 3, 3)
     u = np.zeros((8000, 3))
-    for s, f in zip(*engine._held):
+    for s, f in zip(*engine.held):
         u -= recoil[tuple(((box - s + 10) % 20).T)] @ f
     displacement = np.ascontiguousarray(u.T.reshape(3, 20, 20, 20))
     _, true = ReferenceEngine(
@@ -115,7 +115,7 @@ def test_order_of_convergence():
 
 @pytest.mark.parametrize("name", ["sites", "shell-wandering"])
 def test_bits_do_not_depend_on_pieces_sampling_or_threads(name, monkeypatch):
-    monkeypatch.setattr(mdlite.memory, "SPARE_STEPS", 37)  # the history is moved often
+    monkeypatch.setattr(memory, "SPARE_STEPS", 37)  # the history is moved often
 
     def end(pieces, sample_every=1):
         engine = MemoryEngine(CASES[name], 0.005, 0.8, sample_every)
@@ -168,7 +168,7 @@ def test_mirrors_are_exact(monkeypatch):
     assert mirrors(aside).tolist() == [False, True] and mirrors(CASES["cutoff"]).tolist() == [False, False]
     quarter = EchoFreeEngine(TRAPPED, 0.005, 300)
     frames = quarter.advance(300)[1].position
-    monkeypatch.setattr(mdlite.echofree, "mirrors", lambda model: np.zeros(2, bool))
+    monkeypatch.setattr(echofree, "mirrors", lambda model: np.zeros(2, bool))
     whole = EchoFreeEngine(TRAPPED, 0.005, 300)
     assert np.prod(quarter.plan.size) < 0.4 * np.prod(whole.plan.size)
     assert np.abs(whole.advance(300)[1].position - frames).max() < 1e-12
@@ -238,3 +238,22 @@ def test_runs_and_their_files(tmp_path):
 def test_bad_input(changes, message):
     with pytest.raises(InputError, match=message):
         mdlite.load_case("trapped", **BASE | changes)
+
+
+@pytest.mark.parametrize("name", ["cutoff", "sites"])
+def test_the_synchronous_state_without_echoes(name):
+    """That of a periodic lattice before its echo, atom by atom; before a mirror there are images only."""
+    model, n = CASES[name], 60
+    engine = EchoFreeEngine(model, 0.005, n)
+    engine.advance(n // 2)
+    true = ReferenceEngine(model, 0.005)
+    true.advance(n // 2)
+    found, expected = engine.synchronous(), true.synchronous()
+    for one, other in zip(found[2:], expected[2:]):
+        assert np.abs(one - other).max() < 1e-11 and np.abs(other).max() > 1.0
+    first = [2 if mirrored else 4 for mirrored in (*engine.plan.mirror, False)]
+    indices = [engine.plan.low[c] + np.arange(first[c], engine.plan.size[c] - 4) for c in range(3)]
+    there = np.ix_(*(index % 40 for index in indices))
+    inside = tuple(slice(start, -4) for start in first)
+    for one, other in zip(found[:2], expected[:2]):
+        assert np.abs(one[:, *inside] - other[:, *there]).max() < 1e-9 < 1e-4 < np.abs(other).max()  # the precursor

@@ -125,7 +125,8 @@ def test_too_large_a_lattice_is_refused(small_case):
         mdlite.run(small_case(**{"lattice.size": 20000}))
 
 
-def test_compilation_is_reported_once():
+def test_compilation_is_reported_once(small_case):
     lines = []
-    build.prepare(["reference", "time-local", "implicit"], lines.append)
-    assert build.prepare(["reference", "time-local", "implicit"], lines.append) == 0.0
+    configs = [small_case(method=method) for method in ("reference", "time-local", "implicit")]
+    build.prepare_for(configs, lines.append)
+    assert build.prepare_for(configs, lines.append) == 0.0

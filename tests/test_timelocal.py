@@ -9,7 +9,8 @@ from scipy.optimize import brentq, root
 
 from independent import time_local_force, yukawa
 from mdlite import analysis
-from mdlite.engines.timelocal import RUNGS, TimeLocalEngine, adiabatic_energy
+from mdlite.engines import registry
+from mdlite.engines.timelocal import TimeLocalEngine, adiabatic_energy
 from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 from mdlite.physics.response import loss_matrix, recoil_kernel
 
@@ -191,7 +192,7 @@ def test_adiabatic_force_is_the_gradient_of_the_adiabatic_energy():
         assert -slope == pytest.approx(force[axis], rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("method", RUNGS)
+@pytest.mark.parametrize("method", registry.names(medium=True))
 def test_bits_do_not_depend_on_pieces_or_sampling(method):
     whole = TimeLocalEngine(caged(Cutoff(5.0)), method, 2e-3)
     whole.advance(301)
@@ -203,7 +204,7 @@ def test_bits_do_not_depend_on_pieces_or_sampling(method):
     )
 
 
-@pytest.mark.parametrize("method", RUNGS)
+@pytest.mark.parametrize("method", registry.names(medium=True))
 def test_a_cutoff_ion_crosses_cells_smoothly(method):
     """The force is continuous where the candidate atoms change."""
     forces = []

@@ -8,7 +8,8 @@ from mdlite.engines import patch_edge, timelocal
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
 from mdlite.engines.memory import MemoryEngine
 from mdlite.engines.patch import PatchEngine, PatchEnsembleEngine
-from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.engines.replicas import ReplicaEngine
 from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 from mdlite.physics.relax import relax
 from mdlite.physics.thermal import thermal_state

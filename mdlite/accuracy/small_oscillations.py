@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mdlite.engines.base import Setup
 from mdlite.engines.timelocal import TimeLocalEngine, relaxed
 from mdlite.errors import RunError
-from mdlite.kernels import timelocal as kernels
 from mdlite.physics import propagator
 from mdlite.physics.model import Model
 
@@ -56,15 +56,11 @@ def rung_mode(model: Model, method: str, axis: int) -> Mode:
 
 def _force(model: Model, method: str):
     """F(R, velocity along the moving axes) of a rung at T = 0, in meV/Å."""
-    engine = TimeLocalEngine(model, method, 1.0)
+    engine = TimeLocalEngine(Setup(model, 1.0, method=method))
     moving = model.ion.inverse_mass > 0.0
 
     def force(position, speed):
-        engine.ion.position[:] = position
-        engine.ion.velocity[:] = speed * moving
-        engine.ion.guess[:] = 0.0  # without a first guess the iteration goes on to the end, which differences need
-        kernels.force_at_rest(engine.coupling, engine.medium, engine.ion, engine._work, 0.0)
-        return engine.ion.force.copy()
+        return engine.force_at(position, speed * moving)
 
     return force, np.array(model.ion.position)
 

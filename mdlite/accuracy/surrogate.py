@@ -17,6 +17,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
 from mdlite.accuracy.groups import Groups
+from mdlite.engines import registry
 
 HELD = 0.8
 """Part of the cases that an interval is to hold."""
@@ -42,7 +43,7 @@ LEAST_LOSS = 1e-4
 """Of the kinetic energy; of less the exact run's own error is a part."""
 LEARNT = 400
 """Points from whose likelihood the lengths come."""
-METHODS = ("time-local", "implicit", "patch")
+METHODS = registry.names(measured=True)
 KINDS = {"cold": ("energy_loss", "force", "path"), "thermal": ("temperature", "diffusion")}
 """Kinds of point, and the errors that they have."""
 GROUND = ("compliance", "rapidity", "loss", "mass_ratio", "yielding", "shift", "softening", "encounters", "company", "directions")

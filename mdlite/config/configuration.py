@@ -17,12 +17,12 @@ from pydantic import Field, ValidationError
 from mdlite import extensions
 from mdlite.config import rules, textfile
 from mdlite.config.explain import short, shortened, told
+from mdlite.config.methods import MethodName
 from mdlite.config.sections import (
     InteractionSection,
     IonSection,
     LatticeSection,
     MemorySection,
-    Method,
     PatchSection,
     RunSection,
     Section,
@@ -62,7 +62,7 @@ class Config(Section):
     """One run, or one validation."""
 
     title: str = Field("", description="a line for reports")
-    method: Method = Field("reference", description="how the framework is treated")
+    method: MethodName = Field("reference", description="how the framework is treated")
     response: Literal["infinite", "finite"] = Field("infinite", description="whose W(0) the time-local rungs take")
     lattice: LatticeSection = Field(default_factory=LatticeSection)
     ion: IonSection

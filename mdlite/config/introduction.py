@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from mdlite.config.configuration import Config
+from mdlite.engines import registry
 from mdlite.units import DALTON, kelvin, terahertz
 
 HEAVIEST = 210.0
@@ -108,9 +109,10 @@ def _kelvin(config: Config) -> float:
 
 def _box(config: Config) -> str:
     """The explicit lattice, where there is one."""
-    if config.method == "reference" and config.lattice.boundary == "echo-free":
+    explicit = registry.find(config.method).explicit
+    if explicit and config.lattice.boundary == "echo-free":
         return ", no box"
-    if config.method != "reference" and config.thermal is None:
+    if not explicit and config.thermal is None:
         return ""
     size = config.lattice.size
     shown = f"{size[0]}³" if len(set(size)) == 1 else " × ".join(map(str, size))

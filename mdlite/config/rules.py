@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdlite.config.sections import LARGEST_PATCH
+from mdlite.engines import registry
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.model import MOST_TURN
 
 if TYPE_CHECKING:
     from mdlite.config.configuration import Config
+    from mdlite.engines.registry import Method
 
 HIGHEST_ENERGY = 1e9
 """meV; an ion that starts with more (a million eV) sits on top of an atom."""
-
-MOST_CANDIDATES = {"time-local": 2000, "static": 2000, "rigid": 2000, "implicit": 500}
-"""More atoms than this around one ion make W(0) of all pairs, or the implicit rung's iteration over them, unreasonably large."""
-
-NEEDS_RESPONSE = ("time-local", "implicit", "static", "memory-kernel", "patch")
-
-PATCH_LIMIT = 0.5
-"""Longest step of a patch, in 1/Ω_max, by the bounds of its edge (`mdlite.engines.patch_edge`)."""
 
 SHORTEST_MEMORY = 0.5
 """ps; a shorter memory cuts off part of the lattice's own vibrations."""
@@ -42,14 +35,15 @@ def faults(config: Config, start: bool = True) -> list[str]:
 
     start: also whether the ion can start where it is, for what lets it start there.
     """
-    found = [*_stepping(config), *_thermal(config), *_snapshots(config), *_validation(config)]
+    method = registry.find(config.method)
+    found = [*_stepping(config, method), *_thermal(config, method), *_snapshots(config, method), *_validation(config)]
     near = [*_ion(config), *_atoms(config)]
     if not near:
-        near = [*_memory(config), *_patch(config)]
-    found += near
+        near = [*_memory(config), *_absorber(config), *method.faults_of_atoms(config)]
+    found += [*near, *method.faults(config)]
     if not found:
-        found = [*_candidates(config)]
-    if config.method in NEEDS_RESPONSE and config.lattice.k2 == 0.0:
+        found = [*_candidates(config, method)]
+    if method.needs_response and config.lattice.k2 == 0.0:
         found.append(
             f'lattice.k2 = 0: method = "{config.method}" needs W(0) and L, which diverge without next-nearest neighbour springs '
             "(the axes are independent chains); give k2 > 0"
@@ -57,11 +51,11 @@ def faults(config: Config, start: bool = True) -> list[str]:
     return found or (start_faults(config) if start else [])
 
 
-def _stepping(config: Config):
+def _stepping(config: Config, method: Method):
     run = config.run
     omega = config.to_model().lattice.omega_max
-    lattice_moves = config.method in ("reference", "patch") or config.thermal is not None
-    if run.integrator != "velocity-verlet" and (config.method != "reference" or config.lattice.boundary != "periodic"):
+    lattice_moves = method.steps_atoms or config.thermal is not None
+    if run.integrator != "velocity-verlet" and not method.integrates(config):
         yield (
             f'run.integrator = "{run.integrator}": is for method = "reference" with lattice.boundary = "periodic" only; '
             'everything else is stepped by "velocity-verlet"'
@@ -77,7 +71,7 @@ def _stepping(config: Config):
         yield f"run.duration = {run.duration:g}: must be a whole number of steps of run.dt = {run.dt:g}; the nearest is {nearest:.12g}"
 
 
-def _thermal(config: Config):
+def _thermal(config: Config, method: Method):
     thermal = config.thermal
     if thermal is None:
         return
@@ -87,8 +81,6 @@ def _thermal(config: Config):
         yield "thermal.energy: is missing; give thermal.energy in meV or thermal.temperature in K"
     if config.lattice.k2 == 0.0:
         yield "lattice.k2 = 0: modes without restoring force have no thermal state; give k2 > 0"
-    if thermal.ions > 1 and config.method == "reference":
-        yield f'thermal.ions = {thermal.ions}: method = "reference" has one ion in a lattice; use thermal.lattices for replicas'
     if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
         yield f"thermal.ions = {thermal.ions}: with fixed sites all ions would start in one place; use a shell or a cutoff"
     if thermal.ions > config.to_model().lattice.n_atoms:
@@ -96,30 +88,18 @@ def _thermal(config: Config):
             f"thermal.ions = {thermal.ions}: lattice.size = {list(config.lattice.size)} has {config.to_model().lattice.n_atoms} cells, and ions "
             "that start in the same cell would move alike; give fewer ions, or more thermal.lattices"
         )
-    if config.run.record_atoms and (config.method != "reference" or thermal.lattices > 1):
+    if config.run.record_atoms and (not method.thermal_atoms or thermal.lattices > 1):
         yield "run.record_atoms = true: atoms are recorded for a single thermal reference lattice only; set it to false"
-    if thermal.motion == "modes" and config.method == "reference":
-        yield 'thermal.motion = "modes": is for time-local ions; the lattice of method = "reference" feels its ion and has no free modes'
 
 
 def _memory(config: Config):
-    thermal, window = config.thermal, config.memory.window
+    window = config.memory.window
     if window is not None and window < SHORTEST_MEMORY:
         yield f"memory.window = {window:g}: must be at least {SHORTEST_MEMORY:g} ps, which the crystal's response needs to settle"
-    if config.method == "memory-kernel" and thermal is not None and (thermal.lattices > 1 or thermal.ions > 1):
-        yield (
-            f'thermal.lattices = {thermal.lattices}, thermal.ions = {thermal.ions}: method = "memory-kernel" has one ion in one lattice; '
-            "run it once for every seed"
-        )
-    if config.memory.start == "dressed" and config.method == "memory-kernel" and thermal is not None:
-        yield 'memory.start = "dressed": is an equilibrium at T = 0; a thermal crystal starts "bare"'
-    boundary = config.lattice.boundary
-    if boundary != "periodic" and config.method == "reference" and thermal is not None:
-        yield (
-            f'lattice.boundary = "{boundary}": is for a crystal at rest, T = 0; at a temperature take method = "memory-kernel", or '
-            'boundary = "periodic"'
-        )
-    if boundary == "absorbing":
+
+
+def _absorber(config: Config):
+    if config.lattice.boundary == "absorbing":
         room = min(config.lattice.size) - int(np.ptp(config.to_model().offsets, axis=0).max()) - 3
         if 2 * config.lattice.absorber_width > room:
             yield (
@@ -128,26 +108,11 @@ def _memory(config: Config):
             )
 
 
-def _patch(config: Config):
-    if config.method != "patch":
-        return
-    size, least = config.patch.size, config.to_model().least_patch
-    if least > size:
-        cure = f"give {least}" if least <= LARGEST_PATCH else f"{LARGEST_PATCH} is the most; give fewer atoms, or another method"
-        yield f"patch.size = {size}: the ion's atoms reach over {least} sites around its cell, and the patch must hold them; {cure}"
-    limit = PATCH_LIMIT / config.to_model().lattice.omega_max
-    if config.run.dt >= limit:
-        yield f"run.dt = {config.run.dt:g}: must be below {PATCH_LIMIT:g}/Omega_max = {limit:.6g} ps, which the light atoms at the edge of a patch bear"
-    if config.thermal is not None and config.thermal.motion == "modes":
-        yield 'thermal.motion = "modes": is for the time-local rungs; the crystal of method = "patch" moves by "verlet"'
-
-
-def _snapshots(config: Config):
+def _snapshots(config: Config, method: Method):
     wanted = config.snapshots
     if wanted is None:
         return
-    one = config.thermal is None or config.thermal.lattices == 1
-    if config.method != "reference" or config.lattice.boundary == "echo-free" or not one:
+    if not method.takes_snapshots(config):
         yield (
             'snapshots: are taken of one explicit lattice, method = "reference" with lattice.boundary = "periodic" or "absorbing" and '
             "thermal.lattices = 1; take the [snapshots] table out"
@@ -174,8 +139,8 @@ def _validation(config: Config):
             yield f"validate.{name} = {list(values)}: lists one of them twice; list each once"
 
 
-def _candidates(config: Config):
-    most = MOST_CANDIDATES.get(config.method)
+def _candidates(config: Config, method: Method):
+    most = method.most_atoms
     if most is not None and len(config.to_model().offsets) > most:
         yield (
             f'interaction.atoms: takes {len(config.to_model().offsets)} atoms near the ion, method = "{config.method}" at most {most}; '

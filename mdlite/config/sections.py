@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
+from mdlite.config.methods import RungName, default_rungs, thermal_rungs
+from mdlite.engines import patch
 from mdlite.kernels.potentials import FORMS, Form
 from mdlite.units import BOLTZMANN
 
-Method = Literal["reference", "memory-kernel", "time-local", "implicit", "static", "rigid", "patch"]
 LARGEST, SMALLEST = 1e30, 1e-30
 """Of any number in any unit; beyond, powers and products of them leave what a float can hold."""
 
@@ -182,13 +183,10 @@ def _even(value: int) -> int:
     return value
 
 
-LARGEST_PATCH = 24
-
-
 class PatchSection(Section):
     """The piece of crystal that travels with the ion in method = "patch"."""
 
-    size: Annotated[int, Field(strict=True, ge=8, le=LARGEST_PATCH), AfterValidator(_even)] = Field(
+    size: Annotated[int, Field(strict=True, ge=8, le=patch.LARGEST), AfterValidator(_even)] = Field(
         12,
         description="atoms along each edge of the patch, even; 8 is cheap, 12 accurate to a fraction of a percent in decay rates",
     )
@@ -245,12 +243,6 @@ class RunSection(Section):
     )
 
 
-Rung = Literal["memory-kernel", "patch", "implicit", "time-local", "static", "rigid"]
-DEFAULT_RUNGS = ("memory-kernel", "patch", "implicit", "time-local", "static", "rigid")
-THERMAL_RUNGS = ("patch", "implicit", "time-local")
-"""Of the protocols at a temperature."""
-
-
 class SeriesSection(Section):
     """Temperatures at one strength of the potential, for one Arrhenius line."""
 
@@ -265,7 +257,7 @@ class ValidateSection(Section):
     @classmethod
     def _thermal_rungs(cls, data: Any) -> Any:
         thermal = isinstance(data, dict) and data.get("protocol") in ("diffusion", "arrhenius", "ladder") and "rungs" not in data
-        return data | {"rungs": list(THERMAL_RUNGS)} if thermal else data
+        return data | {"rungs": thermal_rungs()} if thermal else data
 
     protocol: Literal["rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius", "ladder", "map"] = Field(
         "rungs", description="which comparison is made"
@@ -279,8 +271,9 @@ class ValidateSection(Section):
         description="rungs: also periodic lattices of several sizes, and the frequencies and decay rates of linear response",
     )
     sizes: list[Size] = Field([20, 40, 60, 100], description="rungs: sizes of the periodic lattices of a ladder", min_length=1)
-    rungs: list[Rung] = Field(
-        list(DEFAULT_RUNGS),
+    rungs: list[RungName] = Field(
+        default_factory=default_rungs,
+        json_schema_extra=lambda schema: schema.update(default=default_rungs()),
         description="compared with the reference; default: all that can run here, at a temperature patch, implicit and time-local",
         min_length=1,
     )
@@ -294,7 +287,7 @@ class ValidateSection(Section):
     )
     map_seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = Field(1, description="map: of its Sobol points")
     ensemble_duration: Positive = Field(120.0, description="diffusion: length of the ensembles of time-local ions, ps")
-    ions: dict[Rung, Count] = Field({}, description="diffusion: ions in each lattice for a rung, where not thermal.ions")
+    ions: dict[RungName, Count] = Field({}, description="diffusion: ions in each lattice for a rung, where not thermal.ions")
     equilibration: NotNegative = Field(10.0, description="diffusion: left out at the start of every run, ps")
     fit: tuple[Positive, Positive] = Field((1.0, 12.0), description="diffusion: lags between which D is fitted, ps")
     warm_up_lattices: Annotated[int, Field(strict=True, ge=0, le=100_000)] = Field(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
+from mdlite.engines.base import Setup
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.kernels import absorbing as kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels.stencil import kick_drift
 from mdlite.kernels.types import Frames
-from mdlite.physics.model import Lattice, Model
+from mdlite.physics.model import Lattice
 
 STRENGTH = 10.0
 """Damping integrated over a passage through the layer at the longitudinal sound speed: less lets short waves through, more throws long ones
@@ -75,8 +77,11 @@ def reflection(
 class AbsorbingEngine(ReferenceEngine):
     """As `ReferenceEngine` from a framework at rest, with a damped layer of ``width`` sites on either side of the box's seam."""
 
-    def __init__(self, model: Model, dt: float, width: int, sample_every: int = 1, record_atoms: bool = False):
-        super().__init__(model, dt, sample_every, record_atoms, in_place=False)
+    parts = ("model", "dt", "width", "sample_every", "record_atoms")
+
+    def __init__(self, setup: Setup, width: int):
+        super().__init__(dataclasses.replace(setup, states=()), in_place=False)
+        model, dt = setup.model, setup.dt
         sites = model.candidate_sites(self.ion.position)
         self.width = width
         self._centre = sites.min(axis=0) + 0.5 * np.ptp(sites, axis=0)
@@ -84,8 +89,8 @@ class AbsorbingEngine(ReferenceEngine):
 
     def _take(self, n_steps: int, out: Frames) -> None:
         steps = (self.step, n_steps, self.sample_every)
-        kernels.advance(self.lattice, self._u_next, self.springs, self.coupling, self.ion, self.dt, steps, self._layer, out)
-        self._turn(n_steps)
+        kernels.advance(self.lattice, self.spare, self.springs, self.coupling, self.ion, self.dt, steps, self._layer, out)
+        self.turn(n_steps)
 
     def budget(self) -> None:
         """None: the layer takes energy away."""

@@ -1,47 +1,88 @@
-"""What every engine has: a step count, and frames sampled by its kernels, as numpy arrays."""
+"""What every engine has: a step count, and frames sampled by its kernels, as numpy arrays; and what engines are made from."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any
+from abc import ABC, ABCMeta, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from mdlite.engines import frames
+from mdlite.engines.frames import AnyFrames, LoneFrames
 from mdlite.engines.guard import Guard
-from mdlite.kernels.types import Frames
+from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.model import Model
 
-
-def allocate(rows: int, n_atoms: int) -> Frames:
-    """Room for ``rows`` frames with ``n_atoms`` recorded atoms each (0: none); NaN until written."""
-    shapes = {
-        "position": (rows, 3),
-        "velocity": (rows, 3),
-        "force": (rows, 3),
-        "interaction": (rows,),
-        "effective_position": (rows, 3),
-        "atom_position": (rows, n_atoms, 3),
-        "atom_velocity": (rows, n_atoms, 3),
-    }
-    return Frames(**{name: np.full(shape, np.nan) for name, shape in shapes.items()})
+Kind = TypeVar("Kind", bound=AnyFrames)
+"""Of frames."""
 
 
-class Engine(ABC):
+@dataclass(frozen=True)
+class Setup:
+    """What any engine is made from: the physics, the steps, and where several crystals or ions begin."""
+
+    model: Model
+    dt: float
+    """Time step, ps."""
+    sample_every: int = 1
+    """Steps between frames."""
+    record_atoms: bool = False
+    """Candidate atoms in every frame."""
+    method: str = ""
+    """Name in the configuration, for engines that have several; of others their own."""
+    states: Sequence[tuple[Any, Any]] = ()
+    """(u, v) of each of L crystals at t = 0, (3, Nx, Ny, Nz) in Å and Å/ps; none: one at rest on its sites."""
+    positions: Any = None
+    """Where ions start, (L, I, 3) in Å, or (I, 3) in one crystal; None: the model's ion alone."""
+    n_steps: int = 0
+    """Of the whole run, for engines that have to know."""
+    integrator: str = "velocity-verlet"
+    """One of `mdlite.physics.integrators`."""
+    guard: Guard | None = None
+    """What an ion may not do; None: what would be wrong in crystals that begin in ``states``."""
+
+
+class _ByParts(ABCMeta):
+    """Makes an engine from a `Setup` and, by keyword, what it alone has; or, by hand, from the parts of both: ``ReferenceEngine(model, 0.005)``."""
+
+    parts: tuple[str, ...]
+
+    def __call__(cls, *given: Any, **named: Any) -> Any:
+        if given and isinstance(given[0], Setup):
+            return super().__call__(*given, **named)
+        if len(given) > len(cls.parts):
+            raise TypeError(f"{cls.__name__} takes {len(cls.parts)} parts: {', '.join(cls.parts)}")
+        named = dict(zip(cls.parts, given)) | named
+        start = [named.pop(name, None) for name in ("displacement", "velocity")]
+        if any(field is not None for field in start):
+            named["states"] = [tuple(0.0 if field is None else field for field in start)]
+        known = {field.name for field in fields(Setup)}
+        own = {name: value for name, value in named.items() if name not in known}
+        return super().__call__(Setup(**{name: value for name, value in named.items() if name in known}), **own)
+
+
+class Engine(ABC, Generic[Kind], metaclass=_ByParts):
     """One contract: `advance` takes steps in one compiled call and returns the frames on the way, `sample` the present one.
 
-    model: the physics. method: its name in the configuration. dt: time step, ps. sample_every: steps between frames. guard: what the ion may not
-    do, by default that of an ion in a crystal at rest.
+    It is made from a `Setup`, and keywords of its own.
     """
 
+    method: str
+    shown: type = LoneFrames
+    """What its frames are."""
     extendable = True
     """Whether a finished run can go on to a longer duration from its `state`."""
+    parts: ClassVar[tuple[str, ...]] = ("model", "dt", "sample_every", "record_atoms")
+    """Of a `Setup`, and own ones, in the order in which an engine made by hand takes them."""
 
-    def __init__(
-        self, model: Model, method: str, dt: float, sample_every: int, record_atoms: bool = False, guard: Guard | None = None
-    ):
-        self.model, self.method, self.dt, self.sample_every = model, method, dt, sample_every
-        self.guard = guard or Guard(model, method, dt)
-        self.n_recorded = len(model.offsets) if record_atoms else 0
+    def __init__(self, setup: Setup):
+        self.model, self.dt, self.sample_every = setup.model, setup.dt, setup.sample_every
+        self.method = setup.method or self.method
+        turn = INTEGRATORS[setup.integrator].turn
+        self.guard = setup.guard or Guard.among(setup.model, self.method, setup.dt, setup.states, turn)
+        self.n_recorded = len(setup.model.offsets) if setup.record_atoms else 0
         self.step = 0
 
     @property
@@ -49,20 +90,20 @@ class Engine(ABC):
         """Present time, ps."""
         return self.step * self.dt
 
-    def advance(self, n_steps: int) -> tuple[np.ndarray, Any]:
+    def advance(self, n_steps: int) -> tuple[np.ndarray, Kind]:
         """Take n_steps steps; returns the step numbers (F,) and frames sampled on the way, the step reached not among them."""
         first = -(-self.step // self.sample_every) * self.sample_every
         steps = np.arange(first, self.step + n_steps, self.sample_every, dtype=np.int64)
         out = self._allocate(len(steps))
         self._take(n_steps, out)
         self.step += n_steps
-        return steps, out
+        return steps, self.shown(*out)
 
-    def sample(self) -> tuple[np.ndarray, Any]:
+    def sample(self) -> tuple[np.ndarray, Kind]:
         """The present step as one frame; the state is not changed."""
         out = self._allocate(1)
         self._record(out)
-        return np.array([self.step]), out
+        return np.array([self.step]), self.shown(*out)
 
     def budget(self) -> dict[str, Any] | None:
         """Energies (meV) and momenta (meV ps/Å) of the present step; None where the medium's energy is not part of the state."""
@@ -84,6 +125,11 @@ class Engine(ABC):
         """The framework's atoms at the present step, (1, atoms, ...), for the engines of one explicit lattice; of others, none."""
         return {}
 
+    def synchronous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+        """Copies of u, v of the framework (Å, Å/ps) and R, Ṙ of the ion (Å, Å/ps), all at the present step, for engines of an explicit lattice;
+        of others, None."""
+        return None
+
     def announcement(self) -> str | None:
         """What the user should know before a long run starts, or None."""
         return None
@@ -101,7 +147,8 @@ class Engine(ABC):
         """What makes the present state unusable, or None."""
 
     def _allocate(self, rows: int) -> Any:
-        return allocate(rows, self.n_recorded)
+        """Room for frames, as the kernels write them (`mdlite.engines.frames`)."""
+        return frames.lone(rows, self.n_recorded)
 
     @abstractmethod
     def _take(self, n_steps: int, out: Any) -> None:

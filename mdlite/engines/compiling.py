@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from mdlite.engines import registry
 from mdlite.engines.helpers import Helpers
 from mdlite.engines.kernel_groups import GROUPS
 from mdlite.kernels import cache, jit
@@ -32,6 +33,12 @@ _loaded: set[str] = set()
 _one_at_a_time = threading.RLock()
 
 
+def all_groups() -> list[str]:
+    """Names of all groups of kernels, those of every method among them."""
+    registry.names()  # whose modules bring their groups
+    return list(GROUPS)
+
+
 def compile_groups(names: Iterable[str], notice: Notice | None = None) -> float:
     """Load these groups of kernels, or compile them if this machine has not yet: returns the seconds spent compiling.
 
@@ -39,12 +46,14 @@ def compile_groups(names: Iterable[str], notice: Notice | None = None) -> float:
     how far it is in between.
     """
     with _one_at_a_time:
+        all_groups()
         wanted = [name for name in dict.fromkeys(names) if name not in _loaded]
         tell = notice or (lambda line: None)
         _say_how(notice)
         missing = [name for name in wanted if not _ready(name)]
         begin, before, done = time.perf_counter(), jit.compiled(), 0
-        with _Count(missing, notice) as count:
+        announced = _to_compile(missing)
+        with _Count(announced, _estimate(missing, announced), notice) as count:
             if missing:
                 done = _with_helpers(missing, count)
             with jit.counting(count.one_more):
@@ -66,12 +75,12 @@ def compile_groups(names: Iterable[str], notice: Notice | None = None) -> float:
 class _Count:
     """What the user sees of the compilation: a line at the beginning, and a number that moves where one can be shown."""
 
-    def __init__(self, missing: list[str], notice: Notice | None):
-        self.total, self.done = sum(GROUPS[name].kernels for name in missing), 0
+    def __init__(self, kernels: int, seconds: float, notice: Notice | None):
+        self.total, self.done = kernels, 0
+        self._before = _kept() if kernels else {}
         counter = getattr(notice, "counter", None)
-        self._show = counter(self.total) if counter is not None and missing else None
-        if missing and notice is not None:
-            seconds = _estimate(missing)
+        self._show = counter(self.total) if counter is not None and kernels else None
+        if kernels and notice is not None:
             notice(f"compiling {self.total} kernels, about {seconds:.0f} s, once for this machine ...")
 
     def __enter__(self) -> _Count:
@@ -87,6 +96,11 @@ class _Count:
         self.total = max(self.total, self.done)
         self.look()
 
+    def by_helpers(self) -> None:
+        """A helper has compiled one, which another may have compiled as well."""
+        self.done = sum(self._before.get(name) != when for name, when in _kept().items())
+        self.look()
+
     def look(self) -> None:
         """Show how far it is."""
         if self._show is not None:
@@ -99,9 +113,24 @@ def _workers(groups: int) -> int:
     return max(1, min(groups, _cores(), jit.get_num_threads(), MOST_HELPERS)) if able else 1
 
 
-def _estimate(missing: list[str]) -> float:
+def _to_compile(missing: list[str]) -> int:
+    """How many kernels these groups lack: each once, however many of them want it."""
+    if not missing:
+        return 0
+    lists = {name: _listed(name) for name in GROUPS}
+    kept = frozenset().union(*(GROUPS[name].names for name, files in lists.items() if files or name in _loaded))
+    new = frozenset().union(*(GROUPS[name].names for name in missing if not lists[name])) - kept
+    spoilt = {file for name in missing for file in lists[name] if cache.read(Path(jit.CACHE_FOLDER) / file) is None}
+    return len(new) + len(spoilt)
+
+
+def _estimate(missing: list[str], kernels: int) -> float:
+    """Seconds to compile so many kernels of these groups."""
+    if not missing:
+        return 0.0
     each, workers = [GROUPS[name].seconds for name in missing], _workers(len(missing))
-    return sum(each) if workers == 1 else START_SECONDS + max(*each, sum(each) / workers)
+    alone = sum(each) * kernels / sum(len(GROUPS[name].names) for name in missing)
+    return alone if workers == 1 else START_SECONDS + max(*each, alone / workers)
 
 
 def _with_helpers(missing: list[str], count: _Count) -> int:
@@ -111,12 +140,15 @@ def _with_helpers(missing: list[str], count: _Count) -> int:
         return 0
     longest_first = sorted(missing, key=lambda name: -GROUPS[name].seconds)
     with Helpers(workers, Path(jit.CACHE_FOLDER).parent) as helpers:
-        return helpers.work(longest_first, count.one_more, count.look)
+        helpers.work(longest_first, count.by_helpers, count.look)
+    count.by_helpers()
+    return count.done
 
 
 def serve() -> None:
     """What a helper does: the groups whose names come in, with a line out for every kernel, and for every group."""
     out = sys.stdout
+    all_groups()
     with jit.counting(lambda: print("kernel", file=out, flush=True)):
         for line in sys.stdin:
             GROUPS[line.strip()].touch()
@@ -154,13 +186,30 @@ def _list_of(name: str) -> Path:
 
 def _ready(name: str) -> bool:
     """Whether the group has been compiled for this machine, and all its files are sound."""
+    files = _listed(name)
+    return bool(files) and all(cache.read(Path(jit.CACHE_FOLDER) / file) is not None for file in files)
+
+
+def _listed(name: str) -> list[str]:
+    """The files of a group that has been compiled for this machine, sound or not; none if it has not."""
     if jit.CACHE_FOLDER is None:
-        return False
+        return []
     try:
         files = json.loads(_list_of(name).read_text(encoding="utf-8"))
-        return bool(files) and all(cache.read(Path(jit.CACHE_FOLDER) / file) is not None for file in files)
-    except (OSError, ValueError, TypeError):
-        return False
+    except (OSError, ValueError):
+        return []
+    return [file for file in files if isinstance(file, str)] if isinstance(files, list) else []
+
+
+def _kept() -> dict[str, int]:
+    """Every compiled kernel in the cache, and when it was written."""
+    if jit.CACHE_FOLDER is None:
+        return {}
+    found = {}
+    for path in Path(jit.CACHE_FOLDER).glob("*.kernel"):
+        with contextlib.suppress(OSError):
+            found[path.name] = path.stat().st_mtime_ns
+    return found
 
 
 def _note_down(name: str) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mdlite.engines.reference import ReferenceEngine, require_memory
+from mdlite.engines.base import Setup
+from mdlite.engines.blocking import require_memory
+from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
 from mdlite.kernels import echofree as kernels
 from mdlite.kernels import reference as reference_kernels
-from mdlite.kernels.types import Frames
+from mdlite.kernels.types import Frames, IonState, LatticeState
 from mdlite.physics.model import Interaction, Ion, Lattice, Model, Sites
 from mdlite.physics.phonons import sound_speeds
 
@@ -95,22 +97,16 @@ def _volume(radii: np.ndarray, core: np.ndarray) -> np.ndarray:
 
 
 class EchoFreeEngine(ReferenceEngine):
-    """The explicit lattice as `ReferenceEngine`, in a box that no sound crosses and returns from within ``n_steps`` steps of dt (ps).
+    """The explicit lattice as `ReferenceEngine`, in a box that no sound crosses and returns from within the run's ``n_steps`` steps.
 
-    model.lattice.size plays no part. margin: sites kept beyond the wave front. Raises InputError if the machine has not the memory.
+    model.lattice.size plays no part, nor do ``states``. margin: sites kept beyond the wave front. Raises InputError if the machine has not the memory.
     """
 
     extendable = False
+    parts = ("model", "dt", "n_steps", "sample_every", "record_atoms", "margin")
 
-    def __init__(
-        self,
-        model: Model,
-        dt: float,
-        n_steps: int,
-        sample_every: int = 1,
-        record_atoms: bool = False,
-        margin: float | None = None,
-    ):
+    def __init__(self, setup: Setup, margin: float | None = None):
+        model, dt, n_steps = setup.model, setup.dt, setup.n_steps
         self.plan, self.n_steps = plan(model, dt, n_steps, margin), n_steps
         boxed = dataclasses.replace(model.lattice, size=self.plan.size)
         try:
@@ -120,7 +116,8 @@ class EchoFreeEngine(ReferenceEngine):
                 f"run.duration = {dt * n_steps:g}: without an echo this takes a box of {' x '.join(map(str, self.plan.size))} atoms, "
                 f'{self.plan.bytes / 1e9:.3g} GB, more than this machine has; give a shorter run, or method = "memory-kernel"'
             ) from None
-        super().__init__(_moved(model, boxed, -self.plan.low), dt, sample_every, record_atoms, in_place=False)
+        there = _moved(model, boxed, -self.plan.low)
+        super().__init__(dataclasses.replace(setup, model=there, states=(), guard=None), in_place=False)
         self.boxed, self.model = self.model, model
         self._shift = self.plan.low * model.lattice.spacing
         self._core = np.array([[2**62] * 3, [-(2**62)] * 3])
@@ -128,9 +125,10 @@ class EchoFreeEngine(ReferenceEngine):
 
     def state(self) -> dict[str, np.ndarray]:
         """As of a `ReferenceEngine`, and what the region leaves behind: the other buffer of u (Å), and the sites that the ion has been at."""
-        return super().state() | {"u_next": self._u_next, "core": self._core}
+        return super().state() | {"u_next": self.spare, "core": self._core}
 
-    def _half_step_back(self) -> None:
+    def half_step_back(self) -> None:
+        """See `ReferenceEngine.half_step_back`: of the ion and its atoms alone."""
         reference_kernels.half_kick_back(self.lattice, self.springs, self.coupling, self.ion, self.clock.half)
 
     def _take(self, n_steps: int, out: Frames) -> None:
@@ -138,10 +136,8 @@ class EchoFreeEngine(ReferenceEngine):
             raise ValueError(f"the box was made for {self.n_steps} steps")
         steps = (self.step, n_steps, self.sample_every)
         region = (self._core, self.plan.radii, self.plan.mirror)
-        self._fits = kernels.advance(
-            self.lattice, self._u_next, self.springs, self.coupling, self.ion, self.dt, steps, region, out
-        )
-        self._turn(n_steps)
+        self._fits = kernels.advance(self.lattice, self.spare, self.springs, self.coupling, self.ion, self.dt, steps, region, out)
+        self.turn(n_steps)
         self._move_back(out)
 
     def _record(self, out: Frames) -> None:
@@ -152,6 +148,14 @@ class EchoFreeEngine(ReferenceEngine):
         """From the box's coordinates to the crystal's."""
         for array in (out.position, out.effective_position, out.atom_position):
             array += self._shift  # in place
+
+    def synchronous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """See `Engine.synchronous`: of the atoms of the box, whose first has the lattice index ``plan.low``. Right within the region that still moves;
+        before a mirror there is one plane of images."""
+        copy = LatticeState(self.lattice.u.copy(), self.lattice.v.copy())
+        ion = IonState(*(array.copy() for array in self.ion))
+        reference_kernels.half_step_back(copy, self.springs, self.coupling, ion, -self.clock.half)
+        return self.boxed.lattice.atoms(copy.u), self.boxed.lattice.atoms(copy.v), ion.position + self._shift, ion.velocity
 
     def announcement(self) -> str:
         """The box, its memory, and how long the run will take, about."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mdlite.analysis import losses
-from mdlite.engines import timelocal
-from mdlite.engines.base import Engine
-from mdlite.engines.guard import Guard, displaced
+from mdlite.engines import frames, timelocal
+from mdlite.engines.base import Engine, Setup
+from mdlite.engines.frames import ManyFrames
+from mdlite.engines.guard import displaced
 from mdlite.errors import InputError
 from mdlite.kernels import ensemble as kernels
 from mdlite.kernels.guard import SOUND
@@ -60,9 +61,10 @@ def starting_positions(model: Model, count: int, rng: np.random.Generator) -> np
     return np.array(model.ion.position) + index * model.lattice.spacing
 
 
-class IonsEngine(Engine):
+class IonsEngine(Engine[ManyFrames]):
     """What the engines of many ions share: ``ions`` (of `mdlite.kernels.types`), (L, I, ...) for I ions in each of L crystals."""
 
+    shown = ManyFrames
     ions: Ensemble | Patches
 
     def _ions_of(self, c: int) -> Ensemble | Patches:
@@ -75,8 +77,7 @@ class IonsEngine(Engine):
         return self.ions.velocity
 
     def _allocate(self, rows: int) -> EnsembleFrames:
-        shape = (rows, *self.ions.position.shape)
-        return EnsembleFrames(np.empty(shape), np.empty(shape), np.empty(shape[:-1]))
+        return frames.many(rows, *self.ions.position.shape[:2])
 
     @abstractmethod
     def _displacements(self) -> np.ndarray:
@@ -122,28 +123,18 @@ class IonsEngine(Engine):
 class EnsembleEngine(IonsEngine):
     """Independent ions of one rung in crystals that move freely and never feel them.
 
-    states: (displacement, velocity) of each of L crystals at t = 0, (3, Nx, Ny, Nz) in Å and Å/ps. positions: of the ions, (L, I, 3) in Å,
-    or (I, 3) for one crystal; all start with the model's ion velocity. dt (ps), sample_every (steps), finite as for
-    `mdlite.engines.timelocal.TimeLocalEngine`. Frames list the first crystal's ions, then the next one's.
-    An ion that its ``guard`` gives up is stopped, and listed by `facts`.
+    setup: ``states`` of the crystals, ``positions`` of the ions, which all start with the model's ion velocity. finite as for
+    `mdlite.engines.timelocal.TimeLocalEngine`. An ion that its ``guard`` gives up is stopped, and listed by `facts`.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        method: str,
-        dt: float,
-        states: Sequence[tuple[np.ndarray, np.ndarray]],
-        positions: np.ndarray,
-        sample_every: int = 1,
-        finite: bool = False,
-        guard: Guard | None = None,
-    ):
-        super().__init__(model, method, dt, sample_every, guard=guard or Guard.among(model, method, dt, states))
-        lattice = model.lattice
-        self.springs = lattice.springs()
+    parts = ("model", "method", "dt", "states", "positions", "sample_every", "finite", "guard")
+
+    def __init__(self, setup: Setup, finite: bool = False):
+        super().__init__(dataclasses.replace(setup, record_atoms=False))
+        model, method, dt, states = setup.model, setup.method, setup.dt, setup.states
+        self.springs = model.lattice.springs()
         self.coupling, self.medium = model.coupling(), timelocal.medium(model, method, finite)
-        positions = np.array(positions, float).reshape(len(states), -1, 3)
+        positions = np.array(setup.positions, float).reshape(len(states), -1, 3)
         crystals, count = positions.shape[:2]
         self.ions = Ensemble(
             position=positions,

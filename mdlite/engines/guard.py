@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mdlite.analysis import losses
+from mdlite.engines import registry
 from mdlite.kernels.guard import CONTACT, CROSSING, ENERGY, INFINITE, KINETIC, LIMITS, SOUND, SPEED, STIFFNESS, cause_to_stop
 from mdlite.physics.model import GOOD_TURN, MOST_TURN, Lattice, Model
 from mdlite.units import HBAR
@@ -30,8 +31,6 @@ NEIGHBOURS = 8
 """Atoms that are close to an ion at a time, at most."""
 DISPLACED = 0.5
 """Lattice constants by which the atoms that a cut-off sphere looks through may leave their sites, see `mdlite.physics.model.Cutoff.offsets`."""
-MEDIUM = ("time-local", "implicit", "static", "rigid")
-"""Methods that can run away by themselves, whatever the step."""
 
 
 def heat(lattice: Lattice, energy: float, statistics: str) -> float:
@@ -103,7 +102,7 @@ class Guard:
 
     def by_step(self, cause: int) -> bool:
         """Whether a shorter step would have kept the ion. A medium whose step resolves every contact that heat can bring about runs away by itself."""
-        if self.method not in MEDIUM or cause == CROSSING:
+        if not registry.says(self.method, "medium") or cause == CROSSING:
             return True
         return self._turn(self._reachable(CONTACTS)) > MOST_TURN * self.turn
 
@@ -112,9 +111,7 @@ class Guard:
         place = f"near [{', '.join(f'{x:.4g}' for x in position)}] Å"
         speed = float(np.linalg.norm(velocity))
         if cause == INFINITE:
-            if self.method == "implicit":
-                return f"the implicit equation has no solution within reach, {place}"
-            return "the ion's state is no longer finite"
+            return registry.says(self.method, "no_number").format(place=place)
         if cause == ENERGY:
             kinetic = float(self.model.ion.kinetic_energy(velocity))
             potential = f" in an interaction of {energy:.3g} meV" if energy > kinetic else ""

@@ -1,27 +1,36 @@
-"""Engine of the exact non-local equation (`mdlite.kernels.memory`): the ion in the infinite crystal, with its memory."""
+"""Method ``memory-kernel`` (`mdlite.kernels.memory`): the exact non-local equation of the ion in the infinite crystal, with its memory."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from mdlite.engines import timelocal
-from mdlite.engines.base import Engine
-from mdlite.engines.ensemble import crystal_state
-from mdlite.engines.guard import Guard, displaced
+from mdlite.engines.base import Engine, Setup
+from mdlite.engines.ensemble import crystal_state, moving_crystal
+from mdlite.engines.frames import LoneFrames
+from mdlite.engines.guard import displaced
+from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, call_moments, small_model
+from mdlite.engines.registry import Method
 from mdlite.errors import RunError
 from mdlite.kernels import memory as kernels
 from mdlite.kernels.coupling import cell_of
-from mdlite.kernels.types import Crystal, Frames, Memory, turn
+from mdlite.kernels.types import Frames, Memory, turn
 from mdlite.physics import propagator
 from mdlite.physics.model import Model
 from mdlite.physics.response import static_recoil
+
+if TYPE_CHECKING:
+    from mdlite.config import Config
 
 FIRST_REACH, MORE_REACH = 2, 1.5
 FARTHEST = 40
 """Sites; beyond, the table of the response would take minutes and gigabytes."""
 SPARE_STEPS = 2000
+LONGEST_WANDER = 10.0
+"""ps; an ion that may go anywhere makes the method slow in a longer run."""
 
 
 def fixed_vectors(model: Model) -> np.ndarray:
@@ -37,42 +46,34 @@ def is_quick(model: Model, dt: float, window: float, kind: str) -> bool:
     return propagator.is_quick(model.lattice, wanted, dt, round(window / dt), kind)
 
 
-class MemoryEngine(Engine):
+class MemoryEngine(Engine[LoneFrames]):
     """The ion in the infinite crystal, which is bare at t = 0 (at rest on its sites, or moving freely from a thermal state) or dressed.
 
-    model, dt (ps), sample_every (steps), record_atoms as for `mdlite.engines.reference.ReferenceEngine`. window: how long forces are remembered, ps.
-    kind: ``exact``, the response of the crystal, or ``verlet``, the response that velocity Verlet with this step has, with which an explicit
-    lattice agrees to rounding. crystal: the free crystal around t = 0 (`mdlite.engines.ensemble.moving_crystal`), or None. dressed: the crystal starts
+    setup: with ``states`` the free crystal begins in the first of them. window: how long forces are remembered, ps. kind: ``exact``, the response of the crystal, or ``verlet``, the response that velocity Verlet with this step has, with which an explicit
+    lattice agrees to rounding. dressed: the crystal starts
     at rest, but relaxed around the ion where it starts.
     Raises InputError for a window that is too long for the machine's memory.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        dt: float,
-        window: float,
-        sample_every: int = 1,
-        record_atoms: bool = False,
-        kind: str = "exact",
-        crystal: Crystal | None = None,
-        dressed: bool = False,
-        guard: Guard | None = None,
-    ):
-        super().__init__(model, "memory-kernel", dt, sample_every, record_atoms, guard)
-        lattice = model.lattice
+    method = "memory-kernel"
+    parts = ("model", "dt", "window", "sample_every", "record_atoms", "kind", "states", "dressed", "guard")
+
+    def __init__(self, setup: Setup, window: float, kind: str = "exact", dressed: bool = False):
+        super().__init__(setup)
+        model, dt, lattice = setup.model, setup.dt, setup.model.lattice
         lattice.require_rigidity("the memory kernel")
         self.kind, self.length = kind, round(window / dt)
-        self.coupling, self.crystal = model.coupling(), crystal
+        self.coupling = model.coupling()
+        self.crystal = moving_crystal(lattice, *setup.states[0], dt) if setup.states else None
         self.springs = lattice.springs()
         n = len(model.offsets)
         self.ion = timelocal.medium_ion(model, self.method)
         self._work = timelocal.work_arrays(n, False)
         slots = n if not self.coupling.moving else 4 * n
-        self._held = self._relaxed() if dressed else (np.zeros((0, 3), np.int64), np.zeros((0, 3)))
+        self.held = self._relaxed() if dressed else (np.zeros((0, 3), np.int64), np.zeros((0, 3)))
         self.memory = Memory(
-            start_site=self._held[0],
-            start_force=self._held[1],
+            start_site=self.held[0],
+            start_force=self.held[1],
             **self._table(0 if not self.coupling.moving else int(np.ptp(model.offsets, axis=0).max()) + FIRST_REACH),
             site=np.zeros((slots, 3), np.int64),
             force=np.zeros((slots, 3, self.length + SPARE_STEPS)),
@@ -84,7 +85,7 @@ class MemoryEngine(Engine):
             origin=np.zeros(1, np.int64),
         )
         kernels.take_slots(self.coupling, self.memory, cell_of(self.coupling, self.ion.position), 0)
-        kernels.evaluate(self.coupling, self.memory, self.ion, self._work, crystal, 0, dt)
+        kernels.evaluate(self.coupling, self.memory, self.ion, self._work, self.crystal, 0, dt)
 
     def state(self) -> dict[str, np.ndarray]:
         """The ion, its atoms, the slots in use with the forces since ``origin``, and the crystal of a thermal run."""
@@ -136,7 +137,7 @@ class MemoryEngine(Engine):
 
     def _start_table(self, found: np.ndarray) -> np.ndarray:
         """W_d at 0 .. L steps for a dressed start; of no length for a bare one."""
-        if not len(self._held[0]):
+        if not len(self.held[0]):
             return np.zeros((len(found), 6, 0))
         static = static_recoil(self.model.lattice, found)
         start = np.stack([static[:, a, b] for a, b in propagator.COMPONENTS], axis=1)[..., None]
@@ -202,3 +203,62 @@ class MemoryEngine(Engine):
             "memory_reach": self.memory.lookup.shape[0] - 1,
             "memory_slots": int(self.memory.count[0]),
         }
+
+
+class MemoryKernel(Method):
+    """The exact equation, one ion in one crystal."""
+
+    name, rung = "memory-kernel", 10
+    thermal = exact = costly = needs_response = True
+    beside_a_lattice: ClassVar = {"memory.kernel": "verlet"}  # the step's error is that of a lattice
+
+    def engine(self, setup: Setup, config: Config) -> Engine:
+        """See `Method.engine`."""
+        return MemoryEngine(setup, config.memory_window, kind=config.memory.kernel, dressed=config.memory.start == "dressed")
+
+    def groups(self, config: Config) -> list[str]:
+        """See `Method.groups`."""
+        needed = ["memory-kernel" if config.thermal is None else "memory-kernel-thermal"]
+        return [*needed, "implicit"] if config.memory.start == "dressed" else needed
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """See `Method.faults`."""
+        thermal = config.thermal
+        if thermal is not None and (thermal.lattices > 1 or thermal.ions > 1):
+            yield (
+                f'thermal.lattices = {thermal.lattices}, thermal.ions = {thermal.ions}: method = "memory-kernel" has one ion in one lattice; '
+                "run it once for every seed"
+            )
+        if thermal is not None and config.memory.start == "dressed":
+            yield 'memory.start = "dressed": is an equilibrium at T = 0; a thermal crystal starts "bare"'
+
+    def takes_long(self, config: Config) -> str | None:
+        """See `Method.takes_long`."""
+        if config.run.duration <= LONGEST_WANDER or config.interaction.atoms.kind == "sites":
+            return None
+        return f"takes long for an ion that may wander for more than {LONGEST_WANDER:g} ps; list it in validate.rungs to have it"
+
+    def notices(self, config: Config, resumed: bool) -> Iterator[str]:
+        """See `Method.notices`."""
+        if not is_quick(config.to_model(), config.run.dt, config.memory_window, config.memory.kernel):
+            yield "the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept"
+
+
+def _touch(thermal: bool) -> None:
+    call_moments()
+    model = small_model()
+    call_all(MemoryEngine(Setup(model, STEP, states=at_rest(1, model) if thermal else ()), 2.0 * STEP))
+
+
+GROUPS |= {
+    "memory-kernel": Group(
+        lambda: _touch(False),
+        "coupling.cell_of guard.cause_to_stop memory.advance memory.displace memory.evaluate memory.take_slots moments.chebyshev_moments potentials.evaluate timelocal.record",
+        6.4,
+    ),
+    "memory-kernel-thermal": Group(
+        lambda: _touch(True),
+        "coupling.cell_of guard.cause_to_stop memory.advance:2 memory.displace memory.evaluate:2 memory.take_slots moments.chebyshev_moments potentials.evaluate springs.fill_halo stencil.kick_drift timelocal.record",
+        7.9,
+    ),
+}

@@ -1,18 +1,22 @@
-"""Engines of the scattered field (`mdlite.kernels.patch`): the ion with the field that it radiates, on a patch that travels with it."""
+"""Method ``patch``, the scattered field (`mdlite.kernels.patch`): the ion with the field that it radiates, on a patch that travels with it."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mdlite.engines import patch_edge
-from mdlite.engines.base import Engine
+from mdlite.engines.base import Engine, Setup
+from mdlite.engines.blocking import require_memory
 from mdlite.engines.ensemble import MOST_BLOCKS, IonsEngine, free_start
+from mdlite.engines.frames import LoneFrames
 from mdlite.engines.guard import Guard
-from mdlite.engines.reference import require_memory
+from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, call_moments, small_model
+from mdlite.engines.registry import Method
 from mdlite.errors import InputError
 from mdlite.kernels import patch as kernels
 from mdlite.kernels import patch_ensemble as ensemble_kernels
@@ -22,6 +26,13 @@ from mdlite.kernels.springs import kick
 from mdlite.kernels.types import Edge, EnsembleFrames, Frames, IonState, Patches
 from mdlite.physics.model import Model
 
+if TYPE_CHECKING:
+    from mdlite.config import Config
+
+LARGEST = 24
+"""Atoms along an edge."""
+LONGEST_STEP = 0.5
+"""1/Ω_max, by the bounds of the patch's edge (`mdlite.engines.patch_edge`)."""
 DOUBTFUL = 0.1
 """Error of the friction from which on the user is told."""
 AHEAD_BYTES, MOST_AHEAD = 16e6, 64
@@ -74,17 +85,18 @@ def warning(model: Model, size: int) -> str | None:
     )
 
 
-class PatchEngine(Engine):
+class PatchEngine(Engine[LoneFrames]):
     """One ion in a crystal that is at rest but for what the ion radiates (T = 0).
 
-    model, dt (ps), sample_every (steps), record_atoms as for `mdlite.engines.reference.ReferenceEngine`. size: atoms along an edge of the patch, even.
-    bounds: `mdlite.engines.patch_edge.Edge`, or None for the fitted one. Raises InputError if W(0) diverges (k2 = 0).
+    size: atoms along an edge of the patch, even. bounds: `mdlite.engines.patch_edge.Edge`, or None for the fitted one. Raises InputError if W(0) diverges (k2 = 0).
     """
 
-    def __init__(
-        self, model: Model, dt: float, size: int, sample_every: int = 1, record_atoms: bool = False, bounds: Edge | None = None
-    ):
-        super().__init__(model, "patch", dt, sample_every, record_atoms)
+    method = "patch"
+    parts = ("model", "dt", "size", "sample_every", "record_atoms", "bounds")
+
+    def __init__(self, setup: Setup, size: int, bounds: Edge | None = None):
+        super().__init__(setup)
+        model, dt = setup.model, setup.dt
         model.lattice.require_rigidity("the patch")
         self.size, self.coupling = size, model.coupling()
         self._fitted = bounds is None
@@ -134,28 +146,22 @@ class PatchEngine(Engine):
 class PatchEnsembleEngine(IonsEngine):
     """Independent ions, each with its patch, in thermal crystals that move freely and never feel them.
 
-    states, positions, sample_every as for `mdlite.engines.ensemble.EnsembleEngine`; size as for `PatchEngine`.
+    setup as for `mdlite.engines.ensemble.EnsembleEngine`; size and bounds as for `PatchEngine`.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        dt: float,
-        states: Sequence[tuple[np.ndarray, np.ndarray]],
-        positions: np.ndarray,
-        size: int,
-        sample_every: int = 1,
-        bounds: Edge | None = None,
-        guard: Guard | None = None,
-    ):
-        super().__init__(model, "patch", dt, sample_every, guard=guard or Guard.among(model, "patch", dt, states))
+    method = "patch"
+    parts = ("model", "dt", "states", "positions", "size", "sample_every", "bounds", "guard")
+
+    def __init__(self, setup: Setup, size: int, bounds: Edge | None = None):
+        super().__init__(dataclasses.replace(setup, record_atoms=False))
+        model, dt, states = setup.model, setup.dt, setup.states
         model.lattice.require_rigidity("the patch")
         lattice = model.lattice
         self.size, self.coupling = size, model.coupling()
         self._fitted = bounds is None
         self.edge = patch_edge.edge(lattice, size, dt) if bounds is None else bounds
         self.springs = lattice.springs()
-        positions = np.array(positions, float).reshape(len(states), -1, 3)
+        positions = np.array(setup.positions, float).reshape(len(states), -1, 3)
         crystals, count = positions.shape[:2]
         field = math.prod(lattice.field_shape)
         ahead = int(np.clip(AHEAD_BYTES // (8 * field), 4, MOST_AHEAD))
@@ -222,3 +228,81 @@ class PatchEnsembleEngine(IonsEngine):
 
     def _velocities(self) -> np.ndarray:
         return self.ions.velocity + 0.5 * self.dt * self.ions.force * self.ions.inverse_mass
+
+
+class Patch(Method):
+    """A piece of crystal that travels with the ion and absorbs at its edge."""
+
+    name, rung = "patch", 20
+    thermal = many_lattices = many_ions = thermal_rung = True
+    steps_atoms = needs_response = measured = costly = True
+
+    def engine(self, setup: Setup, config: Config) -> Engine:
+        """See `Method.engine`."""
+        return (PatchEngine if config.thermal is None else PatchEnsembleEngine)(setup, size=config.patch.size)
+
+    def groups(self, config: Config) -> list[str]:
+        """See `Method.groups`."""
+        thermal = config.thermal
+        needed = "patch" if thermal is None else f"patches-{1 if thermal.lattices == 1 else 2}"
+        return [needed] if self._is_fitted(config) else [needed, "edge"]
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """See `Method.faults`."""
+        limit = LONGEST_STEP / config.to_model().lattice.omega_max
+        if config.run.dt >= limit:
+            yield f"run.dt = {config.run.dt:g}: must be below {LONGEST_STEP:g}/Omega_max = {limit:.6g} ps, which the light atoms at the edge of a patch bear"
+        if config.thermal is not None and config.thermal.motion == "modes":
+            yield 'thermal.motion = "modes": is for the time-local rungs; the crystal of method = "patch" moves by "verlet"'
+
+    def faults_of_atoms(self, config: Config) -> Iterator[str]:
+        """See `Method.faults_of_atoms`."""
+        size, least = config.patch.size, config.to_model().least_patch
+        if least > size:
+            cure = f"give {least}" if least <= LARGEST else f"{LARGEST} is the most; give fewer atoms, or another method"
+            yield f"patch.size = {size}: the ion's atoms reach over {least} sites around its cell, and the patch must hold them; {cure}"
+
+    def notices(self, config: Config, resumed: bool) -> Iterator[str]:
+        """See `Method.notices`."""
+        if not self._is_fitted(config):
+            yield "the edge of the patch: fitted once for this k2/k1 and size (half a minute), then kept"
+
+    @staticmethod
+    def _is_fitted(config: Config) -> bool:
+        return patch_edge.is_known(config.lattice.k2 / config.lattice.k1, config.patch.size)
+
+
+def _edge() -> None:
+    call_moments()
+    lattice = small_model().lattice
+    history = np.zeros((2, *patch_edge.patch_lattice(lattice, 8).field_shape))
+    kernels.impulse(np.full(3, 3), 0, patch_edge.open_edge(lattice, 8, STEP), STEP, history)
+
+
+def _alone() -> None:
+    model = small_model()
+    call_all(PatchEngine(Setup(model, STEP), 8, bounds=patch_edge.open_edge(model.lattice, 8, STEP)))
+
+
+def _crystals(lattices: int) -> None:
+    model = small_model()
+    setup = Setup(model, STEP, states=at_rest(lattices, model), positions=np.full((lattices, 1, 3), 1.5))
+    call_all(PatchEnsembleEngine(setup, 8, bounds=patch_edge.open_edge(model.lattice, 8, STEP)))
+
+
+GROUPS |= {
+    "edge": Group(_edge, "moments.chebyshev_moments patch.impulse", 2.3),
+    "patch": Group(
+        _alone, "guard.cause_to_stop patch.advance patch.half_step_back patch.meet patch.record potentials.evaluate", 2.5
+    ),
+    "patches-1": Group(
+        lambda: _crystals(1),
+        "patch.half_step_back:2 patch.meet:2 patches.advance_ensemble patches.show patches.travel_all potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
+        7.0,
+    ),
+    "patches-2": Group(
+        lambda: _crystals(2),
+        "patch.half_step_back:2 patch.meet:2 patches.advance_all patches.show patches.travel_all:2 potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
+        9.8,
+    ),
+}

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mdlite.engines import compiling
+from mdlite.engines.base import Setup
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
 from mdlite.kernels import jit
@@ -55,7 +56,7 @@ def kernel_rate(size: int, steps: int, notice: Callable[[str], None] | None = No
     if steps < 1:
         raise InputError(f"steps = {steps}: must be at least 1")
     prepare(notice)
-    engine = ReferenceEngine(bench_model(size), dt=0.005, sample_every=2**62)
+    engine = ReferenceEngine(Setup(bench_model(size), dt=0.005, sample_every=2**62))
     engine.advance(2)
     begin, used = time.perf_counter(), time.process_time()
     engine.advance(steps)

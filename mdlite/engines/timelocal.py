@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlite.engines.base import Engine
+from mdlite.engines.base import Engine, Setup
+from mdlite.engines.frames import LoneFrames
 from mdlite.errors import RunError
 from mdlite.kernels import conjugate, timelocal
 from mdlite.kernels.medium import ROWS
@@ -16,8 +17,6 @@ from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
 from mdlite.kernels.vectors import WIDTH
 from mdlite.physics import response
 from mdlite.physics.model import Cutoff, Lattice, Model, Shell, Sites, aligned_zeros
-
-RUNGS = ("time-local", "implicit", "static", "rigid")
 
 
 @functools.lru_cache(maxsize=8)
@@ -85,25 +84,27 @@ def ion_state(ion) -> dict[str, np.ndarray]:
     return {name: getattr(ion, name) for name in ("position", "velocity", "force", "effective", "energy", "guess")}
 
 
-class TimeLocalEngine(Engine):
-    """The ion in the effective medium, by one of the RUNGS.
+class Equilibrium(NamedTuple):
+    """The framework at rest in equilibrium with an ion that is held, by W(0) alone, for the n candidate atoms."""
 
-    model, dt (ps), sample_every (steps), record_atoms as for `mdlite.engines.reference.ReferenceEngine`; the frames' atoms are r_eff.
-    finite: take W(0) from the periodic lattice of this size. loss: replaces the model's L, (3, 3) in Å² ps/meV.
+    displacement: np.ndarray  # (n, 3), Å
+    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
+    hessian: np.ndarray  # (n, 3, 3), of φ, meV/Å²
+    interaction: float  # U, meV
+
+
+class TimeLocalEngine(Engine[LoneFrames]):
+    """The ion in the effective medium, by one of the methods of `mdlite.engines.rungs`.
+
+    setup: ``method`` says which; the frames' atoms are r_eff. finite: take W(0) from the periodic lattice of this size. loss: replaces the model's L, (3, 3) in Å² ps/meV.
     Raises InputError if W(0) and L are needed and diverge (k2 = 0).
     """
 
-    def __init__(
-        self,
-        model: Model,
-        method: str,
-        dt: float,
-        sample_every: int = 1,
-        record_atoms: bool = False,
-        finite: bool = False,
-        loss=None,
-    ):
-        super().__init__(model, method, dt, sample_every, record_atoms)
+    parts = ("model", "method", "dt", "sample_every", "record_atoms", "finite", "loss")
+
+    def __init__(self, setup: Setup, finite: bool = False, loss=None):
+        super().__init__(setup)
+        model, method = setup.model, setup.method
         self.coupling = model.coupling()
         self.medium = medium(model, method, finite)
         if loss is not None:
@@ -112,6 +113,15 @@ class TimeLocalEngine(Engine):
         self._work = work_arrays(len(model.offsets), method == "implicit")
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work, 0.0)
         timelocal.show_atoms(self.medium, self._work)
+
+    def force_at(self, position, velocity) -> np.ndarray:
+        """The force (3,) in meV/Å on the ion at ``position`` (3,) Å with ``velocity`` (3,) Å/ps in the crystal that has adapted to it; the ion is put there.
+
+        The implicit rung's iteration takes no first guess and goes on to the end, so that differences of forces mean something.
+        """
+        self.ion.position[:], self.ion.velocity[:], self.ion.guess[:] = position, velocity, 0.0
+        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work, 0.0)
+        return self.ion.force.copy()
 
     def state(self) -> dict[str, np.ndarray]:
         """The ion's position (Å), velocity (Å/ps), force (meV/Å), R_eff (Å) and U (meV), and r_eff of its atoms (n, 3), Å."""
@@ -124,34 +134,29 @@ class TimeLocalEngine(Engine):
     def _record(self, out: Frames) -> None:
         timelocal.record(out, 0, self.ion, self._work.atoms)
 
+    def equilibrium(self) -> Equilibrium:
+        """Of the implicit rung: the atoms as the last force found them, for an ion at rest."""
+        n = len(self.model.offsets)
+        rows = self._work.lanes.reshape(conjugate.ROWS, -1)[:, :n]
+        away, pull, bend = rows[conjugate.APART :][:3].T, rows[conjugate.PULL], rows[conjugate.BEND]
+        hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
+        displacement = rows[conjugate.SHIFT :][:3].T.copy()
+        return Equilibrium(displacement, pull[:, None] * away, hessian, float(self.ion.energy[0]))
+
     def fault(self) -> str | None:
         """What makes the present state unusable, or None."""
         return self.guard.fault(self.ion, float(self.ion.energy[0]))
-
-
-class Equilibrium(NamedTuple):
-    """The framework at rest in equilibrium with an ion that is held, by W(0) alone, for the n candidate atoms."""
-
-    displacement: np.ndarray  # (n, 3), Å
-    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
-    hessian: np.ndarray  # (n, 3, 3), of φ, meV/Å²
-    interaction: float  # U, meV
 
 
 def relaxed(model: Model, position=None, finite: bool = False) -> Equilibrium:
     """The equilibrium with the ion held at ``position`` (3,) Å (the model's own by default). Raises RunError where the iteration finds none."""
     place = tuple(model.ion.position if position is None else position)
     ion = dataclasses.replace(model.ion, position=place, velocity=(0.0, 0.0, 0.0))
-    engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1e-6, finite=finite)
+    engine = TimeLocalEngine(Setup(dataclasses.replace(model, ion=ion), dt=1e-6, method="implicit"), finite=finite)
     fault = engine.fault()
     if fault is not None:
         raise RunError(fault)
-    n = len(model.offsets)
-    rows = engine._work.lanes.reshape(conjugate.ROWS, -1)[:, :n]
-    away, pull, bend = rows[conjugate.APART :][:3].T, rows[conjugate.PULL], rows[conjugate.BEND]
-    hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
-    displacement = rows[conjugate.SHIFT :][:3].T.copy()
-    return Equilibrium(displacement, pull[:, None] * away, hessian, float(engine.ion.energy[0]))
+    return engine.equilibrium()
 
 
 def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:

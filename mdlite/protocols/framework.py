@@ -15,8 +15,8 @@ from scipy.special import erf
 from mdlite import analysis, units
 from mdlite.analysis.statistics import student
 from mdlite.config import Config
+from mdlite.engines.blocking import require_memory
 from mdlite.engines.build import lattice_seeds
-from mdlite.engines.reference import require_memory
 from mdlite.errors import InputError
 from mdlite.physics import phonons, response
 from mdlite.physics.thermal import thermal_state, variances

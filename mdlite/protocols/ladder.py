@@ -14,6 +14,7 @@ import numpy as np
 from mdlite import analysis, config
 from mdlite.analysis.statistics import student
 from mdlite.config import Config
+from mdlite.engines import registry
 from mdlite.errors import InputError
 from mdlite.protocols import diffusion
 from mdlite.protocols.base import Job, Outcome
@@ -56,9 +57,7 @@ def _cold(settings: Config, name: str, method: str) -> Config:
     case = config.load(name)
     size = max(20, *settings.lattice.size)
     changes = {"lattice.size": size, "patch.size": settings.patch.size, "run.energy_tolerance": 1.0}
-    if method == "memory-kernel":
-        changes["memory.kernel"] = "verlet"
-    return case.replace(method=method, **changes)
+    return case.replace(method=method, **changes, **registry.find(method).beside_a_lattice)
 
 
 def settings(config: Config) -> list[Config]:

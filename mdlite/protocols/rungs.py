@@ -13,7 +13,7 @@ import numpy as np
 
 from mdlite.accuracy import small_oscillations
 from mdlite.config import Config
-from mdlite.config.sections import DEFAULT_RUNGS
+from mdlite.engines import registry
 from mdlite.errors import InputError
 from mdlite.protocols import rungs_measures as measures
 from mdlite.protocols import rungs_report
@@ -28,12 +28,8 @@ if TYPE_CHECKING:
     from mdlite.simulation.simulate import Run
 
 
-LINEAR = ("time-local", "implicit", "static")
-"""Rungs whose small oscillations a ladder lists."""
 EXACT = "memory-kernel"
 """The method that solves the exact equation in the infinite crystal."""
-LONGEST_WANDER = 10.0
-"""ps; an ion that may go anywhere makes the exact method slow in a longer run, and it is left out unless asked for."""
 FRAME, BUDGET = 0.02, 0.08
 """ps between frames and between energy budgets, at most."""
 
@@ -46,7 +42,7 @@ def check(config: Config) -> None:
 
 def settings(config: Config) -> list[Config]:
     """What will be run."""
-    more = [config.replace(method=method) for method in LINEAR] if config.validate_.ladder else []
+    more = [config.replace(method=method) for method in _linear_methods()] if config.validate_.ladder else []
     return [true_setting(config), *rungs_of(config)[0].values(), *more]
 
 
@@ -66,7 +62,7 @@ def fine_sampling(config: Config) -> Config:
 def true_setting(config: Config) -> Config:
     """The run that all others are compared with."""
     if config.validate_.reference == "memory-kernel":
-        return config.replace(method="memory-kernel", **{"memory.kernel": "verlet"})  # the step's error is that of the lattices
+        return _setting(config, EXACT)
     return config.replace(method="reference", **{"lattice.boundary": config.validate_.reference})
 
 
@@ -88,27 +84,31 @@ def rungs_of(config: Config) -> tuple[dict[str, Config], dict[str, str]]:
             found[f"periodic-{size}"] = config.replace(
                 method="reference", **{"lattice.size": size, "lattice.boundary": "periodic"}
             )
-    by_itself = list(config.validate_.rungs) == list(DEFAULT_RUNGS)
+    by_itself = tuple(config.validate_.rungs) == registry.rungs()
     for method in config.validate_.rungs:
         if method == EXACT and config.validate_.reference == EXACT:
             continue  # it is the reference
-        if method == EXACT and by_itself and config.run.duration > LONGEST_WANDER and config.interaction.atoms.kind != "sites":
-            left_out[method] = (
-                f"takes long for an ion that may wander for more than {LONGEST_WANDER:g} ps; list it in validate.rungs to have it"
-            )
+        long = registry.find(method).takes_long(config)
+        if by_itself and long is not None:
+            left_out[method] = long
             continue
         try:
             found[method] = _setting(config, method)
         except InputError as error:
-            if not by_itself or method not in (EXACT, "patch") or config.lattice.k2 == 0.0:
+            if not by_itself or not registry.find(method).costly or config.lattice.k2 == 0.0:
                 raise
             left_out[method] = " ".join(str(error).split())
     return found, left_out
 
 
 def _setting(config: Config, method: str) -> Config:
-    """One rung's run; the memory kernel with the response that velocity Verlet has, so that the step's error is that of the lattice."""
-    return config.replace(method=method, **({"memory.kernel": "verlet"} if method == EXACT else {}))
+    """One rung's run, with the step's error of the lattice where it can have that."""
+    return config.replace(method=method, **registry.find(method).beside_a_lattice)
+
+
+def _linear_methods() -> tuple[str, ...]:
+    """Rungs whose small oscillations a ladder lists."""
+    return registry.names(linear=True)
 
 
 def yardstick_of(config: Config, runs: dict[str, Run]) -> str:
@@ -176,7 +176,7 @@ def numbers(config: Config, runs: dict[str, Run], yardstick: str, axis: int, lev
 
 def _linear(config: Config, runs: dict[str, Run], axis: int, level: float) -> dict[str, Any]:
     """Small oscillations of a ladder, of those rungs that were run."""
-    chosen = [name for name in LINEAR if name in runs]
+    chosen = [name for name in _linear_methods() if name in runs]
     return small_oscillations.modes(_centred(config, axis, level), axis, chosen) if config.validate_.ladder else {}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from mdlite import extensions
 from mdlite.config import Config, introduction, rules
 from mdlite.engines import build
-from mdlite.engines.reference import require_memory
+from mdlite.engines.blocking import require_memory
 from mdlite.errors import InputError
 from mdlite.io import outputs
 from mdlite.protocols.base import Job, plain

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from mdlite.config import Config
-from mdlite.physics.model import Model
 
 UNFELT = 1e-9
 """meV/Å, meV, and relative change of a velocity: less is nothing."""
@@ -74,23 +73,6 @@ class MemoryRecorder:
         return {name: np.concatenate(parts) for name, parts in self._parts.items()}
 
 
-def frame_arrays(raw, model: Model, record_atoms: bool) -> dict[str, np.ndarray]:
-    """The arrays of kernel frames as they are stored: vectors of the ion get an axis for it, (F, 1, 3); atoms stay (F, n, 3)."""
-    if raw.position.ndim == 4:  # an ensemble: (F, lattices, ions of each, 3)
-        rows, lattices, each, _ = raw.position.shape
-        out = {name: array.reshape(rows, lattices * each, *array.shape[3:]) for name, array in raw._asdict().items()}
-        return out | {"ion_kinetic": model.ion.kinetic_energy(out["velocity"])}
-    out = {name: getattr(raw, name)[:, None] for name in ("position", "velocity", "force", "effective_position")}
-    out["interaction"] = raw.interaction[:, None]
-    out["ion_kinetic"] = model.ion.kinetic_energy(raw.velocity)[:, None]
-    if record_atoms:
-        out["atom_site"] = np.broadcast_to(model.candidate_sites(raw.position), raw.atom_position.shape).astype(np.int32)
-        out["atom_position"] = raw.atom_position
-        if np.isfinite(raw.atom_velocity).any():
-            out["atom_velocity"] = raw.atom_velocity
-    return out
-
-
 def snapshot_arrays(engine, config: Config) -> dict[str, np.ndarray]:
     """A snapshot of the engine's lattice as the configuration asks for it, arrays (1, atoms, ...); empty if it does not."""
     wanted = config.snapshots
@@ -113,7 +95,7 @@ class Encounters:
         self._velocity: np.ndarray | None = None
 
     def take(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take in frames, as `frame_arrays` gives them."""
+        """Take in frames, as `mdlite.engines.frames` gives them."""
         velocity = arrays["velocity"]
         if not len(velocity):
             return

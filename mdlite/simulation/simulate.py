@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite.accuracy import estimate
 from mdlite.analysis import losses
 from mdlite.config import Config, introduction
-from mdlite.engines import memory, patch_edge
+from mdlite.engines import registry
 from mdlite.engines.build import lattice_seeds, make_engine, prepare_for
 from mdlite.errors import InputError, Interrupted, RunError
 from mdlite.io import checkpoint, outputs, resuming, storage
 from mdlite.io.checkpoint import Saved
-from mdlite.simulation.observers import DriftMonitor, Encounters, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
+from mdlite.simulation.observers import DriftMonitor, Encounters, MemoryRecorder, budget_interval, snapshot_arrays
 from mdlite.simulation.progress import callbacks
 from mdlite.simulation.result import Run
 from mdlite.simulation.stopping import Stopper
@@ -186,7 +185,7 @@ def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, 
     if saved is not None:
         return storage.FileRecorder.reopen(path, config, saved, budget_interval(config))
     streams = {
-        "frames": frame_arrays(engine.sample()[1], engine.model, config.run.record_atoms),
+        "frames": engine.sample()[1].arrays(engine.model, config.run.record_atoms),
         "budget": engine.budget() or {},
         "snapshot": snapshot_arrays(engine, config),
     }
@@ -197,16 +196,9 @@ def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, 
 def _announced(config: Config, notice: Callable[[str], None] | None, saved: Saved | None):
     """The engine, with a line for the user before one that may take long to make, and one if it has something to say."""
     tell = notice or (lambda line: None)
-    if config.method == "memory-kernel" and not memory.is_quick(
-        config.to_model(), config.run.dt, config.memory_window, config.memory.kernel
-    ):
-        tell("the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept")
-    if config.method == "patch" and not patch_edge.is_known(config.lattice.k2 / config.lattice.k1, config.patch.size):
-        tell("the edge of the patch: fitted once for this k2/k1 and size (half a minute), then kept")
-    if config.method == "time-local" and notice is not None and saved is None:
-        line = estimate.warning(config)
-        if line is not None:
-            tell(line)
+    if notice is not None:
+        for line in registry.find(config.method).notices(config, resumed=saved is not None):
+            notice(line)
     if saved is None and config.n_steps > config.run.sample_every and config.n_steps % config.run.sample_every:
         last = config.n_steps // config.run.sample_every * config.run.sample_every * config.run.dt
         tell(
@@ -294,8 +286,8 @@ class _Loop:
             self.recorder.snapshot(step, snapshot_arrays(self.engine, self.config))
             self.seconds += time.perf_counter() - begin
 
-    def _hand_over(self, steps, raw) -> None:
-        arrays = frame_arrays(raw, self.engine.model, self.config.run.record_atoms)
+    def _hand_over(self, steps, frames) -> None:
+        arrays = frames.arrays(self.engine.model, self.config.run.record_atoms)
         self.encounters.take(arrays)
         self.recorder.frames(steps, arrays)
 

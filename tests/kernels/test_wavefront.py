@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.engines.reference import ReferenceEngine, wavefront
+from mdlite.engines.blocking import wavefront
+from mdlite.engines.reference import ReferenceEngine
 from mdlite.kernels.wavefront import room_needed
 from mdlite.physics.model import aligned_zeros
 from mdlite.physics.thermal import thermal_state
@@ -35,11 +36,9 @@ def engines(size, rows, atoms, chunks):
     model = mdlite.load_case("trapped", **settings).to_model()
     state = thermal_state(model.lattice, 25.0, "classical", np.random.default_rng(1))
     plain, fast = (ReferenceEngine(model, 0.005, 3, True, *state, in_place=in_place) for in_place in (False, True))
-    front = fast._front._replace(
-        rows=rows, chunks=min(chunks, size[0] // (fast._front.held + 3)), ahead=fast.lattice.u[0, 0].size
-    )
-    fast._front = front._replace(room=aligned_zeros(room_needed(model.lattice.field_shape, front)))
-    fast._front.room[:] = np.nan
+    front = fast.front._replace(rows=rows, chunks=min(chunks, size[0] // (fast.front.held + 3)), ahead=fast.lattice.u[0, 0].size)
+    fast.front = front._replace(room=aligned_zeros(room_needed(model.lattice.field_shape, front)))
+    fast.front.room[:] = np.nan
     return plain, fast
 
 
@@ -79,7 +78,7 @@ def test_memory_of_large_lattices(size):
 def test_references_to_arrays_are_neither_lost_nor_kept():
     """Kernels that do not count references must not be given the ones that others count."""
     _, fast = engines([12, 11, 10], 4, {"kind": "shell", "extent": 1}, 2)
-    arrays = [*fast.lattice, fast._front.room, fast.ion.position, fast.coupling.offsets]
+    arrays = [*fast.lattice, fast.front.room, fast.ion.position, fast.coupling.offsets]
     counts = []
     for _ in range(3):
         for _ in range(20):
@@ -97,8 +96,8 @@ def test_an_ion_that_is_nowhere_reads_nothing_from_nowhere(place):
     engine = ReferenceEngine(model, 0.005, in_place=True)
     engine.ion.position[:] = place
     cell = np.iinfo(np.int64).min  # what a compiled floor makes of these
-    origin = (cell % 40 + engine._front.lowest) % 40
+    origin = (cell % 40 + engine.front.lowest) % 40
     planes = (engine.coupling.places[:, 0] + cell % 40) % 40
-    assert ((planes - origin) % 40).max() < engine._front.held
+    assert ((planes - origin) % 40).max() < engine.front.held
     engine.advance(4)
     assert np.isfinite(place) or engine.fault() is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.engines import build
+from mdlite.engines import build, guard
 from mdlite.errors import InputError
 from mdlite.protocols import arrhenius, diffusion
 
@@ -63,14 +63,14 @@ def test_diffusion(tmp_path):
 
 def test_a_run_away_is_reported_and_left_out(tmp_path, monkeypatch):
     """Ions are declared run away at an energy that some reach: they are listed with their state, and the averages do without them."""
-    make = mdlite.engines._guard
+    make = build.guard_of
 
-    def strict(model, method, run, thermal):
-        made = make(model, method, run, thermal)
-        return dataclasses.replace(made, heat=2.0) if method == "time-local" else made
+    def strict(config):
+        made = make(config)
+        return dataclasses.replace(made, heat=2.0) if config.method == "time-local" else made
 
-    monkeypatch.setattr(mdlite.engines, "_guard", strict)
-    monkeypatch.setattr(mdlite.guard, "SPARE", 1.0)
+    monkeypatch.setattr(build, "guard_of", strict)
+    monkeypatch.setattr(guard, "SPARE", 1.0)
     config = mdlite.load_case("diffusion", **SMALL | {"thermal.energy": 50.0, "validate.warm_up_lattices": 0})
     summary = mdlite.validate(config, tmp_path / "v")
     rung = summary["methods"]["time-local"]
@@ -147,7 +147,7 @@ def test_bad_input(tmp_path, case, key, value, message):
 def test_the_lattices_of_all_methods_are_the_same():
     config = mdlite.load_case("diffusion", **SMALL)
     states = [build.make_engine(diffusion.setting(config, m)) for m in ("reference", "time-local")]
-    u = states[0]._lattices.u
+    u = states[0].lattices.u
     assert u.tobytes() == states[1].crystals.u.tobytes() and u.any()
 
 
