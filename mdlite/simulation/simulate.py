@@ -21,7 +21,7 @@ from mdlite.config import Config, introduction
 from mdlite.engines import memory, patch_edge
 from mdlite.engines.build import lattice_seeds, make_engine, prepare_for
 from mdlite.errors import InputError, Interrupted, RunError
-from mdlite.io import checkpoint, outputs, resuming, storage
+from mdlite.io import checkpoint, outputs, recorder, resuming
 from mdlite.io.checkpoint import Saved
 from mdlite.simulation.observers import DriftMonitor, Encounters, MemoryRecorder, budget_interval, frame_arrays, snapshot_arrays
 from mdlite.simulation.progress import callbacks
@@ -139,8 +139,8 @@ def _run(
         before = saved.facts["facts"]
         again = {"step": saved.step, "started": facts["started"], "version": facts["version"], "numba": facts["numba"]}
         facts |= {"resumed": [*before.get("resumed", []), again]} | {k: before[k] for k in ("started", "version") if k in before}
-    recorder = _recorder(config, path, facts, engine, saved, resumable)
-    loop = _Loop(config, engine, recorder, progress, facts)
+    recording = _recorder(config, path, facts, engine, saved, resumable)
+    loop = _Loop(config, engine, recording, progress, facts)
     if saved is not None:
         loop.recall(saved.facts["facts"])
     state = None
@@ -161,14 +161,14 @@ def _run(
     finally:
         facts |= engine.facts()
         facts |= loop.facts()
-        recorder.close(facts, state)
+        recording.close(facts, state)
         if hasattr(progress, "close"):
             progress.close()
     for line in losses.lines(facts, config.method):
         _say(line, notice)
     if path is not None:
         return Run.load(path)
-    return Run(config, facts, recorder.data())
+    return Run(config, facts, recording.data())
 
 
 def _say(line: str, notice: Callable[[str], None] | None) -> None:
@@ -184,14 +184,14 @@ def _recorder(config: Config, path: Path | None, facts: dict[str, Any], engine, 
     if path is None:
         return MemoryRecorder(config.run.dt)
     if saved is not None:
-        return storage.FileRecorder.reopen(path, config, saved, budget_interval(config))
+        return recorder.FileRecorder.reopen(path, config, saved, budget_interval(config))
     streams = {
         "frames": frame_arrays(engine.sample()[1], engine.model, config.run.record_atoms),
         "budget": engine.budget() or {},
         "snapshot": snapshot_arrays(engine, config),
     }
-    storage.require_space(path, config, streams["frames"], streams["snapshot"], engine.state())
-    return storage.FileRecorder.create(path, config, facts, streams, resumable)
+    recorder.require_space(path, config, streams["frames"], streams["snapshot"], engine.state())
+    return recorder.FileRecorder.create(path, config, facts, streams, resumable)
 
 
 def _announced(config: Config, notice: Callable[[str], None] | None, saved: Saved | None):
