@@ -76,6 +76,11 @@ class Loop:
             self._checkpoints.write()
             self._hand_over(*self.engine.sample())  # when the run goes on, it is taken again
 
+    @property
+    def saved(self) -> bool:
+        """Whether a checkpoint has been written."""
+        return self._checkpoints.written
+
     def facts(self) -> dict[str, Any]:
         """What the run's record should say of the loop."""
         return {

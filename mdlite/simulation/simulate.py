@@ -72,7 +72,7 @@ def run(
     max_walltime: stop cleanly, with a checkpoint, before so many seconds have passed since the call; ``facts["status"]`` says so.
     Ions that a run has lost (`mdlite.analysis.losses`) are told at its end, by a notice, or a RuntimeWarning without one, and listed in ``facts["run_aways"]``.
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``),
-    Interrupted (a KeyboardInterrupt) on SIGINT or SIGTERM, once a checkpoint is written.
+    Interrupted (a KeyboardInterrupt) on SIGINT or SIGTERM, once a checkpoint is written; a note of the exception says what ``output`` keeps.
     """
     deadline = None if max_walltime is None else time.monotonic() + max_walltime
     progress, notice = callbacks(config.method, progress, notice)
@@ -144,8 +144,12 @@ def _run(
     except RunError as error:
         facts["status"] = f"stopped: {error}"
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         facts["status"] = f"interrupted at t = {engine.time:g} ps"
+        if path is not None and (loop.saved or saved is not None):
+            error.add_note(f"{path} keeps what was recorded, --resume goes on from the last checkpoint")
+        elif path is not None:
+            error.add_note(f"{path} has been begun, and keeps nothing yet")
         raise
     finally:
         facts |= engine.facts()

@@ -134,6 +134,7 @@ class Checkpointing(Watcher):
         self._config, self._engine, self._recorder, self._clock, self._kept = config, engine, recorder, clock, kept
         self._saved_at, self._last_cost = time.monotonic(), 0.0
         self.stopper: Stopper | None = None
+        self.written = False
 
     def begin(self, stopper: Stopper | None) -> None:
         """The run begins; ``stopper`` says when it has to end, None for a run that is not kept."""
@@ -156,6 +157,7 @@ class Checkpointing(Watcher):
         begin = time.perf_counter()
         facts, observers = self._kept()
         self._recorder.checkpoint(self._engine.step, self._engine.state(), facts, observers)
+        self.written = True
         self._saved_at, self._last_cost = time.monotonic(), time.perf_counter() - begin
         self._clock.checkpoints += self._last_cost
 
