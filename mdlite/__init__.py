@@ -27,6 +27,7 @@ _PUBLIC = {
     "InputError": "errors",
     "RunError": "errors",
     "Run": "simulation.result",
+    "Observer": "simulation.observers",
     "run": "simulation.simulate",
     "validate": "protocols.validate",
     "sweep": "sweeps.running",

@@ -18,7 +18,7 @@ MODULES = {
     "ensemble": "engines.ensemble",
     "groups": "accuracy.groups",
     "linear": "accuracy.small_oscillations",
-    "storage": "io.storage",
+    "storage": "io.recorder",
     "motion": "report.motion",
     "plots": "report.plots",
     "validation": "protocols.validate",

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import mdlite
-from mdlite.io import reading
+from mdlite.io import layout
 from mdlite.report import notebook
 from mdlite.simulation import progress, result
 from test_html import Page
@@ -104,7 +104,7 @@ def test_plot_returns_a_figure_that_shows_itself(run):
 
 
 def test_every_array_has_its_unit(run):
-    without = {name for name in run.data if not reading.unit(name)}
+    without = {name for name in run.data if not layout.unit(name)}
     assert without == {"step", "energy_step"}
 
 

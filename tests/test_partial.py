@@ -10,7 +10,7 @@ import pytest
 import hostile
 import mdlite
 from mdlite.errors import Interrupted
-from mdlite.io import storage
+from mdlite.io import recorder
 from mdlite.report import motion
 from mdlite.sweeps import measures
 
@@ -40,7 +40,7 @@ def files(request, tmp_path_factory):
             raise Interrupted("stop", 2)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "WRITE_SECONDS", 0.0)
+        patch.setattr(recorder, "WRITE_SECONDS", 0.0)
         mdlite.run(config, folder / "whole.h5", progress=copy)
     with pytest.raises(Interrupted):
         mdlite.run(config, folder / "stopped.h5", progress=stop)

@@ -18,7 +18,7 @@ import pytest
 import mdlite
 from mdlite.config import parse
 from mdlite.errors import InputError, Interrupted, RunError
-from mdlite.io import storage
+from mdlite.io import recorder
 from mdlite.io.checkpoint import Checkpoints, exclusive
 
 CAGE = {
@@ -173,10 +173,10 @@ def test_checkpoints_by_steps_and_the_last_two_kept(tmp_path, whole):
 @pytest.mark.parametrize("seed", range(8))
 def test_a_power_failure_after_a_checkpoint_loses_nothing_before_it(tmp_path, whole, seed, monkeypatch):
     """Of all writes to the output since the last checkpoint, some have reached the disk and some have not."""
-    from mdlite.io import journal, storage
+    from mdlite.io import journal
 
     path, writes, rng = tmp_path / "run.h5", [], random.Random(seed)
-    monkeypatch.setattr(storage, "WRITE_SECONDS", -1.0)
+    monkeypatch.setattr(recorder, "WRITE_SECONDS", -1.0)
     put, mark = journal.JournaledFile._put, journal.JournaledFile.mark
 
     def noted(self, offset, data):
@@ -211,12 +211,12 @@ def test_a_power_failure_after_a_checkpoint_loses_nothing_before_it(tmp_path, wh
 
 def test_every_prefix_of_a_commit_is_a_file_that_opens(tmp_path, monkeypatch):
     """A process killed between any two writes to the disk leaves a file with every frame that was committed before."""
-    from mdlite.io import journal, storage
+    from mdlite.io import h5md, journal
 
     path, copy = tmp_path / "run.h5", tmp_path / "copy.h5"
     committed, seen = [0], []
-    monkeypatch.setattr(storage, "WRITE_SECONDS", -1.0)
-    monkeypatch.setattr(storage, "CHUNK_BYTES", 96)  # so that the trees of chunks grow and split
+    monkeypatch.setattr(recorder, "WRITE_SECONDS", -1.0)
+    monkeypatch.setattr(h5md, "CHUNK_BYTES", 96)  # so that the trees of chunks grow and split
     put, commit = journal.JournaledFile._put, journal.JournaledFile.commit
 
     def look(self, offset, data):
@@ -245,11 +245,11 @@ def test_every_prefix_of_a_commit_is_a_file_that_opens(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_stops_the_run_and_leaves_a_valid_file(tmp_path, whole, monkeypatch):
-    from mdlite.io import journal, storage
+    from mdlite.io import h5md, journal
 
     path = tmp_path / "run.h5"
-    monkeypatch.setattr(storage, "WRITE_SECONDS", -1.0)
-    monkeypatch.setattr(storage, "CHUNK_BYTES", 96)
+    monkeypatch.setattr(recorder, "WRITE_SECONDS", -1.0)
+    monkeypatch.setattr(h5md, "CHUNK_BYTES", 96)
     mdlite.run(config(**{"run.keep_state": False}), path)
     room = path.stat().st_size - 3_000
     path.unlink()
@@ -367,7 +367,7 @@ def test_what_was_recorded_is_not_replaced_without_checkpoints(tmp_path, whole, 
 
 def test_a_run_killed_before_its_first_checkpoint(tmp_path, whole, monkeypatch):
     """It begins again if it was started with resume, as a job script does that always gives it; else it is recorded data like any other."""
-    monkeypatch.setattr(storage, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "WRITE_SECONDS", 0.0)
     for resume in (True, False):
         path, copy = tmp_path / f"{resume}.h5", tmp_path / f"copy-{resume}.h5"
 

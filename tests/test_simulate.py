@@ -9,7 +9,7 @@ import mdlite
 from mdlite.engines import build
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError, RunError
-from mdlite.simulation import observers
+from mdlite.simulation import monitors
 
 
 def test_frames_and_budgets_come_when_asked(small_case):
@@ -111,13 +111,13 @@ def test_nothing_is_overwritten(small_case, tmp_path):
 
 
 def test_drift_is_relative_to_the_energy_in_play():
-    monitor = observers.DriftMonitor(0.1)
-    parts = dict.fromkeys(observers.BUDGET_SCALARS, 0.0)
+    monitor = monitors.DriftMonitor(0.1)
+    parts = dict.fromkeys(monitors.BUDGET_SCALARS, 0.0)
     assert monitor.update(parts | {"ion_kinetic": 10.0})
     assert monitor.update(parts | {"ion_kinetic": 2.0, "interaction": 8.5}) and monitor.relative == pytest.approx(0.5 / 10.5)
     assert not monitor.update(parts | {"ion_kinetic": 20.0})
     assert not monitor.update(parts | {"ion_kinetic": float("nan")})
-    assert observers.DriftMonitor(0.1).update(parts)  # nothing moves, nothing drifts
+    assert monitors.DriftMonitor(0.1).update(parts)  # nothing moves, nothing drifts
 
 
 def test_too_large_a_lattice_is_refused(small_case):

@@ -18,6 +18,7 @@ ROOT_FILES = ("ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")
 """Markdown files at the root of the repository that are pages here too."""
 MODULES = (
     ("analysis", "Trajectories to numbers."),
+    ("simulation.view", ""),
     ("physics.phonons", "The lattice by itself."),
     ("physics.response", "How the lattice answers a force."),
     ("accuracy.small_oscillations", "Small oscillations of an ion, exact and by every rung."),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +26,7 @@ RunFile = Annotated[Path, typer.Argument(metavar="FILE", help="A run written by 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key with a TOML value; repeatable.")
 ]
+JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only errors.")]
 
@@ -59,10 +62,10 @@ class Ended(Exception):
 
 
 @contextmanager
-def interruptible(message: str | Callable[[], str]) -> Iterator[None]:
+def interruptible(message: Callable[[KeyboardInterrupt], str]) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into an exception of ours, because the command line's library would swallow one and the system the other.
 
-    message: what is left, or a function that finds out.
+    message: says, of the exception, what is left.
     """
 
     def terminate(number, frame):
@@ -72,34 +75,36 @@ def interruptible(message: str | Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        left = message if isinstance(message, str) else message()
-        raise Ended(f"{str(error) or 'interrupted'}; {left}", getattr(error, "signal", signal.SIGINT)) from None
+        raise Ended(f"{str(error) or 'interrupted'}; {message(error)}", getattr(error, "signal", signal.SIGINT)) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def kept(output: Path, words: str, found: Callable[[], bool]) -> Callable[[], str]:
-    """For `interruptible`: ``words`` if by then something has been written to ``output`` and ``found()``, otherwise what is there instead."""
-    before = _mark(output)
+def noted(output: str | Path) -> Callable[[KeyboardInterrupt], str]:
+    """For `interruptible`: what a run notes on the exception, or, where it had not come to its file yet, what is there."""
+    there = os.path.exists(output)  # noqa: PTH110 (no name is too long for it)
 
-    def message() -> str:
-        now = _mark(output)
-        if now is None or (output.is_dir() and not any(output.iterdir())):
-            return "nothing has been written yet"
-        if now == before and not found():
-            return f"{output} is as it was before"
-        return words if found() else f"{output} has been begun, and keeps nothing yet"
+    def message(error: KeyboardInterrupt) -> str:
+        before = f"{output} is as it was before" if there else "nothing has been written yet"
+        return "; ".join(getattr(error, "__notes__", [])) or before
 
     return message
 
 
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    """By which a file is known to be the same and unchanged; None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+def kept(folder: Path, words: str, ending: str) -> Callable[[KeyboardInterrupt], str]:
+    """For `interruptible`: ``words`` if there are files in ``folder`` that end so, otherwise what is there instead. A folder of many runs is its own
+    record of what was done."""
+    before = set(folder.glob("*"))
+
+    def message(error: KeyboardInterrupt) -> str:
+        now = set(folder.glob("*"))
+        if any(path.name.endswith(ending) for path in now):
+            return words
+        if not now:
+            return "nothing has been written yet"
+        return f"{folder} is as it was before" if now == before else f"{folder} has been begun, and keeps nothing yet"
+
+    return message
 
 
 class Group(Grouped):
@@ -107,8 +112,32 @@ class Group(Grouped):
 
     def invoke(self, ctx):
         """Run the command."""
-        with interruptible("nothing was finished"):
+        with interruptible(lambda error: "nothing was finished"):
             try:
                 return super().invoke(ctx)
             except BrokenPipeError:  # a reader such as head has seen enough
                 raise typer.Exit from None
+
+
+class Json:
+    """Where the numbers of a command go with ``--json FILE``: into a file, to standard output in place of the text, or nowhere.
+
+    key: one that all its files have, so that its own are replaced. force, apart: as of `mdlite.io.outputs.check_output`. Raises InputError where there can
+    be no file.
+    """
+
+    def __init__(self, file: str | None, key: str, force: bool = False, apart: Mapping[str, str | Path | None] | None = None):
+        from mdlite.report import lattice_report
+
+        self._printed = file == "-"
+        self._file = None if self._printed else file
+        if self._file is not None:
+            lattice_report.check_json(self._file, key, force, apart)
+
+    def put(self, numbers: dict[str, Any], text: Callable[[], str], indent: int | None = None) -> None:
+        """Print the text, or the numbers in its place; write the numbers where they are wanted. Raises RunError."""
+        from mdlite.io import outputs
+
+        print(json.dumps(numbers) if self._printed else text())
+        if self._file is not None:
+            outputs.write(self._file, json.dumps(numbers, indent=indent) + "\n")

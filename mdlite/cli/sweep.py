@@ -44,7 +44,7 @@ def sweep(
         return
     reporter = Reporter(quiet)
     words = f"the same command goes on, {output} keeps what is done"
-    with interruptible(kept(output, words, lambda: any(output.glob("*")))):
+    with interruptible(kept(output, words, "")):
         found = running.sweep(
             source, output, workers, threads, scheduler, overrides or (), None if quiet else Table(), reporter.notice, prepare
         )

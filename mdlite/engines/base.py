@@ -72,6 +72,8 @@ class Engine(ABC, Generic[Kind], metaclass=_ByParts):
     method: str
     shown: type = LoneFrames
     """What its frames are."""
+    corner: tuple[int, int, int] = (0, 0, 0)
+    """Lattice indices of the first atom that `synchronous` gives."""
     extendable = True
     """Whether a finished run can go on to a longer duration from its `state`."""
     parts: ClassVar[tuple[str, ...]] = ("model", "dt", "sample_every", "record_atoms")

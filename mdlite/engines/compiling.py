@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from mdlite import atomic
 from mdlite.engines import registry
 from mdlite.engines.helpers import Helpers
 from mdlite.engines.kernel_groups import GROUPS
@@ -214,7 +215,5 @@ def _kept() -> dict[str, int]:
 
 def _note_down(name: str) -> None:
     if jit.CACHE_FOLDER is not None:
-        with contextlib.suppress(OSError):
-            beside = _list_of(name).with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps(cache.used()), encoding="utf-8")
-            beside.replace(_list_of(name))
+        with contextlib.suppress(OSError), atomic.replacing(_list_of(name)) as unfinished:
+            unfinished.write_text(json.dumps(cache.used()), encoding="utf-8")

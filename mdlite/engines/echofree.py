@@ -119,6 +119,7 @@ class EchoFreeEngine(ReferenceEngine):
         there = _moved(model, boxed, -self.plan.low)
         super().__init__(dataclasses.replace(setup, model=there, states=(), guard=None), in_place=False)
         self.boxed, self.model = self.model, model
+        self.corner = tuple(int(n) for n in self.plan.low)
         self._shift = self.plan.low * model.lattice.spacing
         self._core = np.array([[2**62] * 3, [-(2**62)] * 3])
         self._fits = True

@@ -14,15 +14,17 @@ import shutil
 import socket
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from mdlite import atomic
 from mdlite.errors import BusyError
-from mdlite.io.journal import roll_back, sync_folder
+from mdlite.io.journal import roll_back
 from mdlite.io.outputs import check_output, writing
 
 try:
@@ -31,15 +33,18 @@ except ImportError:  # no such locks here
     fcntl = None
 
 FORMAT = 1
+KINDS = ("state", "observers")
+"""Of arrays in a checkpoint: with which their names begin."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint: ``facts`` of the run so far and of this point (see `Checkpoints.save`), and the engine's ``state``."""
+    """A checkpoint: ``facts`` of the run so far and of this point (see `Checkpoints.save`), the engine's ``state``, and that of ``observers``."""
 
     facts: dict[str, Any]
     state: dict[str, np.ndarray]
+    observers: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -94,25 +99,19 @@ class Checkpoints:
         """The undo journal of checkpoint ``number``."""
         return self.folder / f"{number % 2}.undo"
 
-    def save(self, facts: dict[str, Any], state: dict[str, np.ndarray]) -> None:
+    def save(
+        self, facts: dict[str, Any], state: dict[str, np.ndarray], observers: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> None:
         """Write checkpoint facts["number"] in the place of the last but one. Raises OSError; the last one is never touched.
 
         facts: ``run`` (identity, hex), ``number``, ``step``, ``size`` (of the output, bytes), ``config`` (TOML), and anything else.
         """
         Path(os.path.realpath(self.folder)).mkdir(exist_ok=True)
         place = self.folder / f"{facts['number'] % 2}.npz"
-        beside = place.with_suffix(".tmp")
         text = json.dumps({"format": FORMAT} | facts).encode()
-        try:
-            with beside.open("wb") as file:
-                np.savez(file, facts=np.frombuffer(text, np.uint8), **{f"state_{name}": a for name, a in state.items()})
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(place)
-        except BaseException:  # also a second Ctrl-C
-            beside.unlink(missing_ok=True)
-            raise
-        sync_folder(self.folder)
+        with atomic.replacing(place, place.with_suffix(".tmp")) as unfinished, unfinished.open("wb") as file:
+            named = {f"{kind}_{name}": a for kind, of in zip(KINDS, (state, observers)) for name, a in of.items()}
+            np.savez(file, facts=np.frombuffer(text, np.uint8), **named)
 
     def latest(self) -> Saved | None:
         """The last checkpoint that is whole, or None."""
@@ -134,8 +133,11 @@ def _read(place: Path) -> Saved | None:
             facts = json.loads(archive["facts"].tobytes())
             if facts["format"] != FORMAT or not isinstance(facts["number"], int):
                 return None
-            state = {name.removeprefix("state_"): archive[name] for name in archive.files if name.startswith("state_")}
-            return Saved(facts, state)
+            arrays = [
+                {name.removeprefix(f"{kind}_"): archive[name] for name in archive.files if name.startswith(f"{kind}_")}
+                for kind in KINDS
+            ]
+            return Saved(facts, *arrays)
     except UNREADABLE:
         return None
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from mdlite import atomic
 from mdlite.analysis.sampling import off_grid
 from mdlite.errors import InputError
-from mdlite.io.journal import beside
-from mdlite.io.outputs import HDF5, XYZ, check_output
-from mdlite.io.reading import unit
+from mdlite.io.h5md import link_lattice
+from mdlite.io.layout import unit
+from mdlite.io.outputs import HDF5, XYZ, check_output, writing
 from mdlite.units import DALTON
 
 if TYPE_CHECKING:
@@ -121,22 +122,12 @@ def save(run: Run, path: str | Path, format_name: str, force: bool, **options: A
     ``h5md-lattice`` is a small file of links into the run's own, in which MDAnalysis, which opens the first particles that it finds, finds the
     lattice. The file takes its name when it is whole. Raises InputError if it exists (unless ``force``) or can not be written.
     """
-    from mdlite.io.storage import link_lattice
-
     if format_name == "h5md-lattice" and "lattice_position" not in run.data:
         raise InputError("--format = 'h5md-lattice': the run has no snapshots of the lattice; give it a [snapshots] table")
     path = check_output(path, force, ENDINGS[format_name], {"the run itself": getattr(run.data, "path", None)})
-    unfinished = beside(path)
-    try:
+    with writing(path), atomic.replacing(path) as unfinished:
         if format_name == "h5md-lattice":
             link_lattice(run.data.path, unfinished, path.parent)
-            frames = len(run.lattice_time)
-        else:
-            with unfinished.open("x", encoding="utf-8") as file:
-                frames = write_extxyz(run, file, **options)
-        unfinished.replace(path)
-    except OSError as error:
-        raise InputError(f"output = {str(path)!r}: can not be written: {error.strerror or error}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return frames
+            return len(run.lattice_time)
+        with unfinished.open("x", encoding="utf-8") as file:
+            return write_extxyz(run, file, **options)

@@ -227,18 +227,3 @@ def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield offset, old
         at += _RECORD.size + length
-
-
-def beside(path: Path) -> Path:
-    """The name under which this process writes a file until it is whole."""
-    return path.with_name(f"{path.name}.{os.getpid()}.tmp")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and new names in a folder survive a power failure, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -12,8 +12,8 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from mdlite import atomic
 from mdlite.errors import InputError, RunError
-from mdlite.io.journal import beside
 from mdlite.machine import reason
 
 LONGEST_NAME = 240
@@ -108,16 +108,11 @@ def write(path: str | Path, content: str | bytes | Callable[[Path], object]) -> 
     A link is followed. Raises RunError.
     """
     try:
-        target = regular(path)
-        unfinished = beside(target)
-        try:
+        with atomic.replacing(regular(path)) as unfinished:
             if callable(content):
                 content(unfinished)
             else:
                 unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
     except InputError as error:
         raise RunError(str(error)) from None
     except OSError as error:
@@ -172,7 +167,7 @@ def _followed(target: Path, path: str | Path) -> Path:
 
 def _try(target: Path) -> None:
     """Make a file beside, and remove it. Raises OSError."""
-    probe = beside(target)
+    probe = atomic.beside(target)
     probe.unlink(missing_ok=True)
     probe.open("xb").close()
     probe.unlink()

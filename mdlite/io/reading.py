@@ -6,66 +6,18 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-from isal.isal_zlib import crc32
 
 from mdlite.errors import InputError
 from mdlite.io import seal
+from mdlite.io.checksums import integral, settings_sum
+from mdlite.io.layout import END, ENERGY, OBSERVERS, STATE, places
 
-FRAME_PATHS = {
-    "position": ("particles/ion/position", "Angstrom"),
-    "velocity": ("particles/ion/velocity", "Angstrom ps-1"),
-    "force": ("observables/ion_force", "meV Angstrom-1"),
-    "interaction": ("observables/interaction_energy", "meV"),
-    "ion_kinetic": ("observables/ion_kinetic_energy", "meV"),
-    "effective_position": ("mdlite/effective_position", "Angstrom"),
-    "atom_site": ("mdlite/atom_site", "lattice indices, not wrapped"),
-    "atom_position": ("mdlite/atom_position", "Angstrom"),
-    "atom_velocity": ("mdlite/atom_velocity", "Angstrom ps-1"),
-}
-"""Where each array of the frames goes, and its unit; steps and times are hard links to those of position."""
-
-SNAPSHOT_PATHS = {
-    "lattice_position": ("particles/lattice/position", "Angstrom"),
-    "lattice_velocity": ("particles/lattice/velocity", "Angstrom ps-1"),
-    "lattice_id": ("particles/lattice/id", "(x Ny + y) Nz + z of the site x, y, z"),
-}
-"""The same for snapshots of the lattice, on their own steps."""
-
-ENERGY = "mdlite/energy"
-STATE = "mdlite/state"
-END = "mdlite/end"
-"""The last frame of a run whose duration is no multiple of the time between frames: arrays of one row, by their names."""
-BUDGET_UNITS = {"time": "ps", "framework_momentum": "meV ps Angstrom-1", "ion_momentum": "meV ps Angstrom-1"}
 DAMAGED = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError, IndexError)
 MOST_EXPANSION = 1100
 """The most that deflate can shrink data; a file that claims more is damaged."""
-
-
-def places(path: str) -> dict[str, str]:
-    """Every array that a file can hold as frames or snapshots, by its name, and where: the streams that share their steps come together."""
-    frames = {"step": f"{FRAME_PATHS['position'][0]}/step", "time": f"{FRAME_PATHS['position'][0]}/time"}
-    frames |= {name: f"{place}/value" for name, (place, _) in FRAME_PATHS.items()}
-    lattice = {f"lattice_{name}": f"{SNAPSHOT_PATHS['lattice_position'][0]}/{name}" for name in ("step", "time")}
-    lattice |= {name: f"{place}/value" for name, (place, _) in SNAPSHOT_PATHS.items()}
-    return {"frames": frames, "snapshots": lattice}[path]
-
-
-def unit(name: str) -> str:
-    """The unit of a run's array, empty where it has none."""
-    if name.endswith(("time", "step")):
-        return "ps" if name.endswith("time") else ""
-    if name.startswith("energy_"):
-        return BUDGET_UNITS.get(name.removeprefix("energy_"), "meV")
-    return (FRAME_PATHS | SNAPSHOT_PATHS).get(name, ("", ""))[1]
-
-
-def integral(array: np.ndarray, before: int = 0) -> int:
-    """Checksum of an array's bytes, carried on from ``before``."""
-    return crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), before)
 
 
 @contextmanager
@@ -119,7 +71,7 @@ class Contents(Mapping):
             self._add(f, budgets)
             if not {"step", "time", "position", "velocity"} <= self._place.keys():
                 raise KeyError("position")
-            self.state_names = list(f[STATE]) if STATE in f else []
+            self._last = {place: list(f[place]) if place in f else [] for place in (STATE, OBSERVERS)}
 
     def _add(self, f: h5py.File, found: dict[str, str]) -> None:
         """Take in a stream, as long as the shortest of its arrays: of a run that was killed, some may have a frame more."""
@@ -159,19 +111,21 @@ class Contents(Mapping):
 
     def state(self) -> dict[str, np.ndarray]:
         """The engine's state at the end of a finished run, empty if it was not kept."""
+        return self._whole(STATE)
+
+    def observers(self) -> dict[str, np.ndarray]:
+        """That of its observers."""
+        return self._whole(OBSERVERS)
+
+    def _whole(self, place: str) -> dict[str, np.ndarray]:
         with refusal(self.path), h5py.File(self.path, "r") as f:
             out = {}
-            for name in self.state_names:
-                _require_sound(f[f"{STATE}/{name}"])
-                out[name] = f[f"{STATE}/{name}"][()]
-                if self._sums.get(f"{STATE}/{name}", [])[1:] != [integral(out[name])]:
+            for name in self._last[place]:
+                _require_sound(f[f"{place}/{name}"])
+                out[name] = f[f"{place}/{name}"][()]
+                if self._sums.get(f"{place}/{name}", [])[1:] != [integral(out[name])]:
                     raise ValueError("checksum")
             return out
-
-
-def settings_sum(toml: str, facts: dict[str, Any], run: str) -> int:
-    """Checksum of what stands in a file's attributes."""
-    return crc32(json.dumps([toml, facts, run], sort_keys=True).encode())
 
 
 def _require_sound(dataset: h5py.Dataset) -> None:

@@ -66,7 +66,9 @@ def _without_checkpoint(output: Path, config: Config, checkpoints: Checkpoints) 
             f"run.duration = {config.run.duration:g}: {str(output)!r} ended at {before.run.duration:g} ps and has not kept its last state "
             "(run.keep_state), so it can not be extended"
         )
-    return Saved({"run": contents.run, "number": 0, "step": before.n_steps, "facts": facts, "complete": True}, state)
+    return Saved(
+        {"run": contents.run, "number": 0, "step": before.n_steps, "facts": facts, "complete": True}, state, contents.observers()
+    )
 
 
 def _require_dispensable(contents: Contents, checkpoints: Checkpoints) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import multiprocessing
 import os
-import tempfile
+import secrets
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ import numpy as np
 from scipy import fft
 
 import mdlite
+from mdlite import atomic
 from mdlite.errors import InputError
 from mdlite.kernels import cache as kept
 from mdlite.kernels import moments as kernels
@@ -260,19 +261,12 @@ def write_cached(path: Path | None, table: np.ndarray) -> None:
     """Write beside and rename, so that no reader ever sees half a table; a cache that can not be written is done without."""
     if path is None:
         return
-    beside = None
-    try:
+    own = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")  # several threads may have computed the same
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            beside = Path(file.name)
+        with atomic.replacing(path, own) as unfinished, unfinished.open("xb") as file:
             np.lib.format.write_array(file, np.ascontiguousarray(table), allow_pickle=False)
             file.write(_seal(table))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError, AttributeError):
-            beside.unlink()
 
 
 def _seal(table: np.ndarray) -> bytes:

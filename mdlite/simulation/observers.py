@@ -1,76 +1,115 @@
-"""What a run records, and when. A recorder gets frames and budgets; where it puts them is its own affair.
+"""Observers: what looks at a run at steps of its own choice; and the arrays that the run's own observers record.
 
-Frames of the ion (every ``run.sample_every`` steps), energy budgets (every ``run.energy_every``), snapshots of the lattice, and the closing
-facts. `MemoryRecorder` keeps them as arrays, `mdlite.io.storage.FileRecorder` writes them to an H5MD file as they come.
+`mdlite.run(config, observers=[...])` takes a user's; frames, budgets, snapshots, checkpoints and progress are those of every run (`mdlite.simulation.watchers`).
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any, Protocol
+import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mdlite.config import Config
+from mdlite.errors import InputError
 
-UNFELT = 1e-9
-"""meV/Å, meV, and relative change of a velocity: less is nothing."""
-
-BUDGET_SCALARS = ("elastic", "framework_kinetic", "interaction", "ion_kinetic")
-
-
-class Recorder(Protocol):
-    """Where a run's numbers go."""
-
-    def frames(self, steps: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
-        """Append frames: step numbers (F,) and arrays whose first axis is F."""
-
-    def budget(self, step: int, values: dict[str, Any]) -> None:
-        """Append one energy budget."""
-
-    def snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
-        """Append one snapshot of the lattice, arrays (1, atoms, ...)."""
-
-    def close(self, facts: dict[str, Any], state: dict[str, np.ndarray] | None = None) -> None:
-        """The run is over, in whatever way ``facts['status']`` says; state: the engine's, to be kept."""
+if TYPE_CHECKING:
+    from mdlite.simulation.view import View
 
 
-class MemoryRecorder:
-    """Keeps everything in memory; `data` gives one dict of arrays when the run is over."""
+class Observer:
+    """Looks at a run every so many steps, from its first step on: a subclass with `observe`, or one made of a function.
 
-    def __init__(self, dt: float):
-        self._dt = dt
-        self._parts: dict[str, list] = defaultdict(list)
-        self.facts: dict[str, Any] = {}
+    every: steps between calls (`steps` gives those of a time in ps). observe: called with the step and a `mdlite.simulation.view.View`; returns None, or a
+    text, and then the run is paused with that reason, to go on when it is resumed. What an observer has to remember when a run is interrupted and
+    resumed it gives as `state`, and gets back by `restore`; of every step it is called once. An exception of its own ends the run with a RunError.
+    """
 
-    def frames(self, steps, arrays):
-        """See Recorder."""
-        self._parts["step"].append(steps)
-        self._parts["time"].append(steps * self._dt)
-        for name, values in arrays.items():
-            self._parts[name].append(values)
+    every: int
 
-    def budget(self, step, values):
-        """See Recorder."""
-        self._parts["energy_step"].append([step])
-        self._parts["energy_time"].append([step * self._dt])
-        for name, value in values.items():
-            self._parts[f"energy_{name}"].append(np.asarray(value)[None])
+    def __init__(self, every: int, observe: Callable[[int, View], str | None] | None = None):
+        self.every = every
+        if observe is not None:
+            self.observe = observe  # type: ignore[method-assign]
 
-    def snapshot(self, step, arrays):
-        """See Recorder."""
-        for name, value in {"lattice_step": [step], "lattice_time": [step * self._dt], **arrays}.items():
-            self._parts[name].append(value)
+    def observe(self, step: int, view: View) -> str | None:
+        """Look at the run; return None, or why it should pause. To be given by a subclass."""
+        raise NotImplementedError
 
-    def close(self, facts, state=None):
-        """See Recorder."""
-        self.facts = dict(facts)
+    def state(self) -> dict[str, Any]:
+        """What to keep in a checkpoint: arrays, numbers, text, None, and lists and tables of these, by name. By default nothing."""
+        return {}
 
-    def data(self) -> dict[str, np.ndarray]:
-        """All arrays, concatenated."""
-        return {name: np.concatenate(parts) for name, parts in self._parts.items()}
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave, before the run goes on."""
+
+    @staticmethod
+    def steps(config: Config, time: float) -> int:
+        """The number of steps nearest to ``time`` (ps), 1 at least. Raises InputError for what is no time."""
+        if isinstance(time, bool) or not isinstance(time, int | float) or not 0.0 < time < math.inf:
+            raise InputError(f"time = {time!r}: must be a positive number of picoseconds")
+        return max(1, round(time / config.run.dt))
+
+
+def require_observers(observers: Sequence[Any]) -> list[tuple[str, int, Any]]:
+    """The name, the interval (steps) and the object of every observer. Raises InputError, saying what is wanted, for what is none."""
+    if not isinstance(observers, list | tuple):
+        raise InputError(
+            f"observers = {_short(observers)}: must be a list of observers, such as [mdlite.Observer(100, function)]"
+        )
+    found = []
+    for n, one in enumerate(observers):
+        where, name = f"observers[{n}]", name_of(one)
+        if isinstance(one, type):
+            raise InputError(f"{where} = {name}: is a class; give an object of it, {name}(...)")
+        if not hasattr(one, "every") and not hasattr(one, "observe"):
+            raise InputError(
+                f"{where} = {_short(one)}: is no observer; mdlite.Observer(every=100, observe=function) makes one of a function"
+            )
+        _require_methods(one, f"{where} ({name})")
+        found.append((name, _interval(one, f"{where} ({name})"), one))
+    return found
+
+
+def name_of(observer: Any) -> str:
+    """How an observer is called in messages and checkpoints: by its class, or by the function that it was made of."""
+    if type(observer) is Observer:
+        return getattr(observer.observe, "__name__", type(observer.observe).__name__)
+    return (observer if isinstance(observer, type) else type(observer)).__name__
+
+
+def _require_methods(one: Any, where: str) -> None:
+    for name, call in {"observe": "observe(step, view)", "state": "state()", "restore": "restore(state)"}.items():
+        if not callable(getattr(one, name, None)) or (name == "observe" and _inherits(one, name)):
+            raise InputError(f"{where}: has no method {call}; a subclass of mdlite.Observer needs only observe(step, view)")
+    for name, other in (("state", "restore"), ("restore", "state")):
+        if isinstance(one, Observer) and not _inherits(one, name) and _inherits(one, other):
+            raise InputError(f"{where}: has a {name} method of its own and no {other}; a run that is resumed needs both")
+
+
+def _inherits(one: Any, name: str) -> bool:
+    """Whether a method is the one of `Observer` itself."""
+    return getattr(getattr(one, name), "__func__", None) is getattr(Observer, name)
+
+
+def _interval(one: Any, where: str) -> int:
+    every = getattr(one, "every", None)
+    try:
+        steps = 0 if isinstance(every, bool) else operator.index(every)  # type: ignore[arg-type]
+    except TypeError:
+        steps = 0
+    if steps < 1:
+        raise InputError(
+            f"{where}: every = {_short(every)}: must be a whole number of steps, 1 or more; mdlite.Observer.steps(config, 0.1) gives those of 0.1 ps"
+        )
+    return steps
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def snapshot_arrays(engine, config: Config) -> dict[str, np.ndarray]:
@@ -85,68 +124,3 @@ def budget_interval(config: Config) -> int:
     So the steps of a longer run are among those of a shorter one that it continues.
     """
     return config.run.energy_every or 1 << max(0, math.ceil(math.log2(config.n_steps / 200)))
-
-
-class Encounters:
-    """Which ions have met no atom so far: no force, no energy, and a velocity that never changed from frame to frame."""
-
-    def __init__(self):
-        self._alone: np.ndarray | None = None
-        self._velocity: np.ndarray | None = None
-
-    def take(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take in frames, as `mdlite.engines.frames` gives them."""
-        velocity = arrays["velocity"]
-        if not len(velocity):
-            return
-        if self._velocity is None:
-            self._velocity = velocity[0].copy()
-        if self._alone is None:
-            self._alone = np.ones(velocity.shape[1], bool)
-        kept = np.abs(velocity - self._velocity).max(axis=(0, 2)) <= UNFELT * (1.0 + np.abs(self._velocity).max(axis=1))
-        self._alone &= kept
-        for name in {"force", "interaction"} & arrays.keys():  # ensembles record neither
-            felt = np.abs(arrays[name]).reshape(*velocity.shape[:2], -1).max(axis=(0, 2))
-            self._alone &= felt <= UNFELT  # False where there is a NaN
-
-    def recall(self, alone: list[int], ions: int) -> None:
-        """Take over what a run to be continued had found."""
-        self._alone = np.isin(np.arange(ions), alone)
-
-    @property
-    def alone(self) -> list[int]:
-        """Numbers of these ions."""
-        return [] if self._alone is None else np.flatnonzero(self._alone).tolist()
-
-
-class DriftMonitor:
-    """Relative energy drift: the change of the total since the first budget over the largest sum of absolute parts so far.
-
-    Of several lattices, the one that drifts most.
-    """
-
-    def __init__(self, tolerance: float):
-        self.tolerance = tolerance
-        self.relative = 0.0
-        self._first: np.ndarray | None = None
-        self._scale = 0.0
-
-    def recall(self, data: Mapping[str, np.ndarray]) -> None:
-        """Take in the budgets that a run to be continued has taken, arrays ``energy_...`` (budgets, ...)."""
-        parts = np.array([data[f"energy_{name}"] for name in BUDGET_SCALARS])
-        parts = parts.reshape(*parts.shape[:2], -1)
-        if parts.shape[1]:
-            self._first = parts[:, 0].sum(axis=0)
-            self._scale = np.abs(parts).sum(axis=0).max(axis=0)
-
-    def update(self, values: dict[str, Any]) -> bool:
-        """Take in a budget; False once the drift is beyond the tolerance, or not a number."""
-        parts = np.array([np.atleast_1d(values[name]) for name in BUDGET_SCALARS])  # (parts, lattices)
-        total = parts.sum(axis=0)
-        if self._first is None:
-            self._first = total
-        self._scale = np.maximum(self._scale, np.abs(parts).sum(axis=0))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            drift = np.where(self._scale == 0.0, 0.0, (total - self._first) / self._scale)
-        self.relative = float(drift[np.argmax(np.abs(drift))])  # NaN counts as the largest
-        return abs(self.relative) <= self.tolerance

@@ -5,15 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mdlite.simulation.simulate import Progress
 
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.1
 NOTEBOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running simulation tells: steps done of all, seconds of stepping, relative energy drift (None: not defined)."""
+
+    done: int
+    total: int
+    seconds: float
+    drift: float | None
 
 
 def in_notebook() -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from mdlite import extensions
 from mdlite.config import Config, parse
 from mdlite.errors import InputError
-from mdlite.io import reading
+from mdlite.io import layout, reading
 
 if TYPE_CHECKING:
     import xarray
@@ -51,7 +51,7 @@ class Run:
         return f"<Run {self.config.method!r}, {self.facts.get('status')}: {arrays}>"
 
     def _repr_html_(self) -> str:
-        units = {name: reading.unit(name) for name in self.shapes()}
+        units = {name: layout.unit(name) for name in self.shapes()}
         return extensions.find("notebook").run_html(self, units, self._picture())
 
     def _picture(self) -> bytes | None:

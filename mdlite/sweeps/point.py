@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from mdlite import atomic
 from mdlite.errors import BusyError, InputError, RunError
-from mdlite.io.journal import beside, sync_folder
 from mdlite.io.outputs import is_file, regular
 
 RESULT, ERROR = "result.json", "error.json"
@@ -83,17 +82,8 @@ def record_error(folder: Path, message: str) -> str:
 
 def write_json(path: Path, content: Any) -> None:
     """A JSON file that is there whole, or not at all. Raises OSError, InputError where there can be no file."""
-    target = regular(path)
-    unfinished = beside(target)
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    sync_folder(target.parent)
+    with atomic.replacing(regular(path)) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def perform(folder: str, task: str, threads: int) -> str | None:

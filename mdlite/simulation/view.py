@@ -1,0 +1,83 @@
+"""What an observer sees of a run: the ions and, where there is one, the explicit lattice, all at the step at which it is called."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from mdlite.config import Config
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array = array[...]
+    array.flags.writeable = False
+    return array
+
+
+class View:
+    """The present step of a run, with everything synchronous. Arrays are copies that may be kept, made when they are first asked for, and read-only:
+    an observer looks, and changes nothing.
+
+    step: steps taken. time: ps. config: the run's.
+    """
+
+    def __init__(self, engine, config: Config):
+        self._engine = engine
+        self.config = config
+        self.step: int = engine.step
+        self.time: float = engine.time
+
+    @cached_property
+    def _ions(self) -> dict[str, np.ndarray]:
+        arrays = self._engine.sample()[1].arrays(self._engine.model, False)
+        return {name: _read_only(values[0]) for name, values in arrays.items()}
+
+    @property
+    def position(self) -> np.ndarray:
+        """Of the ions, (ions, 3), Å, not wrapped. Of several lattices the first one's ions come first."""
+        return self._ions["position"]
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """Of the ions, (ions, 3), Å/ps."""
+        return self._ions["velocity"]
+
+    @property
+    def force(self) -> np.ndarray:
+        """On the ions, (ions, 3), meV/Å. Raises AttributeError for ions in several lattices, or several in one."""
+        if "force" not in self._ions:
+            raise AttributeError("force: is not known of the many ions of an ensemble")
+        return self._ions["force"]
+
+    @cached_property
+    def lattice(self) -> LatticeView:
+        """The explicit lattice. Raises AttributeError for methods that have none."""
+        found = self._engine.synchronous()
+        if found is None:
+            raise AttributeError(f'lattice: method = "{self.config.method}" has no explicit lattice in which the ion moves')
+        return LatticeView(found[0], found[1], self.config.lattice.spacing, self._engine.corner)
+
+
+class LatticeView:
+    """The framework at the present step. Of several lattices every array has a leading axis for them.
+
+    displacement, velocity: (3, Nx, Ny, Nz), Å and Å/ps. corner: lattice indices of the first atom (0, 0, 0 but for a lattice without echoes, whose box
+    has a corner of its own).
+    """
+
+    def __init__(self, displacement: np.ndarray, velocity: np.ndarray, spacing: float, corner):
+        self.displacement, self.velocity = _read_only(displacement), _read_only(velocity)
+        self.corner = tuple(int(n) for n in corner)
+        self._spacing = spacing
+
+    @cached_property
+    def position(self) -> np.ndarray:
+        """Of the atoms, (3, Nx, Ny, Nz), Å."""
+        sites = np.indices(self.displacement.shape[-3:]) + np.reshape(self.corner, (3, 1, 1, 1))
+        return _read_only(self._spacing * sites + self.displacement)
+
+    @property
+    def box(self) -> np.ndarray:
+        """Edges of the box that repeats, (3,), Å."""
+        return self._spacing * np.array(self.displacement.shape[-3:], float)

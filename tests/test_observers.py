@@ -1,0 +1,333 @@
+"""Observers of the user's own: when they are called, what they see, and what of them a run keeps that is paused, interrupted and resumed."""
+
+import inspect
+import os
+import signal
+
+import h5py
+import numpy as np
+import pytest
+
+import mdlite
+from mdlite.errors import InputError, Interrupted, RunError
+from mdlite.io.recorder import FileRecorder
+from mdlite.simulation import loop, memories
+from mdlite.simulation.recorders import MemoryRecorder, Recorder
+
+ENSEMBLE = {
+    "method": "time-local",
+    "interaction": {"potential": {"kind": "yukawa", "strength": 4000.0, "range": 0.5}, "atoms": {"kind": "shell"}},
+    "thermal": {"energy": 25.0, "seed": 3, "ions": 3, "lattices": 2},
+}
+
+
+class Path(mdlite.Observer):
+    """Keeps where the ion was at every call, as arrays and as a list; pauses the run at some steps, and has it interrupted at others."""
+
+    def __init__(self, every=30, pause=(), interrupt=(), name="the ion is there"):
+        super().__init__(every)
+        self.steps_seen, self.places = [], np.empty((0, 3))
+        self.pause, self.interrupt, self.reason = pause, interrupt, name
+
+    def observe(self, step, view):
+        self.steps_seen.append(step)
+        self.places = np.concatenate([self.places, view.position[:1]])
+        if step in self.interrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+        return self.reason if step in self.pause else None
+
+    def state(self):
+        return {"steps": self.steps_seen, "places": self.places, "nested": {"none": None, "list": [1.5, np.float64(2.5), "text"]}}
+
+    def restore(self, state):
+        assert state["nested"] == {"none": None, "list": [1.5, 2.5, "text"]}
+        self.steps_seen, self.places = state["steps"], state["places"]
+
+
+def datasets(path):
+    """Every dataset of a file but for what observers remember."""
+    found = {}
+    with h5py.File(path) as f:
+        f.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return {
+        name: (values.tobytes(), np.shape(values)) for name, values in found.items() if not name.startswith("mdlite/observers")
+    }
+
+
+@pytest.mark.parametrize("method", ["reference", "rigid"])
+def test_the_ion_is_seen_as_it_is_recorded(small_case, method):
+    seen = []
+
+    def look(step, view):
+        assert view.step == step and view.config.method == method
+        seen.append((step, view.time, view.position, view.velocity, view.force))
+
+    run = mdlite.run(small_case(method=method), observers=[mdlite.Observer(70, look), mdlite.Observer(200, look)])
+    assert [one[0] for one in seen] == [0, 0, 70, 140, 200]
+    for step, *values in seen:
+        for value, recorded in zip(values, (run.time, run.position, run.velocity, run.force)):
+            assert np.array_equal(value, recorded[step])
+
+
+def test_all_ions_of_an_ensemble_are_seen(small_case):
+    seen = []
+    look = mdlite.Observer(100, lambda step, view: seen.append((view.position, view.velocity)))
+    run = mdlite.run(small_case(**ENSEMBLE), observers=[look])
+    assert np.array_equal([one for one, _ in seen], run.position[::100]) and run.position.shape[1] == 6
+    assert np.array_equal([one for _, one in seen], run.velocity[::100])
+
+
+def test_the_lattice_is_seen_as_snapshots_have_it(small_case):
+    seen = []
+    look = mdlite.Observer(50, lambda step, view: seen.append(view.lattice))
+    wanted = {"snapshots": {"every": 50, "precision": "float64", "velocities": True}}
+    run = mdlite.run(small_case(**wanted), observers=[look])
+    for n, lattice in enumerate(seen):
+        place, velocity = (field.reshape(3, -1).T for field in (lattice.position, lattice.velocity))
+        assert np.allclose(place, run.lattice_position[n], rtol=0.0, atol=1e-13)
+        assert np.allclose(velocity, run.lattice_velocity[n], rtol=0.0, atol=1e-13)
+    assert abs(seen[-1].displacement).max() > 1e-3 and seen[0].box.tolist() == [24.0, 27.0, 30.0]
+
+
+def test_what_is_seen_can_not_be_changed(small_case):
+    def meddle(step, view):
+        for array in (
+            view.position,
+            view.velocity,
+            view.force,
+            view.lattice.displacement,
+            view.lattice.velocity,
+            view.lattice.position,
+        ):
+            with pytest.raises(ValueError, match="read-only"):
+                array += 1.0
+
+    mdlite.run(small_case(), observers=[mdlite.Observer(100, meddle)])
+
+
+def test_a_method_without_a_lattice_says_so(small_case):
+    look = mdlite.Observer(10, lambda step, view: view.lattice.velocity)
+    with pytest.raises(RunError, match=r'observer <lambda>: failed at t = 0 ps .*method = "rigid" has no explicit lattice'):
+        mdlite.run(small_case(method="rigid"), observers=[look])
+
+
+def test_who_looks_changes_nothing(small_case, tmp_path):
+    mdlite.run(small_case(), tmp_path / "alone.h5")
+    mdlite.run(small_case(), tmp_path / "seen.h5", observers=[Path(7), mdlite.Observer(11, lambda step, view: None)])
+    assert datasets(tmp_path / "alone.h5") == datasets(tmp_path / "seen.h5")
+
+
+def test_chunks_end_only_where_an_observer_wants_it(small_case, monkeypatch):
+    """With chunks that may always grow fourfold: one more for each of its steps, and not one more."""
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 1e9)
+    config = small_case(**{"run.duration": 8.0, "run.energy_every": 100000})
+    ends = {}
+
+    def run(every):
+        done = ends.setdefault(every, [])
+        observers = [] if every is None else [mdlite.Observer(every, lambda step, view: None)]
+        mdlite.run(config, progress=lambda state: done.append(state.done), observers=observers)
+        return done
+
+    alone = run(None)
+    assert alone == [1, 5, 21, 85, 341, 1365, 4000]
+    assert run(5000) == alone
+    assert run(2000) == [1, 5, 21, 85, 341, 1365, 2000, 4000]
+
+
+@pytest.mark.parametrize("method", ["reference", "rigid"])
+def test_a_paused_run_is_whole_up_to_there_and_goes_on(small_case, tmp_path, method):
+    config = small_case(method=method, **{"run.sample_every": 4})
+    whole, path, observer = mdlite.run(config, tmp_path / "whole.h5"), tmp_path / "run.h5", Path(30, pause=(90,))
+    run = mdlite.run(config, path, observers=[observer])
+    assert run.facts["status"] == "paused at t = 0.18 ps: Path: the ion is there"
+    assert run.step.tolist() == [*range(0, 90, 4), 90]
+    assert np.array_equal(run.position[:-1], whole.position[: len(run.step) - 1]) and np.array_equal(
+        run.position[-1, 0], observer.places[-1]
+    )
+    other = Path(30)
+    on = mdlite.run(config, path, resume=True, observers=[other])
+    assert on.facts["status"] == "complete" and on.facts["resumed"][0]["step"] == 90
+    assert other.steps_seen == [*range(0, 200, 30)]
+    assert datasets(path) == datasets(tmp_path / "whole.h5")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5", "whole.h5"]
+
+
+def test_a_run_may_be_paused_before_its_first_step_and_in_memory(small_case, tmp_path):
+    run = mdlite.run(small_case(), tmp_path / "run.h5", observers=[Path(30, pause=(0,))])
+    assert run.facts["status"].startswith("paused at t = 0 ps: Path") and run.step.tolist() == [0]
+    assert mdlite.run(small_case(), tmp_path / "run.h5", resume=True, observers=[Path(30)]).facts["status"] == "complete"
+    kept = mdlite.run(
+        small_case(), observers=[Path(30, pause=(60,)), mdlite.Observer(60, lambda step, view: "so far" if step else None)]
+    )
+    assert kept.facts["status"] == "paused at t = 0.12 ps: Path: the ion is there; <lambda>: so far" and kept.step[-1] == 60
+
+
+def test_every_step_is_seen_once_whatever_happens(small_case, tmp_path):
+    """Interrupted, resumed, interrupted where it is called, finished, made longer: it remembers what one uninterrupted run shows it."""
+    path, config, longer = tmp_path / "run.h5", small_case(), small_case(**{"run.duration": 0.6})
+    for interrupt in ((60,), (60, 150)):
+        with pytest.raises(Interrupted):
+            mdlite.run(config, path, resume=True, observers=[Path(30, interrupt=interrupt)])
+    mdlite.run(config, path, resume=True, observers=[Path(30)])
+    last, alone = Path(30), Path(30)
+    mdlite.run(longer, path, resume=True, observers=[last])
+    mdlite.run(longer, observers=[alone])
+    assert last.steps_seen == alone.steps_seen == [*range(0, 301, 30)]
+    assert np.array_equal(last.places, alone.places)
+
+
+def test_a_failing_observer_is_named_and_the_file_is_sound(small_case, tmp_path):
+    path, config = tmp_path / "run.h5", small_case(**{"run.checkpoint_steps": 40})
+    mdlite.run(config, tmp_path / "whole.h5")
+
+    def broken(step, view):
+        return {}["nothing"] if step >= 100 else None
+
+    with pytest.raises(RunError, match=r"observer broken: failed at t = 0\.2 ps \(step 100\): KeyError: 'nothing'") as found:
+        mdlite.run(config, path, observers=[mdlite.Observer(50, broken)])
+    assert isinstance(found.value.__cause__, KeyError)
+    kept = mdlite.Run.load(path)
+    assert kept.facts["status"].startswith("stopped: observer broken: failed") and kept.step.tolist() == [*range(100)]
+    mdlite.run(config, path, resume=True)
+    assert datasets(path) == datasets(tmp_path / "whole.h5")
+
+
+class Loose:
+    """An observer that is no subclass, and what is wrong with it."""
+
+    every = 10
+
+    def observe(self, step, view):
+        return None
+
+    def state(self):
+        return {"x": {1, 2}}
+
+    def restore(self, state):
+        raise ValueError("no")
+
+
+class Half(mdlite.Observer):
+    def observe(self, step, view):
+        return None
+
+    def state(self):
+        return {}
+
+
+class Nothing(mdlite.Observer):
+    pass
+
+
+class Without:
+    every = 10
+
+    def observe(self, step, view):
+        return None
+
+
+def every(value):
+    return mdlite.Observer(value, lambda step, view: None)
+
+
+@pytest.mark.parametrize(
+    ("observers", "told"),
+    [
+        (Path(), r"observers = <.*Path object.*: must be a list of observers"),
+        ([print], r"observers\[0\] = <built-in function print>: is no observer; mdlite\.Observer\(every=100, observe=function\)"),
+        ([Path(), Path], r"observers\[1\] = Path: is a class; give an object of it, Path\(\.\.\.\)"),
+        ([Nothing(5)], r"observers\[0\] \(Nothing\): has no method observe\(step, view\)"),
+        ([mdlite.Observer(5)], r"observers\[0\] \(observe\): has no method observe\(step, view\)"),
+        ([Without()], r"observers\[0\] \(Without\): has no method state\(\)"),
+        ([Half(5)], r"observers\[0\] \(Half\): has a state method of its own and no restore"),
+        *(([every(n)], rf"every = {n!r}: must be a whole number of steps, 1 or more") for n in (0, -3, 2.5, True, None, "often")),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(small_case, tmp_path, observers, told):
+    with pytest.raises(InputError, match=told):
+        mdlite.run(small_case(), tmp_path / "run.h5", observers=observers)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("answer", [True, 1, np.zeros(3)])
+def test_an_answer_that_is_no_reason(small_case, answer):
+    with pytest.raises(RunError, match=r"observer <lambda>: returned .* a text pauses the run, None lets it go on"):
+        mdlite.run(small_case(method="rigid"), observers=[mdlite.Observer(50, lambda step, view: answer)])
+
+
+def test_what_can_not_be_kept_is_named(small_case, tmp_path):
+    path = tmp_path / "run.h5"
+    told = r"observer Loose: state\(\)\['x'\]: is of type set; arrays of numbers, numbers, text"
+    with pytest.raises(RunError, match=told):
+        mdlite.run(small_case(**{"run.checkpoint_steps": 50}), path, observers=[Loose()])
+    assert mdlite.Run.load(path).facts["status"].startswith("stopped: observer Loose")
+
+
+def test_a_run_goes_on_with_its_own_observers_or_none(small_case, tmp_path):
+    path, lines = tmp_path / "run.h5", []
+    mdlite.run(small_case(), path, observers=[Path(30, pause=(60,))])
+    with pytest.raises(InputError, match=r"observers = \[Loose\]: the run was begun with \[Path\]; give the same, or none"):
+        mdlite.run(small_case(), path, resume=True, observers=[Loose()])
+    run = mdlite.run(small_case(), path, resume=True, notice=lines.append)
+    assert run.facts["status"] == "complete"
+    assert any("begun with observers (Path): it goes on without them" in line for line in lines)
+
+
+def test_a_state_that_is_not_taken_over(small_case, tmp_path):
+    class Stubborn(Path):
+        def restore(self, state):
+            raise ValueError("no")
+
+    path = tmp_path / "run.h5"
+    mdlite.run(small_case(), path, observers=[Stubborn(30, pause=(60,))])
+    with pytest.raises(InputError, match=r"observer Stubborn: can not take over its state of the checkpoint: ValueError: no"):
+        mdlite.run(small_case(), path, resume=True, observers=[Stubborn(30)])
+    assert mdlite.run(small_case(), path, resume=True).facts["status"] == "complete"
+
+
+def test_what_is_remembered_comes_back():
+    state = {
+        "a": np.arange(6.0).reshape(2, 3),
+        "b": [np.array([True, False]), {"c": 1e300, "d": None}],
+        "e": "ö",
+        "f": np.int32(3),
+        "g": (),
+    }
+    (found,) = memories.unpacked(memories.packed([{"name": "x", "seen": 3, "state": state}]))
+    assert found["name"] == "x" and found["seen"] == 3
+    assert np.array_equal(found["state"]["a"], state["a"]) and found["state"]["b"][0].dtype == bool
+    assert found["state"]["b"][1] == {"c": 1e300, "d": None} and found["state"]["e"] == "ö"
+    assert found["state"]["f"] == 3 and found["state"]["g"] == []
+    for wrong in ({"x": np.array([None])}, {"x": {1: 2}}, {"x": object()}):
+        with pytest.raises(TypeError, match=r"observer x: state\(\)\['x'\]: is "):
+            memories.packed([{"name": "x", "seen": 3, "state": wrong}])
+
+
+def test_steps_of_a_time(small_case):
+    config = small_case()
+    assert mdlite.Observer.steps(config, 0.1) == 50 and mdlite.Observer.steps(config, 1e-9) == 1
+    for wrong in (0.0, -1.0, float("nan"), float("inf"), "1 ps", True):
+        with pytest.raises(InputError, match=r"time = .*: must be a positive number of picoseconds"):
+            mdlite.Observer.steps(config, wrong)
+
+
+def test_both_recorders_are_recorders(small_case, tmp_path):
+    made = []
+    create = FileRecorder.create.__func__
+
+    def noted(cls, *arguments):
+        made.append(create(cls, *arguments))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FileRecorder, "create", classmethod(noted))
+        mdlite.run(small_case(method="rigid"), tmp_path / "run.h5")
+    assert isinstance(made[0], Recorder) and isinstance(MemoryRecorder(0.1), Recorder)
+    for name, method in inspect.getmembers(Recorder, inspect.isfunction):
+        if not name.startswith("_"):
+            wanted = list(inspect.signature(method).parameters.values())
+            for kind in (FileRecorder, MemoryRecorder):
+                own = list(inspect.signature(getattr(kind, name)).parameters.values())
+                assert [(p.name, p.default) for p in own] == [(p.name, p.default) for p in wanted], (kind, name)
+    assert made[0].data().keys() == mdlite.run(small_case(method="rigid")).data.keys()
