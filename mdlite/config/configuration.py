@@ -93,12 +93,16 @@ class Config(Section):
         else:
             chosen = model.Cutoff(atoms.radius, atoms.switch_width)
         return model.Model(
-            lattice=_lattice(self.lattice),
+            lattice=self.to_lattice(),
             ion=model.Ion(**self.ion.model_dump()),
             interaction=model.Interaction(
                 model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
             ),
         )
+
+    def to_lattice(self) -> model.Lattice:
+        """The crystal of that model."""
+        return _lattice(self.lattice)
 
     @property
     def n_steps(self) -> int:

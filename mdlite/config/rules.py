@@ -59,7 +59,7 @@ def faults(config: Config, start: bool = True) -> list[str]:
 
 def _stepping(config: Config):
     run = config.run
-    omega = config.to_model().lattice.omega_max
+    omega = config.to_lattice().omega_max
     lattice_moves = config.method in ("reference", "patch") or config.thermal is not None
     if run.integrator != "velocity-verlet" and (config.method != "reference" or config.lattice.boundary != "periodic"):
         yield (
@@ -91,9 +91,9 @@ def _thermal(config: Config):
         yield f'thermal.ions = {thermal.ions}: method = "reference" has one ion in a lattice; use thermal.lattices for replicas'
     if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
         yield f"thermal.ions = {thermal.ions}: with fixed sites all ions would start in one place; use a shell or a cutoff"
-    if thermal.ions > config.to_model().lattice.n_atoms:
+    if thermal.ions > config.to_lattice().n_atoms:
         yield (
-            f"thermal.ions = {thermal.ions}: lattice.size = {list(config.lattice.size)} has {config.to_model().lattice.n_atoms} cells, and ions "
+            f"thermal.ions = {thermal.ions}: lattice.size = {list(config.lattice.size)} has {config.to_lattice().n_atoms} cells, and ions "
             "that start in the same cell would move alike; give fewer ions, or more thermal.lattices"
         )
     if config.run.record_atoms and (config.method != "reference" or thermal.lattices > 1):
@@ -135,7 +135,7 @@ def _patch(config: Config):
     if least > size:
         cure = f"give {least}" if least <= LARGEST_PATCH else f"{LARGEST_PATCH} is the most; give fewer atoms, or another method"
         yield f"patch.size = {size}: the ion's atoms reach over {least} sites around its cell, and the patch must hold them; {cure}"
-    limit = PATCH_LIMIT / config.to_model().lattice.omega_max
+    limit = PATCH_LIMIT / config.to_lattice().omega_max
     if config.run.dt >= limit:
         yield f"run.dt = {config.run.dt:g}: must be below {PATCH_LIMIT:g}/Omega_max = {limit:.6g} ps, which the light atoms at the edge of a patch bear"
     if config.thermal is not None and config.thermal.motion == "modes":
@@ -236,13 +236,11 @@ def start_faults(config: Config) -> list[str]:
     model = config.to_model()
     position = np.array(model.ion.position)
     sites = model.candidate_sites(position)
-    distance = np.linalg.norm(sites * model.lattice.spacing - position, axis=1)
-    inside = distance < model.interaction.atoms.cutoff
-    if not inside.any():
-        return []
-    sites, distance = sites[inside], distance[inside]
+    distance = np.linalg.norm(model.apart(position), axis=1)
     nearest = int(np.argmin(distance))
-    phi, slope, curvature = (float(value[0]) for value in model.interaction.potential.evaluate(distance[nearest : nearest + 1]))
+    if not distance[nearest] < model.interaction.atoms.cutoff:
+        return []
+    phi, slope, curvature = map(float, model.interaction.pairs(distance[nearest]))
     where = f"ion.position = {_list(config.ion.position)}: is"
     atom = f"the atom at site {sites[nearest].tolist()}"
     if not all(map(math.isfinite, (phi, slope, curvature))) or abs(phi) > HIGHEST_ENERGY:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
 import multiprocessing
 import os
 import tempfile
@@ -26,9 +25,8 @@ from mdlite.errors import InputError
 from mdlite.kernels import cache as kept
 from mdlite.kernels import moments as kernels
 from mdlite.physics.model import Lattice
+from mdlite.physics.symmetry import COMPONENTS, canonical, from_canonical, matrices, representative, vanishes
 
-COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-"""xx, yy, zz, yz, xz, xy"""
 MOST_BYTES = 4e9
 HIGHEST_ORDER = 1600
 """Of a moment that is computed on request; their number makes the grid as well, so that twice as many take sixteen times as long."""
@@ -68,18 +66,13 @@ def pack(path: Path, ratio: float, displacements: np.ndarray, count: int, edge: 
     lattice = Lattice((3, 3, 3), 1.0, 1.0, 1.0, ratio)
     table = moments(lattice, displacements, count)
     column = {
-        (*d, *_same(d, a, b)): (n, COMPONENTS.index((a, b)))
+        (*d, *representative(d, a, b)): (n, COMPONENTS.index((a, b)))
         for n, d in enumerate(map(tuple, displacements.tolist()))
         for a, b in COMPONENTS
-        if _exists(d, a, b)
+        if not vanishes(d, a, b)
     }
     values = np.stack([table[:, *column[channel]] for channel in channels], axis=1)
     np.savez(path, ratio=ratio, channels=np.array(channels), moments=values, edge=edge, edge_version=version)
-
-
-def canonical(displacements: np.ndarray) -> np.ndarray:
-    """Lattice vectors (n, 3) by the one of their 48 images with x >= y >= z >= 0."""
-    return -np.sort(-np.abs(np.asarray(displacements, np.int64).reshape(-1, 3)), axis=1)
 
 
 def highest_order(lattice: Lattice, time: float) -> int:
@@ -104,7 +97,12 @@ def moments(lattice: Lattice, displacements: np.ndarray, count: int) -> np.ndarr
 
 def _channels(displacements: np.ndarray) -> dict[tuple[int, ...], None]:
     """The different ones among the components at canonical lattice vectors (n, 3): (x, y, z, a, b)."""
-    return {(*d, *_same(d, a, b)): None for d in map(tuple, displacements.tolist()) for a, b in COMPONENTS if _exists(d, a, b)}
+    return {
+        (*d, *representative(d, a, b)): None
+        for d in map(tuple, displacements.tolist())
+        for a, b in COMPONENTS
+        if not vanishes(d, a, b)
+    }
 
 
 def _spread(sums: dict[tuple[int, ...], np.ndarray], displacements: np.ndarray, count: int) -> np.ndarray:
@@ -112,20 +110,9 @@ def _spread(sums: dict[tuple[int, ...], np.ndarray], displacements: np.ndarray, 
     out = np.zeros((count, len(displacements), 6))
     for n, d in enumerate(map(tuple, displacements.tolist())):
         for c, (a, b) in enumerate(COMPONENTS):
-            if _exists(d, a, b):
-                out[:, n, c] = sums[(*d, *_same(d, a, b))]
+            if not vanishes(d, a, b):
+                out[:, n, c] = sums[(*d, *representative(d, a, b))]
     return out
-
-
-def _exists(d, a: int, b: int) -> bool:
-    """By reflection, component ab vanishes at d unless d has both of these coordinates."""
-    return a == b or (d[a] != 0 and d[b] != 0)
-
-
-def _same(d, a: int, b: int) -> tuple[int, int]:
-    """The first of the components that permutations of equal coordinates of d make of ab: they are all equal."""
-    swaps = [p for p in itertools.permutations(range(3)) if all(d[n] == d[p[n]] for n in range(3))]
-    return min(tuple(sorted((p[a], p[b]))) for p in swaps)
 
 
 def _function(lattice: Lattice, kind: str, times: np.ndarray, omega: np.ndarray, dt: float) -> np.ndarray:
@@ -181,10 +168,7 @@ def fall(lattice: Lattice, displacements: np.ndarray, times: np.ndarray) -> np.n
             f"times: reach {times.max():g} ps; must be within {0.9 * latest:.2g} ps here (the work grows as the fourth power of the time)"
         )
     found = _compute(lattice, displacements, times, "exact-fall")
-    out = np.empty((len(displacements), len(times), 3, 3))
-    for c, (a, b) in enumerate(COMPONENTS):
-        out[..., a, b] = out[..., b, a] = found[:, c]
-    return out
+    return matrices(np.moveaxis(found, 1, 0))
 
 
 def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, dt: float, kind: str = "exact") -> np.ndarray:
@@ -192,15 +176,8 @@ def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, 
     displacements = np.asarray(displacements, np.int64).reshape(-1, 3)
     unique, row = np.unique(canonical(displacements), axis=0, return_inverse=True)
     hat = np.tensordot(waves, response_table(lattice, unique, dt, waves.shape[1] - 1, kind), axes=(1, 2))  # (f, rows, 6)
-    out = np.empty((len(waves), len(displacements), 3, 3), complex)
-    for n, (d, r) in enumerate(zip(displacements, row.reshape(-1))):
-        order = np.argsort(np.argsort(-np.abs(d), kind="stable"), kind="stable")
-        for a in range(3):
-            for b in range(3):
-                low, high = sorted((order[a], order[b]))
-                sign = 1.0 if a == b else float(np.sign(d[a]) * np.sign(d[b]))
-                out[:, n, a, b] = sign * hat[:, r, COMPONENTS.index((low, high))]
-    return out
+    own = matrices(np.moveaxis(hat[:, row.reshape(-1)], 2, 0))  # (f, m, 3, 3)
+    return np.ascontiguousarray(from_canonical(own.swapaxes(0, 1), displacements).swapaxes(0, 1))
 
 
 def _compute(lattice: Lattice, displacements: np.ndarray, times: np.ndarray, kind: str, dt: float = 0.0) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from mdlite.errors import InputError
 from mdlite.physics.model import Lattice
 from mdlite.physics.phonons import acoustic_tensor, dynamical_matrix
+from mdlite.physics.symmetry import COMPONENTS, canonical, components, from_canonical, matrices
 
 RELATIVE_TOLERANCE = 1e-12
 NODES_TRIED = (20, 28, 40, 56, 80, 112)
@@ -28,7 +29,6 @@ MOST_POINTS = 2e8
 """Of a finite lattice's octant: minutes, and less memory than a run of it."""
 FARTHEST = 100
 """Sites"""
-_COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
 def _phases(theta: np.ndarray, displacements: np.ndarray) -> np.ndarray:
@@ -40,17 +40,9 @@ def _phases(theta: np.ndarray, displacements: np.ndarray) -> np.ndarray:
     c, s = np.cos(phase), np.sin(phase)
     out = np.empty((6, len(displacements), len(theta)))
     out[:3] = c.prod(axis=2)
-    for row, (i, j) in enumerate(_COMPONENTS[3:], start=3):
+    for row, (i, j) in enumerate(COMPONENTS[3:], start=3):
         k = 3 - i - j
         out[row] = -s[..., i] * s[..., j] * c[..., k]
-    return out
-
-
-def _to_matrices(components: np.ndarray) -> np.ndarray:
-    """(6, ...) tensor components → (..., 3, 3)."""
-    out = np.empty((*components.shape[1:], 3, 3))
-    for row, (i, j) in enumerate(_COMPONENTS):
-        out[..., i, j] = out[..., j, i] = components[row]
     return out
 
 
@@ -60,14 +52,14 @@ def _zone_sum(theta: np.ndarray, values: np.ndarray, displacements: np.ndarray) 
     for start in range(0, len(displacements), 32):  # bounded memory
         piece = slice(start, start + 32)
         total[:, piece] = np.matmul(_phases(theta, displacements[piece]), values)
-    return _to_matrices(total)
+    return matrices(total)
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
     """The inverse of symmetric matrices (n, 3, 3) by their cofactors, as components (6, n)."""
-    (a, b, c), (d, e, f) = matrix[:, range(3), range(3)].T, matrix[:, [0, 0, 1], [1, 2, 2]].T
-    cofactors = np.stack([b * c - f * f, a * c - e * e, a * b - d * d, e * f - c * d, d * f - b * e, d * e - a * f])
-    return cofactors / (a * cofactors[0] + d * cofactors[3] + e * cofactors[4])
+    a, b, c, f, e, d = components(matrix)
+    cofactors = np.stack([b * c - f * f, a * c - e * e, a * b - d * d, d * e - a * f, d * f - b * e, e * f - c * d])
+    return cofactors / (a * cofactors[0] + d * cofactors[5] + e * cofactors[4])
 
 
 def _static_quadrature(lattice: Lattice, displacements: np.ndarray, nodes: int) -> np.ndarray:
@@ -86,26 +78,10 @@ def _static_quadrature(lattice: Lattice, displacements: np.ndarray, nodes: int) 
     return total[:, 0] / (np.pi**3 * lattice.mass)
 
 
-def _canonical(displacements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each d as |d| sorted downwards, and the order that sorts it: the 48-fold symmetry of the cubic crystal."""
-    order = np.argsort(-np.abs(displacements), axis=1, kind="stable")
-    return np.take_along_axis(np.abs(displacements), order, axis=1), order
-
-
 def _by_symmetry(compute, displacements: np.ndarray) -> np.ndarray:
     """Evaluate ``compute(unique canonical d) -> (m, ..., 3, 3)`` and rotate the results to every d of (n, 3)."""
-    canonical, order = _canonical(displacements)
-    unique, where = np.unique(canonical, axis=0, return_inverse=True)
-    values = compute(unique)[where.ravel()]
-    place = np.argsort(order, axis=1)  # where component i of d stands in the canonical vector
-    signs = np.where(displacements < 0, -1.0, 1.0)
-    rows = np.arange(len(displacements))
-    out = np.empty_like(values)
-    for i in range(3):
-        for j in range(3):
-            factor = (signs[:, i] * signs[:, j]).reshape((-1,) + (1,) * (values.ndim - 3))
-            out[..., i, j] = factor * values[rows, ..., place[:, i], place[:, j]]
-    return out
+    unique, where = np.unique(canonical(displacements), axis=0, return_inverse=True)
+    return from_canonical(compute(unique)[where.ravel()], displacements)
 
 
 def _converged(lattice: Lattice, displacements: np.ndarray, first: int) -> tuple[np.ndarray, int]:
@@ -181,7 +157,7 @@ def _grid_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarray)
     for theta, weight in _octant_pieces(lattice.size, max(64, MOST_NUMBERS // (3 * len(times) + 18 * len(displacements)))):
         squares, modes = np.linalg.eigh(dynamical_matrix(lattice, theta))
         omega = np.sqrt(squares).ravel()
-        dyads = np.stack([modes[:, i] * modes[:, j] for i, j in _COMPONENTS]) * (weight[:, None] / squares)
+        dyads = np.stack([modes[:, i] * modes[:, j] for i, j in COMPONENTS]) * (weight[:, None] / squares)
         amplitudes = (dyads[:, None] * _phases(theta, displacements)[..., None]).reshape(len(total), -1)
         if not many:
             total += amplitudes @ np.cos(omega[:, None] * times)
@@ -198,7 +174,7 @@ def _grid_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarray)
         nodes = width * (np.arange(bins)[:, None] + 0.5 * (1.0 + np.cos(angle)))
         change = np.cos(np.arange(NODES)[:, None] * angle) * np.where(np.arange(NODES) == 0, 1.0, 2.0)[:, None] / NODES
         total = total @ np.einsum("nj,bjt->nbt", change, np.cos(nodes[..., None] * times)).reshape(columns, -1)
-    return _to_matrices(total.reshape(6, len(displacements), -1)) / lattice.mass
+    return matrices(total.reshape(6, len(displacements), -1)) / lattice.mass
 
 
 def recoil_kernel(

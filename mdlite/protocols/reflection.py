@@ -84,20 +84,11 @@ def along_path(model: Model, run: Run) -> dict[str, dict[str, np.ndarray]]:
     inputs = {"moving": (atom, atom_speed), "still": (atom, 0.0 * atom_speed), "undisturbed": (home, 0.0 * atom_speed)}
     found = {}
     for name, (r, v) in inputs.items():
-        gradient, rate = _pair(model, r - ion, speed - v)
+        _, gradient, hessian = model.interaction.expand(r - ion)
+        rate = np.einsum("fab,fb->fa", hessian, speed - v)
         deflection = -gradient @ recoil.T - rate @ loss.T
-        force, _ = _pair(model, site + deflection - ion, speed)
-        found[name] = {"deflection": deflection, "force": force}
+        found[name] = {"deflection": deflection, "force": model.interaction.gradient(site + deflection - ion)}
     return found
-
-
-def _pair(model: Model, d: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """∇_r U = φ' n (F, 3) for one atom at r - R = d (F, 3), and H w (F, 3) for the relative velocity w of the ion."""
-    rho = np.linalg.norm(d, axis=1, keepdims=True)
-    _, slope, curvature = model.interaction.potential.evaluate(rho[:, 0])
-    n = d / rho
-    along = np.sum(n * w, axis=1, keepdims=True)
-    return slope[:, None] * n, curvature[:, None] * along * n + slope[:, None] / rho * (w - along * n)
 
 
 def settings(config: Config) -> list[Config]:

@@ -88,9 +88,7 @@ def _dressed(config: Config, bare: Run) -> Run:
 def _start_forces(config: Config) -> np.ndarray:
     """∇_r U of the candidate atoms at the ion's start, (A, 3) in meV/Å."""
     model = config.to_model()
-    d = model.candidate_sites(np.array(model.ion.position)) * model.lattice.spacing - model.ion.position
-    rho = np.linalg.norm(d, axis=1)
-    return model.interaction.potential.evaluate(rho)[1][:, None] * d / rho[:, None]
+    return model.interaction.gradient(model.apart(np.array(model.ion.position)))
 
 
 def _facts(run: Run, truth: Run) -> dict[str, float | None]:
