@@ -119,6 +119,31 @@ def function(name: str, value: Any, right: str, others: Sequence[Any] = (None,))
         refuse(name, value, right)
 
 
+def flags(**values: Any) -> None:
+    """True or False, each of them."""
+    for name, value in values.items():
+        flag(name, value)
+
+
+def of_a_job(output: Any, progress: Any, notice: Any, needed: bool = False, **switches: Any) -> None:
+    """What a run, a validation and a sweep have in common: where they write (``needed``: they must), what they report to, and switches."""
+    if output is not None or needed:
+        path("output", output, "the name of a file or folder")
+    flags(**switches)
+    function("progress", progress, "True for a bar, or a function that is called with the progress", (None, True, False))
+    function("notice", notice, "a function that is called with a line of text")
+
+
+def seconds(name: str, value: Any) -> float | None:
+    """A length of wall-clock time, as a number above 0, or None."""
+    if value is None:
+        return None
+    right = "a positive number of seconds"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0.0 < value < math.inf:
+        refuse(name, value, right)
+    return float(value)
+
+
 def texts(name: str, value: Any, right: str) -> None:
     """A list of texts."""
     if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):

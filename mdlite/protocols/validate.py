@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mdlite import extensions
-from mdlite.config import Config, introduction, rules
+from mdlite import arguments, extensions
+from mdlite.config import Config, config_of, introduction, rules
 from mdlite.engines import build
 from mdlite.engines.reference import require_memory
 from mdlite.errors import InputError
@@ -53,7 +53,7 @@ def _earlier_files(folder: Path) -> list[str]:
 
 
 def validate(
-    config: Config,
+    config: Config | str | Path | dict[str, Any],
     output: str | Path,
     force: bool = False,
     progress: Callable[[str], Callable[[simulate.Progress], None] | None] | bool | None = None,
@@ -61,10 +61,13 @@ def validate(
 ) -> dict[str, Any]:
     """Run the comparison that ``config.validate_.protocol`` names and write one folder: runs, figures, report.md, summary.json.
 
+    config: a Config, a TOML file, the name of a built-in case, or its tables as a dict.
     report.html is the same report with the figures inside. progress(label) gives the callback for the run of that name;
     progress=True shows bars, and the notices. Returns the content of summary.json. Raises InputError before anything is computed,
     RunError if a run had to stop.
     """
+    config = config_of(config, start=False)
+    arguments.of_a_job(output, progress, notice, needed=True, force=force)
     if progress is True:
         progress = Reporter()
         notice = notice or progress.notice

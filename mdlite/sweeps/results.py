@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import config
+from mdlite import arguments, config
 from mdlite.analysis.statistics import FEW, student
 from mdlite.config import Config
 from mdlite.config.explain import shortened
@@ -36,6 +36,7 @@ def collect(folder: str | Path, average: bool = False) -> xarray.Dataset:
     or missing. A point that a job array has run (``run.h5`` alone) counts as done. average: the replicas of every point in one, see `averaged`.
     Raises InputError if it is not the folder of a sweep, or has no replicas to average.
     """
+    arguments.path("folder", folder, "the folder of a sweep")
     found = _dataset(*_gathered(Path(folder)))
     return averaged(found) if average else found
 

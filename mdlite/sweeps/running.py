@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 import mdlite
-from mdlite.config import introduction
+from mdlite import arguments
+from mdlite.config import Config, introduction
 from mdlite.errors import InputError, RunError
 from mdlite.io import checkpoint, outputs
 from mdlite.machine import reason
@@ -85,7 +86,7 @@ class Sweep:
 
 
 def sweep(
-    source: str | Path | dict[str, Any],
+    source: str | Path | Config | dict[str, Any],
     output: str | Path,
     workers: int | None = None,
     threads: int | None = None,
@@ -95,8 +96,9 @@ def sweep(
     notice: Callable[[str], None] | None = None,
     prepare: bool = False,
 ) -> Sweep:
-    """Run every point of a sweep (a TOML file, or its content as a dict; see `mdlite.sweeps.plan`) in the folder ``output``.
+    """Run every point of a sweep in the folder ``output``.
 
+    source: a TOML file, or its content as a dict (see `mdlite.sweeps.plan`), whose ``base`` may be a Config; a Config alone is a sweep of one point.
     Called again it goes on: what is done is left alone, what was interrupted resumes, what failed is tried again (twice in a call).
     workers, threads: processes, and numba threads in each; by default as many one-thread processes as there are cores. scheduler: the address of a Dask
     scheduler whose workers see the folder under the same path, or ``local``. prepare: only write the points' folders, for a job array.
@@ -105,8 +107,11 @@ def sweep(
     KeyboardInterrupt on Ctrl-C, when the points at work have written a checkpoint.
     """
     for name, value in (("workers", workers), ("threads", threads)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} = {value}: must be 1 or more")
+        if value is not None:
+            arguments.whole(name, value, 1)
+    arguments.of_a_job(output, progress, notice, needed=True, prepare=prepare)
+    if scheduler is not None:
+        arguments.instance("scheduler", scheduler, str, 'the address of a Dask scheduler, such as "tcp://HOST:PORT", or "local"')
     if progress is True:
         progress = Table()
     plan = axes.load(source, overrides)
@@ -116,7 +121,7 @@ def sweep(
         )
     folder = outputs.check_folder(output, "sweep")
     wanted = manifest(plan)
-    own = None if isinstance(source, dict) else Path(source)
+    own = Path(source) if isinstance(source, str | Path) else None
     _require_own(folder, plan, wanted, own)
     workers, threads = pool.shares(len(plan.points), workers, threads)
     crew = None if prepare else _crew(scheduler, workers, threads)
