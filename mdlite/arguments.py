@@ -139,7 +139,7 @@ def seconds(name: str, value: Any) -> float | None:
     if value is None:
         return None
     right = "a positive number of seconds"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0.0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0.0 < float(value) < math.inf:
         refuse(name, value, right)
     return float(value)
 

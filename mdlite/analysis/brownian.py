@@ -101,7 +101,7 @@ def slope(curve: np.ndarray, lags: np.ndarray, frames: int, step: float, ions: i
     design = np.stack([np.ones(len(t)), t], axis=1)
     best = np.linalg.pinv(design)
     for _ in range(0 if equal else 3):
-        total = covariance(sum(model(curve, lags, step, best @ curve[lags])), lags, frames)
+        total = covariance(np.add(*model(curve, lags, step, best @ curve[lags])), lags, frames)
         inverse = np.linalg.pinv(total, rcond=1e-10, hermitian=True)
         best = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse)
     line = best @ curve[lags]

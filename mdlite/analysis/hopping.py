@@ -24,7 +24,7 @@ class Hops(NamedTuple):
     a cell that shares a face, an edge, a corner, and to one farther away. diffusion: rate <h²>/6, Å²/ps, what D would be if hops forgot.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # in place of the tuple's method
     rate: float
     rate_error: float
     dwell: float
@@ -91,7 +91,8 @@ def _rate_error(samples: np.ndarray, count: int, time: float) -> tuple[float, tu
     _, scatter = mean_and_error(samples)
     floor = np.sqrt(max(count, 1)) / time
     error = float(np.fmax(scatter, floor))
-    counted = tuple(n / time for n in count_interval(count))
+    fewest, most = count_interval(count)
+    counted = (fewest / time, most / time)
     if len(samples) < 2:
         return error, counted
     low, high = interval(samples)

@@ -118,8 +118,8 @@ def arrhenius(
     best = covariance @ (design.T @ (weight * np.log(value)))
     errors = np.sqrt(np.diag(covariance))
     residual = np.log(value) - design @ best
-    freedom = len(value) - 2
-    chi_square = float(weight @ residual**2) / freedom if freedom > 0 else float("nan")
+    spare = len(value) - 2
+    chi_square = float(weight @ residual**2) / spare if spare > 0 else float("nan")
     half = student(known) * errors
-    held = [(float(b - h), float(b + h)) for b, h in zip(best, half)]
-    return Arrhenius(float(best[0]), float(errors[0]), float(best[1]), float(errors[1]), chi_square, *held)
+    first, second = ((float(b - h), float(b + h)) for b, h in zip(best, half))
+    return Arrhenius(float(best[0]), float(errors[0]), float(best[1]), float(errors[1]), chi_square, first, second)

@@ -86,6 +86,7 @@ class Config(Section):
         """The frozen physical model of this configuration."""
         potential, atoms = self.interaction.potential, self.interaction.atoms
         names = [name for name, _, _ in next(row[1] for row in FORMS if row[0] == potential.kind)]
+        chosen: model.Sites | model.Shell | model.Cutoff
         if atoms.kind == "sites":
             chosen = model.Sites(tuple(atoms.sites))
         elif atoms.kind == "shell":
@@ -103,6 +104,12 @@ class Config(Section):
     def to_lattice(self) -> model.Lattice:
         """The crystal of that model."""
         return _lattice(self.lattice)
+
+    @property
+    def thermal_state(self) -> ThermalSection:
+        """The thermal table of a configuration that has one."""
+        assert self.thermal is not None, "there is no thermal table"
+        return self.thermal
 
     @property
     def n_steps(self) -> int:

@@ -39,7 +39,7 @@ class Packed(NamedTuple):
     """What the package brings along for the usual crystal, so that nobody has to wait for it (``python scripts/default_crystal.py`` makes it)."""
 
     moments: dict[tuple[int, ...], np.ndarray]  # by component, as `_channels`; those between atoms on a line, for 30 ps
-    count: int
+    count: int  # type: ignore[assignment]  # in place of the tuple's method
     edge: np.ndarray  # of a patch of 12³ atoms, as `mdlite.engines.patch_edge` keeps it
     edge_version: int
 
@@ -154,7 +154,10 @@ def is_quick(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: in
     """Whether `response_table` at canonical lattice vectors takes a moment only: from the cache, by packed moments, or because it is short."""
     count, known = highest_order(lattice, dt * n_steps), packed(lattice.k2 / lattice.k1)
     brought = known is not None and count <= known.count and _channels(displacements).keys() <= known.moments.keys()
-    return count <= QUICK or brought or _cache_path(lattice, displacements, dt, n_steps, kind).is_file()
+    if count <= QUICK or brought:
+        return True
+    path = _cache_path(lattice, displacements, dt, n_steps, kind)
+    return path is not None and path.is_file()
 
 
 def fall(lattice: Lattice, displacements: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -248,10 +251,11 @@ def write_cached(path: Path | None, table: np.ndarray) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError:
-        with contextlib.suppress(OSError, AttributeError):
-            beside.unlink()
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                beside.unlink()
 
 
 def _seal(table: np.ndarray) -> bytes:
     """A checksum of the numbers, which stands behind them."""
-    return hashlib.sha256(np.ascontiguousarray(table)).digest()
+    return hashlib.sha256(np.ascontiguousarray(table).data).digest()

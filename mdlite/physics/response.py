@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mdlite.errors import InputError
 from mdlite.physics.model import Lattice
@@ -99,21 +100,21 @@ def _converged(lattice: Lattice, displacements: np.ndarray, first: int) -> tuple
     )
 
 
-def static_recoil(lattice: Lattice, displacements: np.ndarray) -> np.ndarray:
+def static_recoil(lattice: Lattice, displacements: ArrayLike) -> np.ndarray:
     """W_d(0) of the infinite lattice for integer lattice vectors d, (n, 3) → (n, 3, 3), Å²/meV [10].
 
     The number of nodes is raised until two successive results agree to 1e-12 of W_0. Raises InputError if k2 = 0, or if k2/k1 is so
     small that 112 nodes a direction (and more for far pairs) do not reach that.
     """
     lattice.require_rigidity("the recoil kernel")
-    displacements = _lattice_vectors(displacements)
+    vectors = _lattice_vectors(displacements)
 
     first = _converged(lattice, np.zeros((1, 3), np.int64), 0)[1]  # one pair shows whether it converges at all
 
     def converge(unique: np.ndarray) -> np.ndarray:
         return _converged(lattice, np.concatenate([np.zeros((1, 3), np.int64), unique]), max(0, first - 1))[0][1:]
 
-    return _by_symmetry(converge, displacements)
+    return _by_symmetry(converge, vectors)
 
 
 def zone_octant(size: Sequence[int], with_zero: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -177,9 +178,7 @@ def _grid_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarray)
     return matrices(total.reshape(6, len(displacements), -1)) / lattice.mass
 
 
-def recoil_kernel(
-    lattice: Lattice, displacements: Sequence[Sequence[int]], times: Sequence[float] = (0.0,), finite: bool = False
-) -> np.ndarray:
+def recoil_kernel(lattice: Lattice, displacements: ArrayLike, times: ArrayLike = (0.0,), finite: bool = False) -> np.ndarray:
     """W_d(t) [10] for integer lattice vectors d, (n, 3), and times (T,) in ps, in any order: (n, T, 3, 3), Å²/meV.
 
     Infinite lattice, to 1e-11 of W_0(0), or with ``finite`` the periodic one of lattice.size without its q = 0 modes. W(-t) = W(t). The work
@@ -187,19 +186,19 @@ def recoil_kernel(
     the number of times. Raises InputError if k2 = 0, for what is not finite, and for times and distances that would take hours.
     """
     lattice.require_rigidity("the recoil kernel")
-    displacements = _lattice_vectors(displacements)
-    times = np.abs(np.asarray(times, float).ravel())
-    if not np.isfinite(times).all():
+    vectors = _lattice_vectors(displacements)
+    instants = np.abs(np.asarray(times, float).ravel())
+    if not np.isfinite(instants).all():
         raise InputError("times: must be finite numbers, ps")
     if finite:
-        return _finite_recoil(lattice, displacements, times)
-    unique, where = np.unique(times, return_inverse=True)
-    static = static_recoil(lattice, displacements)[:, None]
-    if not times.any():
-        return np.repeat(static, len(times), axis=1)
+        return _finite_recoil(lattice, vectors, instants)
+    unique, where = np.unique(instants, return_inverse=True)
+    static = static_recoil(lattice, vectors)[:, None]
+    if not instants.any():
+        return np.repeat(static, len(instants), axis=1)
     from mdlite.physics import propagator  # with its kernel, which W(0) does not need
 
-    return (static - _by_symmetry(lambda d: propagator.fall(lattice, d, unique), displacements))[:, where.ravel()]
+    return (static - _by_symmetry(lambda d: propagator.fall(lattice, d, unique), vectors))[:, where.ravel()]
 
 
 def _finite_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -210,7 +209,7 @@ def _finite_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarra
     return _grid_recoil(lattice, displacements, times)
 
 
-def _lattice_vectors(displacements: Sequence[Sequence[int]]) -> np.ndarray:
+def _lattice_vectors(displacements: ArrayLike) -> np.ndarray:
     """Lattice vectors as int64 (n, 3). Raises InputError for what are none, or too far."""
     try:
         found = np.asarray(displacements, float).reshape(-1, 3)

@@ -19,7 +19,7 @@ def turned(field: np.ndarray, permutation: Sequence[int], signs: Sequence[int]) 
     """A vector field (..., 3, N, N, N) on a cube after one of the 48 operations, which takes a vector v to signs[i] v[permutation[i]]."""
     lead = field.ndim - 4
     moved = field.take(permutation, axis=lead).transpose(*range(lead + 1), *(lead + 1 + p for p in permutation))
-    mirrored = np.flip(moved, axis=[lead + 1 + x for x in range(3) if signs[x] < 0])
+    mirrored = np.flip(moved, axis=tuple(lead + 1 + x for x in range(3) if signs[x] < 0))
     return mirrored * np.asarray(signs, float)[:, None, None, None]
 
 

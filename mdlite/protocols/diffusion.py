@@ -29,7 +29,7 @@ WARM_UP_BYTES = 1e9
 
 def check(config: Config) -> None:
     """Raises InputError unless the runs of this protocol make sense."""
-    chosen, thermal = config.validate_, config.thermal
+    chosen, thermal = config.validate_, config.thermal_state
     if config.interaction.atoms.kind == "sites":
         raise InputError(
             'interaction.atoms.kind = "sites": the ion wanders, so its atoms must move with it: use a shell or a cutoff'
@@ -58,8 +58,9 @@ def setting(config: Config, method: str) -> Config:
     """The configuration of one method's run."""
     if method == "reference":
         return config.replace(method=method, **{"thermal.ions": 1, "thermal.motion": "verlet"})
-    ions = config.validate_.ions.get(method, config.thermal.ions)
-    return config.replace(method=method, **{"thermal.ions": ions, "run.duration": config.validate_.ensemble_duration})
+    ions = {str(rung): count for rung, count in config.validate_.ions.items()}
+    each = ions.get(method, config.thermal_state.ions)
+    return config.replace(method=method, **{"thermal.ions": each, "run.duration": config.validate_.ensemble_duration})
 
 
 def warm_up(config: Config) -> Config | None:
@@ -92,7 +93,7 @@ def compare(config: Config, job: Job) -> Outcome:
 
 def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
     """Numbers and curves of every method at one temperature; a rung that has to stop is listed under ``failures``."""
-    chosen, scale = config.validate_, config.thermal.scale
+    chosen, scale = config.validate_, config.thermal_state.scale
     failures: dict[str, str] = {}
     methods = {}
     for method in ("reference", *chosen.rungs):
@@ -105,8 +106,8 @@ def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
         if run is not None:
             methods[method] = motion.describe(run, chosen.equilibration, chosen.fit)
             methods[method]["thermalisation"] = _thermalisation(methods[method]["curves"])
-    entry = {"thermal_energy_meV": scale, "statistics": config.thermal.statistics, "methods": methods, "failures": failures}
-    _, square = variances(config.to_model().lattice, scale, config.thermal.statistics)
+    entry = {"thermal_energy_meV": scale, "statistics": config.thermal_state.statistics, "methods": methods, "failures": failures}
+    _, square = variances(config.to_model().lattice, scale, config.thermal_state.statistics)
     entry["lattice_temperature_meV"] = config.lattice.mass * square
     short = warm_up(config)
     if short is not None:
@@ -176,7 +177,7 @@ def body(config: Config, entry: dict[str, Any]) -> str:
 
 def settings_text(config: Config) -> str:
     """What was run, in words."""
-    thermal, lattice, chosen = config.thermal, config.lattice, config.validate_
+    thermal, lattice, chosen = config.thermal_state, config.lattice, config.validate_
     each = {method: chosen.ions.get(method, thermal.ions) for method in chosen.rungs}
     return (
         f"Lattice of {' × '.join(map(str, lattice.size))} atoms, {thermal.statistics} start. The reference: {thermal.lattices} lattices with one ion "
@@ -196,7 +197,7 @@ FEW_TEXT = " **With fewer than four lattices the standard errors themselves are 
 
 def table_text(config: Config) -> str:
     """What the columns of `table` are, and how many samples stand behind its errors."""
-    lattices, (first, last) = config.thermal.lattices, config.validate_.fit
+    lattices, (first, last) = config.thermal_state.lattices, config.validate_.fit
     said = TABLE_TEXT.format(first=first, last=last, lattices=lattices, half=student(lattices - 1))
     return said + (FEW_TEXT if lattices < FEW else "")
 

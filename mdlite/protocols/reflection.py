@@ -56,7 +56,7 @@ def check(config: Config) -> None:
 
 def point(config: Config, width: float, speed: float) -> Config:
     """The configuration of one range (Å) and speed (Å/ps): start 24 ranges below the atom, run.dt or a hundredth of range/speed."""
-    site = np.array(config.interaction.atoms.sites[0]) * config.lattice.spacing
+    site = config.to_model().offsets[0] * config.lattice.spacing
     passage = width / speed
     dt = min(config.run.dt, passage / STEPS_PER_PASSAGE)
     steps = round(LENGTH * START * passage / dt)
@@ -99,7 +99,8 @@ def settings(config: Config) -> list[Config]:
 
 def compare(config: Config, job: Job) -> Outcome:
     """Every range and speed: the full run, the three rungs along its path, and the time-local ion on its own."""
-    points, curves, failures = [], [], {}
+    points, curves = [], []
+    failures: dict[str, str] = {}
     for width in config.validate_.ranges:
         for speed in config.validate_.speeds:
             one = point(config, width, speed)
@@ -142,7 +143,7 @@ def _percent(off: float, whole: float) -> float:
     return 100.0 * float(off / whole) if whole else float("nan")
 
 
-def _numbers(config: Config, model: Model, run: Run, alone: Run, rungs) -> dict[str, Any]:
+def _numbers(config: Config, model: Model, run: Run, alone: Run | None, rungs) -> dict[str, Any]:
     curves = _curves(model, run, rungs)["rungs"]
     full = curves["full"]
     echo = model.echo_time if config.lattice.boundary == "periodic" else np.inf

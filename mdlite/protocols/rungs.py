@@ -132,7 +132,8 @@ def _centred(config: Config, axis: int, level: float) -> Model:
 def compare(config: Config, job: Job) -> Outcome:
     """Run the reference and the rungs side by side and compare them. Raises RunError if the reference itself has to stop."""
     config = fine_sampling(config)
-    runs, failures = {"reference": job.run(true_setting(config), "reference")}, {}
+    runs = {"reference": job.run(true_setting(config), "reference")}
+    failures: dict[str, str] = {}
     wanted, left_out = rungs_of(config)
     for name, setting in wanted.items():
         run = job.attempt(setting, name, failures)
@@ -141,7 +142,12 @@ def compare(config: Config, job: Job) -> Outcome:
     yardstick = yardstick_of(config, runs)
     axis = oscillation_axis(config, runs[yardstick])
     level = config.ion.position[axis] if config.validate_.centre is None else config.validate_.centre
-    summary = {"truth": config.validate_.reference, "yardstick": yardstick, "axis": "xyz"[axis], "centre_A": level}
+    summary: dict[str, Any] = {
+        "truth": config.validate_.reference,
+        "yardstick": yardstick,
+        "axis": "xyz"[axis],
+        "centre_A": level,
+    }
     summary |= {"stopped": failures, "left_out": left_out} | numbers(config, runs, yardstick, axis, level)
     summary["linear_response"] = _linear(config, runs, axis, level)
     summary |= verdict.rungs(summary)

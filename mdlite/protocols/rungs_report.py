@@ -143,7 +143,7 @@ def _linear_section(modes: dict[str, Any]) -> list[str]:
         "## Small oscillations, by linear response",
         markdown.table(["", "rate (1/ps)", "error (%)", "period (ps)", "error (%)"], rows),
     ]
-    if {"exact", "implicit", "time-local"} <= set(modes):
+    if true is not None and {"implicit", "time-local"} <= set(modes):
         friction = percent(modes["implicit"]["rate_per_ps"], true["rate_per_ps"])
         closure = percent(modes["time-local"]["rate_per_ps"], modes["implicit"]["rate_per_ps"])
         greater = "friction taken at ω → 0" if abs(friction) > abs(closure) else "first-order step in the force"

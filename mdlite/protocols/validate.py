@@ -7,6 +7,7 @@ overwritten without ``force``.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,6 +51,10 @@ def _earlier_files(folder: Path) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
     return [name for name in names if isinstance(name, str) and Path(name).name == name and Path(name).suffix in ENDINGS]
+
+
+def _save_figure(draw: Callable[[], Any], place: Path) -> None:
+    draw().savefig(place, dpi=html.DPI, format="png")
 
 
 def validate(
@@ -97,7 +102,7 @@ def validate(
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():
-        outputs.write(folder / name, lambda place, draw=draw: draw().savefig(place, dpi=html.DPI, format="png"))
+        outputs.write(folder / name, functools.partial(_save_figure, draw))
     facts = simulate.environment() | {"compile_seconds": compile_seconds}
     summary = {"title": config.title, "protocol": config.validate_.protocol, "verdict": outcome.verdict, "environment": facts}
     summary |= outcome.summary

@@ -101,7 +101,7 @@ def page(title: str, markdown: str, figures: Mapping[str, bytes]) -> str:
     HTML in the Markdown is shown as text, and neither pictures nor links lead out of the page.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    parser.validateLink = lambda address: address in figures or address.startswith("#")
+    parser.validateLink = lambda url: url in figures or url.startswith("#")  # type: ignore[method-assign]
     for name, rule in {"table_open": _table_open, "table_close": _table_close, "image": _image}.items():
         parser.add_render_rule(name, rule)
     environment = {"figures": figures}
@@ -166,24 +166,26 @@ def _mark_cells(tokens: Sequence[Token]) -> None:
             opening.attrSet("class", "number")
         elif opening.type == "td_open" and len(inline.content) > LONG_CELL:
             opening.attrSet("class", "prose")
-        last = inline.children[-1] if opening.type == "th_open" and inline.children else None
+        children = inline.children or []
+        last = children[-1] if opening.type == "th_open" and children else None
         if last is not None and last.type == "text" and (found := re.search(r"\([^()]*\)$", last.content)):
             last.content = last.content[: found.start()]
-            inline.children.append(Token("html_inline", "", 0, content=f'<span class="unit">{escape(found[0])}</span>'))
+            children.append(Token("html_inline", "", 0, content=f'<span class="unit">{escape(found[0])}</span>'))
 
 
 def _mark_figures(tokens: Sequence[Token]) -> None:
     """A paragraph that is a picture becomes a figure, with an anchor."""
     seen: list[str] = []
     for opening, inline, closing in zip(tokens, tokens[1:], tokens[2:]):
-        alone = opening.type == "paragraph_open" and [child.type for child in inline.children or ()] == ["image"]
+        children = inline.children or []
+        alone = opening.type == "paragraph_open" and [child.type for child in children] == ["image"]
         if alone:
             opening.tag = closing.tag = "figure"
-            stem = re.sub(r"\W+", "-", str(inline.children[0].attrs["src"]).removesuffix(".png"))
+            stem = re.sub(r"\W+", "-", str(children[0].attrs["src"]).removesuffix(".png"))
             name = f"figure-{len(seen)}-{stem}"
             seen.append(name)
             opening.attrSet("id", name)
-            inline.children[0].meta |= {"caption": True, "anchor": name}
+            children[0].meta |= {"caption": True, "anchor": name}
 
 
 def _table_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, environment: Any) -> str:

@@ -100,7 +100,7 @@ def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, sele
     hops = analysis.hops(time, position, run.config.lattice.spacing, several)
     found = _diffusion(time, position, fit, groups, hops, run.config.lattice.spacing, thermal)
     fitted = found.fit if np.isfinite(found.fit[1]) else (np.nan, min(USUAL[1], 0.4 * (time[-1] - time[0])))
-    scale = run.config.thermal.scale if thermal else np.nan
+    scale = run.config.thermal_state.scale if thermal else np.nan
     return {
         "ions": len(kept),
         "lattices": len(np.unique(groups)),
@@ -166,7 +166,7 @@ def _diffusion(time, position, fit, groups, hops: analysis.Hops, spacing: float,
 
 def _green_kubo(time, position, velocity, groups, found: analysis.Diffusion, fit) -> dict[str, Any]:
     """D by Green and Kubo, up to the last lag of a given fit, or to three times the velocity's memory; NaN where the frames miss the vibrations."""
-    nothing = {"green_kubo_A2_per_ps": np.nan, "green_kubo_error_A2_per_ps": np.nan}
+    nothing: dict[str, Any] = {"green_kubo_A2_per_ps": np.nan, "green_kubo_error_A2_per_ps": np.nan}
     nothing |= {"green_kubo_interval_A2_per_ps": (np.nan, np.nan), "green_kubo_samples": 0, "green_kubo_until_ps": None}
     step = time[1] - time[0]
     until = fit[1] if fit is not None else min(found.fit[1], max(3.0 * found.memory, found.fit[0]))
@@ -229,8 +229,8 @@ def _curves(run: Run, time, position, velocity, longest: float, groups) -> dict[
         "velocity_autocorrelation_A2_per_ps2": analysis.velocity_autocorrelation(velocity, lags),
         "van_hove_lag_ps": shown,
         "van_hove_edges_A": edges,
-        "van_hove_per_A": analysis.van_hove(time, position, shown, edges),
-        "non_gaussian": analysis.non_gaussian(time, position, shown),
+        "van_hove_per_A": analysis.van_hove(time, position, np.array(shown), edges),
+        "non_gaussian": analysis.non_gaussian(time, position, np.array(shown)),
         "temperature_time_ps": (np.arange(len(kinetic)) + 0.5) * width * (run.time[1] - run.time[0]),
         "temperature_meV": kinetic.mean(axis=1),
     }

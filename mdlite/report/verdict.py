@@ -93,7 +93,7 @@ def _cheapest(entries, errors: dict[str, float], right: list[str], swings: bool)
     lossy = {name: abs(error) for name, error in errors.items() if np.isfinite(error)}
     if not lossy:
         return "No approximation that was run can be judged here."
-    near = min(lossy, key=lossy.get)
+    near = min(lossy, key=lambda name: lossy[name])
     which = "rate" if swings else "path"
     return (
         f"**No approximation that was run is right to {GOOD:g} % here**: nearest is `{near}`, whose {which} is off by {_off(errors[near], swings)} %"

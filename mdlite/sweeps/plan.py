@@ -164,7 +164,7 @@ def _start(base: str | dict[str, Any], folder: Path) -> Config:
 
 def _flat(table: dict[str, Any], leaf=lambda value: False, prefix: str = "") -> dict[str, Any]:
     """Nested tables as dotted keys; a table under a quoted dotted key, or one that ``leaf`` knows, is a value."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict) and not leaf(value) and "." not in key:
             new = _flat(value, leaf, f"{prefix}{key}.")
@@ -176,10 +176,10 @@ def _flat(table: dict[str, Any], leaf=lambda value: False, prefix: str = "") -> 
     return found
 
 
-def _read(kind: type[Section], value: Any, name: str) -> Any:
+def _read(kind: type[Span] | type[Range], value: Any, name: str) -> Any:
     """A table of numbers as a Span or Range. Raises InputError."""
     try:
-        read = kind.model_validate(value)
+        read: Any = kind.model_validate(value)
     except ValidationError as error:
         raise InputError("\n".join(shortened([f"{name}.{explain(e, kind)}" for e in error.errors()]))) from None
     low, high = (read.start, read.stop) if kind is Span else (read.low, read.high)
@@ -273,11 +273,14 @@ def replica_seed(seed: int, point: int, replica: int) -> int:
 
 def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any], axes: list[Axis]) -> list[Point]:
     """Every point, in the order of its index. Raises InputError that lists what the model refuses, and where, and points that are the same run."""
-    points, faults, seen, twins = [], {}, {}, []
+    points: list[Point] = []
+    faults: dict[str, list[str]] = {}
+    seen: dict[Any, int] = {}
+    twins: list[tuple[int, int]] = []
     for number, place in enumerate(itertools.product(*[range(len(axis.rows)) for axis in axes])):
         values = {k: v for axis, n in zip(axes, place) for k, v in axis.rows[n].items()}
         names = [f"{len(points) + replica:05d}" for replica in range(sweep.replicas)]
-        made: list[Config | None] = [None] * sweep.replicas
+        made: list[Any] = [None] * sweep.replicas  # where the model refuses a point; then there is no plan
         try:
             base = _point(start, changes | values)
             first = seen.setdefault(repeats.key(base), len(points))

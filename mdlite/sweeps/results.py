@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,8 @@ def averaged(data: xarray.Dataset) -> xarray.Dataset:
         )
     axis = data["status"].get_axis_num("replica")
     out: dict[str, Any] = {}
-    for name, values in data.data_vars.items():
+    for key, values in data.data_vars.items():
+        name = str(key)
         if values.dtype.kind != "f" or name.endswith(RUN_ERRORS):
             continue
         mean, error, count = _over_replicas(np.moveaxis(values.values, axis, 0))
@@ -166,7 +168,8 @@ def table(folder: str | Path) -> pandas.DataFrame:
 def _frame(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | None]], example: Config) -> pandas.DataFrame:
     import pandas
 
-    lines, units = [], {}
+    lines: list[dict[str, Any]] = []
+    units: dict[str, str] = {}
     for point, (numbers, status, error) in zip(told["points"], rows):
         replica = {"replica": point["index"][-1]} if told["replicas"] > 1 else {}
         values = {
@@ -216,6 +219,6 @@ def save(folder: str | Path) -> tuple[Path, ...]:
         outputs.check_output(path, force=True)
     for name, data, rows in kinds:
         units = ", ".join(f"{key}: {unit}" for key, unit in rows.attrs["units"].items())
-        outputs.write(folder / f"{name}.nc", lambda place, data=data: data.to_netcdf(place, engine="h5netcdf"))
+        outputs.write(folder / f"{name}.nc", functools.partial(data.to_netcdf, engine="h5netcdf"))
         outputs.write(folder / f"{name}.csv", f"# units: {units}\n{rows.to_csv(index=False)}")
     return paths

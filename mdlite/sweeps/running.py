@@ -142,8 +142,9 @@ def sweep(
     finally:
         if crew is not None:
             crew.close(stop=not finished)
-        if hasattr(progress, "close"):
-            progress.close()
+        close = getattr(progress, "close", None)
+        if close is not None:
+            close()
     return Sweep(folder, [point.name for point in plan.points], state.failed)
 
 
@@ -210,7 +211,8 @@ def _compile(notice: Callable[[str], None] | None, plan: axes.Plan, state: State
 def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progress) -> None:
     """Give points to the crew, never more at once than it has workers, until all are done or have failed."""
     waiting = [point.name for point in reversed(plan.points) if point.name not in state.done]
-    tries, futures = {}, {}
+    tries: dict[str, int] = {}
+    futures: dict[concurrent.futures.Future, str] = {}
     tell = progress or (lambda state: None)
     while waiting or futures:
         while waiting and len(futures) < crew.workers:
