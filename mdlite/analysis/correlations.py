@@ -17,7 +17,8 @@ LENGTH = 8
 BLOCK_LENGTH = 10
 """And a part in time of it, so many times."""
 AGREE, CLOSE = 3.0, 0.02
-"""Standard errors, or else the relative difference, by which the slope from the first lag to twice that may differ from the next one, to four times it."""
+"""Standard errors, or else the relative difference, by which the slope from the first lag to twice that may differ from the next
+one, to four times it."""
 
 
 def mean_square_displacement(position: np.ndarray, lags: int) -> np.ndarray:

@@ -137,7 +137,7 @@ def _patch(config: Config):
         yield f"patch.size = {size}: the ion's atoms reach over {least} sites around its cell, and the patch must hold them; {cure}"
     limit = PATCH_LIMIT / config.to_lattice().omega_max
     if config.run.dt >= limit:
-        yield f"run.dt = {config.run.dt:g}: must be below {PATCH_LIMIT:g}/Omega_max = {limit:.6g} ps, which the light atoms at the edge of a patch bear"
+        yield f"run.dt = {config.run.dt:g}: must be below {PATCH_LIMIT:g}/Omega_max = {limit:.6g} ps, the stability limit of a patch's light edge"
     if config.thermal is not None and config.thermal.motion == "modes":
         yield 'thermal.motion = "modes": is for the time-local rungs; the crystal of method = "patch" moves by "verlet"'
 
@@ -247,7 +247,7 @@ def start_faults(config: Config) -> list[str]:
         if distance[nearest] > 0.5 * model.lattice.spacing:
             return [
                 f"interaction.potential: is {phi:.3g} meV where the ion starts, {distance[nearest]:.3g} Angstrom from {atom}; "
-                "its parameters are out of all proportion"
+                "its parameters are far too large"
             ]
         return [f"{where} on top of {atom} ({distance[nearest]:.3g} Angstrom away, potential {phi:.3g} meV); start farther away"]
     turn = INTEGRATORS[config.run.integrator].turn * MOST_TURN

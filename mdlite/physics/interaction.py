@@ -187,7 +187,8 @@ class Interaction:
         return Expansion(phi, gradient, hessian)
 
     def pairs(self, rho: np.ndarray, evaluate: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
-        """φ, φ' and φ'' with the switch (`mdlite.kernels.potentials.switched`) at the distances rho (...) in Å: (3, ...). evaluate: as in `expand`."""
+        """φ, φ' and φ'' with the switch (`mdlite.kernels.potentials.switched`) at the distances rho (...) in Å: (3, ...).
+        evaluate: as in `expand`."""
         rho = np.asarray(rho, float)
         start, cutoff = self.atoms.switch_start, self.atoms.cutoff
         inside = ~(rho >= cutoff)

@@ -237,7 +237,7 @@ def read_cached(path: Path | None, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def write_cached(path: Path | None, table: np.ndarray) -> None:
-    """Write beside and rename, so that no reader ever sees half a table; a cache that can not be written is done without."""
+    """Write beside and rename, so that no reader ever sees half a table; does nothing if the cache cannot be written."""
     if path is None:
         return
     beside = None

@@ -96,7 +96,8 @@ SMALL_FORCE = 4e-10
 def relax(model: Model, position=None, tolerance: float | None = None) -> Relaxation:
     """Relax the framework around the ion held at ``position`` (3,) Å (the model's own by default), to forces below ``tolerance`` (meV/Å).
 
-    tolerance: by default SMALL_FORCE times the force of nearest neighbours a lattice constant apart from their distance. Raises RunError if that is not reached, InputError if k2 = 0.
+    tolerance: by default SMALL_FORCE times the force of nearest neighbours a lattice constant apart from their distance. Raises
+    RunError if that is not reached, InputError if k2 = 0.
     """
     model.lattice.require_rigidity("the relaxation")
     scale = (model.lattice.k1 + 2.0 * model.lattice.k2) * model.lattice.spacing

@@ -220,7 +220,8 @@ def _lattice_vectors(displacements: ArrayLike) -> np.ndarray:
     if np.abs(found).max(initial=0.0) > FARTHEST:
         far = found[np.abs(found).max(axis=1).argmax()]
         raise InputError(
-            f"displacements: {[int(n) if abs(n) < 1e15 else n for n in far.tolist()]} is too far; the recoil kernel of two atoms more than {FARTHEST} "
+            f"displacements: {[int(n) if abs(n) < 1e15 else n for n in far.tolist()]} is too far; the recoil kernel of two "
+            f"atoms more than {FARTHEST} "
             "sites apart takes many minutes"
         )
     return found.astype(np.int64)

@@ -84,7 +84,8 @@ def compare(config: Config, job: Job) -> Outcome:
 
 
 def fits(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The Arrhenius fit of every method whose D is resolved at two temperatures or more, errors scaled where the fit is poor; the others are left out."""
+    """The Arrhenius fit of every method whose D is resolved at two temperatures or more, errors scaled where the fit is poor; the
+    others are left out."""
     found = {}
     for method in entries[0]["methods"]:
         have = [e["methods"][method] | {"energy": e["thermal_energy_meV"]} for e in entries if method in e["methods"]]

@@ -182,15 +182,18 @@ def settings_text(config: Config) -> str:
     return (
         f"Lattice of {' × '.join(map(str, lattice.size))} atoms, {thermal.statistics} start. The reference: {thermal.lattices} lattices with one ion "
         f"each, {config.run.duration:g} ps. The rungs: as many lattices with the same seeds, each with "
-        f"{', '.join(counted(n, 'ion') + f' ({method})' for method, n in each.items())} that start at rest in different cells, {chosen.ensemble_duration:g} ps. "
+        f"{', '.join(counted(n, 'ion') + f' ({method})' for method, n in each.items())} that start at rest in different cells, "
+        f"{chosen.ensemble_duration:g} ps. "
         f"The first {chosen.equilibration:g} ps of every run are left out."
     )
 
 
 TABLE_TEXT = (
     "T_ion: kinetic temperature <M v²>/3 after equilibration. D: slope of the mean square displacement over 6 for lags of {first:g} to {last:g} ps. "
-    "Errors: standard errors from the scatter between {lattices} lattices, one sample each; the interval that holds the truth with 95 % is ± {half:.2g} of "
-    "them (Student's t). `<`: D is not resolved, it is below that with 95 %. Thermalisation: time constant of the approach to that temperature from rest."
+    "Errors: standard errors from the scatter between {lattices} lattices, one sample each; the interval that holds the truth "
+    "with 95 % is ± {half:.2g} of "
+    "them (Student's t). `<`: D is not resolved, it is below that with 95 %. Thermalisation: time constant of the approach to "
+    "that temperature from rest."
 )
 FEW_TEXT = " **With fewer than four lattices the standard errors themselves are uncertain by half and more: go by the intervals, or take more lattices.**"
 
@@ -288,7 +291,8 @@ def run_away_section(entries: list[dict[str, Any]], most: int = 20) -> str:
     header = ["k_BT (meV)", "method", "ion", "stopped at (ps)", "position (Å)", "speed (Å/ps)", "lost by", "reason"]
     more = f"\n\n{len(rows) - most} more are in `summary.json`." if len(rows) > most else ""
     return (
-        "## Run-aways\n\nIons that could not be followed any more: stopped, and left out of every average. Lost by the method: its expansion about the "
+        "## Run-aways\n\nIons that could not be followed any more: stopped, and left out of every average. Lost by the "
+        "method: its expansion about the "
         "free lattice exploded in a close encounter. Lost by the step: a shorter one would have kept them.\n\n"
         + markdown.table(header, rows[:most])
         + more

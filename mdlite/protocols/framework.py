@@ -140,9 +140,11 @@ def _body(config: Config, summary: dict[str, Any]) -> str:
             markdown.table(["direction", "transverse", "transverse", "longitudinal"], speeds),
             "## Thermal states",
             markdown.table([*header, "largest difference of the distribution of the length"], rows),
-            f"{config.thermal_state.lattices} states of {size} atoms at every temperature, {config.thermal_state.statistics} statistics. The exact variances are averages "
+            f"{config.thermal_state.lattices} states of {size} atoms at every temperature, {config.thermal_state.statistics} "
+            "statistics. The exact variances are averages "
             "over the modes of this lattice; the error is the standard error of that many states, "
-            f"and ± {student(config.thermal_state.lattices - 1):.2g} of it hold 95 % (Student's t). The distribution of the length of u and u̇ over the atoms "
+            f"and ± {student(config.thermal_state.lattices - 1):.2g} of it hold 95 % (Student's t). The distribution of the "
+            "length of u and u̇ over the atoms "
             "is compared with that of a vector of three independent Gaussian components.",
         ]
     )

@@ -188,12 +188,15 @@ def _body(settings: Config, summary: dict[str, Any]) -> str:
         [
             f"Errors of every method, in %. Rates: of the energy of `trapped` (M = 0.7) and `trapped-heavy` (M = 14) in the later half of the run; "
             "throw: distance from the true path. These against the exact non-local equation of the infinite crystal at the same step. T_ion: "
-            f"kinetic temperature over k_BT, less 1, D over that of the reference, less 1, at the given k_BT in meV; {settings.thermal_state.statistics} "
-            f"start, lattices of {size}. The reference is that periodic lattice; at T = 0 its rates have its echoes in them. At T = 0 everything else is as in "
+            "kinetic temperature over k_BT, less 1, D over that of the reference, less 1, at the given k_BT in meV; "
+            f"{settings.thermal_state.statistics} "
+            f"start, lattices of {size}. The reference is that periodic lattice; at T = 0 its rates have its echoes in them. "
+            "At T = 0 everything else is as in "
             "the built-in cases.",
             markdown.methods_table([*methods, "memory-kernel"]),
             markdown.table(header, rows),
-            f"Errors are standard errors between {settings.thermal_state.lattices} lattices; 95 % intervals are ± {student(settings.thermal_state.lattices - 1):.2g} of them for "
+            f"Errors are standard errors between {settings.thermal_state.lattices} lattices; 95 % intervals are ± "
+            f"{student(settings.thermal_state.lattices - 1):.2g} of them for "
             "T_ion (Student's t). Cost: of one ion's step in a thermal ensemble, its share of the lattice included, times "
             f"the {summary['threads']:g} threads; and of an ion alone at T = 0, where methods that step a lattice use all threads.",
             "## Which one to take",

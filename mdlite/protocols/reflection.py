@@ -176,7 +176,8 @@ def _body(config: Config, points: list[dict[str, Any]], failures: dict[str, str]
         "framework's position and velocity on the right-hand side taken "
         + "; ".join(f"*{k}*: {v}" for k, v in RUNGS.items())
         + ". "
-        "An error of 100 % and more means that the point lies outside the approximation's validity. Peak values are the largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
+        "An error of 100 % and more means that the point lies outside the approximation's validity. Peak values are the "
+        "largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
         "the full peak.",
     ]
     for key, unit in (("deflection", "Å"), ("force", "meV/Å")):

@@ -1,7 +1,8 @@
 """Protocol ``rungs``: the same experiment by the explicit lattice and by the time-local rungs.
 
-What is compared depends on the motion (`mdlite.protocols.rungs_measures`): for an ion that goes to and fro along one axis (`trapped`) its kinetic energy
-each time it passes the centre, the decay rate of that energy, the period; for any other (`throw`) the distance of the paths and the energy left.
+What is compared depends on the motion (`mdlite.protocols.rungs_measures`): for an ion that goes to and fro along one axis
+(`trapped`) its kinetic energy each time it passes the centre, the decay rate of that energy, the period; for any other (`throw`)
+the distance of the paths and the energy left.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def oscillation_axis(config: Config, truth: Run) -> int:
 
 
 def fine_sampling(config: Config) -> Config:
-    """At least a frame every 20 fs, so that no passage goes unseen, and budgets enough to see the energies swing (unless run.energy_every is given)."""
+    """At least a frame every 20 fs, so that no passage goes unseen, and budgets enough to see the energies swing (unless
+    run.energy_every is given)."""
     most, budget = (max(1, int(time / config.run.dt)) for time in (FRAME, BUDGET))
     usual = min(budget_interval(config), budget) if config.run.energy_every is None else config.run.energy_every
     return config.replace(**{"run.sample_every": min(config.run.sample_every, most), "run.energy_every": usual})

@@ -40,8 +40,10 @@ nav { margin: 0 0 1.5rem; padding: .75rem 1rem; background: var(--shade); border
 nav ul { margin: 0; padding: 0 0 0 1.1rem; columns: 20rem 2; column-gap: 2rem; }
 nav li { break-inside: avoid; }
 .table, .view { overflow-x: auto; background:
-  linear-gradient(to right, var(--page) 30%, transparent) left / 2.5rem 100% local, linear-gradient(to left, var(--page) 30%, transparent) right / 2.5rem 100% local,
-  linear-gradient(to right, var(--edge), transparent) left / .9rem 100% scroll, linear-gradient(to left, var(--edge), transparent) right / .9rem 100% scroll;
+  linear-gradient(to right, var(--page) 30%, transparent) left / 2.5rem 100% local,
+   linear-gradient(to left, var(--page) 30%, transparent) right / 2.5rem 100% local,
+  linear-gradient(to right, var(--edge), transparent) left / .9rem 100% scroll,
+   linear-gradient(to left, var(--edge), transparent) right / .9rem 100% scroll;
   background-repeat: no-repeat; }
 .table { margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
@@ -72,7 +74,8 @@ p code, li code, td code { font-size: .875em; padding: .1em .3em; background: va
   h1 { font-size: 1.4rem; }
   th, td { padding: .3rem .55rem; }
   td.prose { min-width: 14rem; }
-  .wide::before, .view::before { content: "scroll sideways \\2192"; position: sticky; left: 0; display: block; width: max-content; font-size: .8125rem; color: var(--soft); }
+  .wide::before, .view::before { content: "scroll sideways \\2192"; position: sticky; left: 0; display: block;
+     width: max-content; font-size: .8125rem; color: var(--soft); }
   .view:target::before { content: none; }
   .wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: var(--page); box-shadow: 1px 0 var(--line); }
   figure img { max-width: none; width: min(var(--drawn), 44rem); }

@@ -128,7 +128,8 @@ def text(lattice: Lattice, found: dict[str, Any]) -> str:
 
 
 def check_json(path: str | Path, key: str, force: bool = False, apart: Mapping[str, str | Path | None] | None = None) -> None:
-    """Raises InputError unless a JSON file can be written there; one that has ``key``, as ours have, is replaced. apart: see `outputs.check_output`."""
+    """Raises InputError unless a JSON file can be written there; one that has ``key``, as ours have, is replaced. apart: see
+    `outputs.check_output`."""
     try:
         ours = outputs.is_file(path) and key in json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, RecursionError):

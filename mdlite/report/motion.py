@@ -41,7 +41,8 @@ def default_skip(run: Run) -> float:
 def default_fit(run: Run, skip: float) -> tuple[float, float] | None:
     """Lags (ps) for the slope of the mean square displacement: the paper's 1 to 12 ps in a run that is long enough for them.
 
-    None in a shorter one, or where the ion remembers its velocity for longer than a quarter of that: the lags are then found in the run (`analysis.diffusion`).
+    None in a shorter one, or where the ion remembers its velocity for longer than a quarter of that: the lags are then found in
+    the run (`analysis.diffusion`).
     """
     late = _late(run, skip)
     time, position = run.time[late], run.position[late]
@@ -73,11 +74,13 @@ def parse_fit(text: str) -> tuple[float, float]:
 
 
 def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, selection: bool = False) -> dict[str, Any]:
-    """All numbers and curves of a run's ions after ``skip`` ps, D fitted for lags in ``fit`` (ps). Ions that the run has lost are left out, and listed.
+    """All numbers and curves of a run's ions after ``skip`` ps, D fitted for lags in ``fit`` (ps). Ions that the run has lost are
+    left out, and listed.
 
-    fit: a line of equal weights through these lags; by default lags beyond the memory of the velocity, and generalised least squares. Ions that share a
-    lattice count as one sample where there are several lattices; of a single lattice, blocks of time are the samples. Raises InputError for a run too
-    short for this, and, but for ``selection``, for one that lost more than one in a hundred by its step: what is left is colder and slower.
+    fit: a line of equal weights through these lags; by default lags beyond the memory of the velocity, and generalised least
+    squares. Ions that share a lattice count as one sample where there are several lattices; of a single lattice, blocks of time
+    are the samples. Raises InputError for a run too short for this, and, but for ``selection``, for one that lost more than one
+    in a hundred by its step: what is left is colder and slower.
     """
     losses.require(run.facts, run.config.method, selection)
     if len(run.time) < 10:

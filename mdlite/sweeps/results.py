@@ -32,10 +32,11 @@ RUN_ERRORS = ("_error", "_samples", "_limit")
 def collect(folder: str | Path, average: bool = False) -> xarray.Dataset:
     """All results of a sweep's folder as a Dataset: a dimension for every axis, and ``replica`` where there are several.
 
-    A grid's dimension has the name of its key, with its values and their ``units``; ``zip``, ``list`` and ``random`` have numbers, and a
-    coordinate for each of their keys. Variables are the numbers that any point has (`mdlite.sweeps.measures.UNITS`; NaN where one has it not) and ``status``: done, failed
-    or missing. A point that a job array has run (``run.h5`` alone) counts as done. average: the replicas of every point in one, see `averaged`.
-    Raises InputError if it is not the folder of a sweep, or has no replicas to average.
+    A grid's dimension has the name of its key, with its values and their ``units``; ``zip``, ``list`` and ``random`` have
+    numbers, and a coordinate for each of their keys. Variables are the numbers that any point has
+    (`mdlite.sweeps.measures.UNITS`; NaN for a point without it) and ``status``: done, failed or missing. A point that a job array
+    has run (``run.h5`` alone) counts as done. average: the replicas of every point in one, see `averaged`. Raises InputError if
+    it is not the folder of a sweep, or has no replicas to average.
     """
     arguments.path("folder", folder, "the folder of a sweep")
     found = _dataset(*_gathered(Path(folder)))
@@ -199,8 +200,9 @@ def summary(folder: str | Path) -> str:
 def save(folder: str | Path) -> tuple[Path, ...]:
     """Write ``results.nc`` (NetCDF 4) and ``results.csv`` (its first line, a comment, has the units) into the sweep's folder; returns their paths.
 
-    Of a sweep with replicas also ``averages.nc`` and ``averages.csv``, what `averaged` says of every point. All are made anew each time, and take their
-    names when they are whole. Raises InputError if they can not be written there, RunError if the disk is full.
+    Of a sweep with replicas also ``averages.nc`` and ``averages.csv``, what `averaged` says of every point. All are made anew
+    each time, and take their names when they are whole. Raises InputError if they can not be written there, RunError if the disk
+    is full.
     """
     folder = Path(folder)
     gathered = _gathered(folder)

@@ -98,13 +98,14 @@ def sweep(
 ) -> Sweep:
     """Run every point of a sweep in the folder ``output``.
 
-    source: a TOML file, or its content as a dict (see `mdlite.sweeps.plan`), whose ``base`` may be a Config; a Config alone is a sweep of one point.
-    Called again it goes on: what is done is left alone, what was interrupted resumes, what failed is tried again (twice in a call).
-    workers, threads: processes, and numba threads in each; by default as many one-thread processes as there are cores. scheduler: the address of a Dask
-    scheduler whose workers see the folder under the same path, or ``local``. prepare: only write the points' folders, for a job array.
-    progress is called with a `State` several times a second (and its ``close()``, if it has one, at the end); True shows a table.
-    Raises InputError before anything is written (all refused points in one message; a folder that holds something else; no scheduler),
-    KeyboardInterrupt on Ctrl-C, when the points at work have written a checkpoint.
+    source: a TOML file, or its content as a dict (see `mdlite.sweeps.plan`), whose ``base`` may be a Config; a Config alone is a
+    sweep of one point. Called again it goes on: what is done is left alone, what was interrupted resumes, what failed is tried
+    again (twice in a call). workers, threads: processes, and numba threads in each; by default as many one-thread processes as
+    there are cores. scheduler: the address of a Dask scheduler whose workers see the folder under the same path, or ``local``.
+    prepare: only write the points' folders, for a job array. progress is called with a `State` several times a second (and its
+    ``close()``, if it has one, at the end); True shows a table. Raises InputError before anything is written (all refused points
+    in one message; a folder that holds something else; no scheduler), KeyboardInterrupt on Ctrl-C, when the points at work have
+    written a checkpoint.
     """
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None:
