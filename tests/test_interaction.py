@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from mdlite.accuracy import groups
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.kernels import medium
 from mdlite.kernels.potentials import FORMS
@@ -139,3 +140,16 @@ def test_a_start_that_the_switch_makes_free_is_bare(small_case, monkeypatch):
     assert comparison._dressed(config, bare) is bare
     beyond = at_the_edge(small_case, **{"interaction.atoms.radius": 2.59})
     assert not comparison._start_forces(beyond).any() and comparison._dressed(beyond, bare) is bare
+
+
+def test_the_field_along_a_path_is_that_of_the_pairs(small_case):
+    """Of the groups, without the switch, as those in the map; through the table of many distances, too."""
+    model = at_the_edge(small_case, **{"interaction.atoms.radius": 4.5, "interaction.atoms.switch_width": 2.5}).to_model()
+    for count in (5, groups.TABLE):
+        position = np.linspace([1.2, 1.4, 1.1], [1.9, 4.6, 1.6], count)
+        gradient, hessian = groups._field(model, position)
+        d = model.apart(position)
+        exact = model.interaction.expand(d, switch=False)
+        assert np.allclose(gradient, exact.gradient, rtol=1e-4, atol=1e-6 * np.abs(gradient).max())
+        assert np.allclose(hessian, exact.hessian, rtol=1e-4, atol=1e-6 * np.abs(hessian).max())
+        assert not gradient[np.linalg.norm(d, axis=-1) >= 4.5].any()

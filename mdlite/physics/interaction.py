@@ -16,6 +16,8 @@ from mdlite import arguments
 from mdlite.arguments import refuse
 
 Index = tuple[int, int, int]
+Evaluate = Callable[[np.ndarray], np.ndarray]
+"""φ, φ' and φ'' (3, n) at distances (n,)."""
 
 
 @dataclass(frozen=True)
@@ -171,33 +173,36 @@ class Interaction:
         """∇_r ∇_r φ of every pair (..., 3, 3), meV/Å²."""
         return self.expand(d).hessian
 
-    def expand(self, d: np.ndarray, evaluate: Callable[[np.ndarray], np.ndarray] | None = None) -> Expansion:
-        """Energy, gradient and Hessian together. evaluate: what to take for `Potential.evaluate`, which calls a kernel for each distance."""
+    def expand(self, d: np.ndarray, evaluate: Evaluate | None = None, switch: bool = True) -> Expansion:
+        """Energy, gradient and Hessian together.
+
+        evaluate: what to take for `Potential.evaluate`, which calls a kernel for each distance. switch: False for φ itself up to the cut-off.
+        """
         d = np.asarray(d, float)
         square = _square(d)
         rho = np.sqrt(square)
-        phi, slope, curvature = self.pairs(rho, evaluate)
+        phi, slope, curvature = self.pairs(rho, evaluate, switch)
         apart = rho > 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
             across = slope / rho
             bend = np.where(apart, (curvature - across) / square, 0.0)[..., None, None]
             gradient = np.where(apart, across, 0.0)[..., None] * d
-            round_ = np.where(apart, across, curvature)[..., None, None] * np.eye(3)
-            hessian = round_ + bend * (d[..., :, None] * d[..., None, :])
+            isotropic = np.where(apart, across, curvature)[..., None, None] * np.eye(3)
+            hessian = isotropic + bend * (d[..., :, None] * d[..., None, :])
         return Expansion(phi, gradient, hessian)
 
-    def pairs(self, rho: np.ndarray, evaluate: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+    def pairs(self, rho: np.ndarray, evaluate: Evaluate | None = None, switch: bool = True) -> np.ndarray:
         """φ, φ' and φ'' with the switch (`mdlite.kernels.potentials.switched`) at the distances rho (...) in Å: (3, ...).
-        evaluate: as in `expand`."""
+        The rest is as in `expand`."""
         rho = np.asarray(rho, float)
         start, cutoff = self.atoms.switch_start, self.atoms.cutoff
         inside = ~(rho >= cutoff)
-        found = np.zeros((3, *rho.shape))
-        found[:, inside] = (evaluate or self.potential.evaluate)(rho[inside])
-        fading = inside & (rho > start)
+        values = np.zeros((3, *rho.shape))
+        values[:, inside] = (evaluate or self.potential.evaluate)(rho[inside])
+        fading = inside & (rho > start) & switch
         if fading.any():
-            found[:, fading] = _switched(found[:, fading], (rho[fading] - start) / (cutoff - start), cutoff - start)
-        return found
+            values[:, fading] = _switched(values[:, fading], (rho[fading] - start) / (cutoff - start), cutoff - start)
+        return values
 
 
 def _square(d: np.ndarray) -> np.ndarray:
