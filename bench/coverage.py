@@ -1,8 +1,9 @@
 """How often the 95 % intervals of D and of the ion's temperature hold the truth: ``python bench/coverage.py [--trials 4000]``
 
-Ions whose velocity is an Ornstein-Uhlenbeck process (rate 4 per ps, so D = T/(4 M) is known), two in each lattice, 40 ps, frames 0.1 ps apart.
-Through `mdlite.analysis`, as `mdlite analyse` calls it. Prints, for each number of lattices, the part of
-the trials in which the interval holds the truth, for D by the default fit, D by a line through 1 to 4 ps, D by Green and Kubo, and the temperature; one lattice is judged by blocks of time.
+Ions whose velocity is an Ornstein-Uhlenbeck process (rate 4 per ps, so D = T/(4 M) is known), two in each lattice, 40 ps, frames
+0.1 ps apart. Through `mdlite.analysis`, as `mdlite analyse` calls it. Prints, for each number of lattices, the part of the trials
+in which the interval holds the truth, for D by the default fit, D by a line through 1 to 4 ps, D by Green and Kubo, and the
+temperature; one lattice is judged by blocks of time.
 """
 
 import argparse

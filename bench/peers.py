@@ -1,6 +1,7 @@
 """The same lattice, without an ion, in other programs: each takes steps of dt from a given state, and says where the atoms then are.
 
-A peer has a name, ``state()`` (u, v) in Å and Å/ps after the steps taken so far, and ``advance(n)``. Velocity Verlet all, but the authors' Runge-Kutta.
+A peer has a name, ``state()`` (u, v) in Å and Å/ps after the steps taken so far, and ``advance(n)``. Velocity Verlet all, but the
+authors' Runge-Kutta.
 """
 
 from __future__ import annotations

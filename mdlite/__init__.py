@@ -7,9 +7,48 @@ Units: meV, Å, ps. Heavy parts are imported when they are first used, so that t
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mdlite import extensions, former
+
+if TYPE_CHECKING:  # what editors and type checkers see, of _PUBLIC and _MODULES
+    from mdlite import analysis as analysis
+    from mdlite import config as config
+    from mdlite import units as units
+    from mdlite.accuracy import groups as groups
+    from mdlite.accuracy import small_oscillations as linear  # noqa: F401
+    from mdlite.accuracy.estimate import validity as validity
+    from mdlite.config import Config as Config
+    from mdlite.config import load as load
+    from mdlite.engines import ensemble as ensemble
+    from mdlite.engines import reference as reference
+    from mdlite.engines import timelocal as timelocal
+    from mdlite.errors import InputError as InputError
+    from mdlite.errors import RunError as RunError
+    from mdlite.io import storage as storage
+    from mdlite.physics import model as model
+    from mdlite.physics import phonons as phonons
+    from mdlite.physics import relax as relax
+    from mdlite.physics import response as response
+    from mdlite.physics import thermal as thermal
+    from mdlite.physics.interaction import Cutoff as Cutoff
+    from mdlite.physics.interaction import Interaction as Interaction
+    from mdlite.physics.interaction import Potential as Potential
+    from mdlite.physics.interaction import Shell as Shell
+    from mdlite.physics.interaction import Sites as Sites
+    from mdlite.physics.model import Ion as Ion
+    from mdlite.physics.model import Lattice as Lattice
+    from mdlite.physics.model import Model as Model
+    from mdlite.protocols import validate as validation  # noqa: F401
+    from mdlite.protocols.validate import validate as validate
+    from mdlite.report import motion as motion
+    from mdlite.report import plots as plots
+    from mdlite.simulation.result import Run as Run
+    from mdlite.simulation.simulate import run as run
+    from mdlite.sweeps import comparison as comparison
+    from mdlite.sweeps import measures as measures
+    from mdlite.sweeps.results import collect as collect
+    from mdlite.sweeps.running import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -19,11 +58,11 @@ _PUBLIC = {
     "Model": "physics.model",
     "Lattice": "physics.model",
     "Ion": "physics.model",
-    "Potential": "physics.model",
-    "Interaction": "physics.model",
-    "Sites": "physics.model",
-    "Shell": "physics.model",
-    "Cutoff": "physics.model",
+    "Potential": "physics.interaction",
+    "Interaction": "physics.interaction",
+    "Sites": "physics.interaction",
+    "Shell": "physics.interaction",
+    "Cutoff": "physics.interaction",
     "InputError": "errors",
     "RunError": "errors",
     "Run": "simulation.result",
@@ -59,7 +98,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'mdlite' has no attribute {name!r}")
 
 
-def load_case(name: str, **overrides: Any) -> Any:
+def load_case(name: str, **overrides: Any) -> Config:
     """Built-in case ``name`` as a Config, with keys replaced by dotted name: ``load_case("trapped", **{"lattice.size": 40})``.
 
     Raises InputError for an unknown case or an unsound value.

@@ -12,7 +12,8 @@ _REGISTERED: dict[str, Any] = {}
 
 
 def register(name: str, thing: Any) -> None:
-    """Have ``thing`` found under ``name``; a text such as ``package.module:attribute`` or ``package.module`` is imported when it is first asked for."""
+    """Have ``thing`` found under ``name``; a text such as ``package.module:attribute`` or ``package.module`` is imported when it
+    is first asked for."""
     _REGISTERED[name] = thing
 
 

@@ -33,7 +33,8 @@ def started(launch: Callable[[], str]) -> str:
         reason = " ".join(str(error).split("\n")[0].split())
         chosen = [f"{name} = {os.environ[name]!r}" for name in CHOICES if os.environ.get(name)]
         raise InputError(
-            f"{', '.join(chosen) or 'numba'}: its threads can not be started ({reason}); take the variable out of the environment, or name a layer that "
+            f"{', '.join(chosen) or 'numba'}: its threads can not be started ({reason}); take the variable out of the "
+            "environment, or name a layer that "
             "is installed: omp, workqueue, or tbb after pip install tbb"
         ) from None
 

@@ -1,4 +1,5 @@
-"""Text on a terminal that may not have the letters: what its encoding lacks is written in other letters, instead of ending a program whose work is done."""
+"""Text on a terminal that may not have the letters: what its encoding lacks is written in other letters, instead of ending a
+program whose work is done."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """Why there is no method of auxiliary modes: what they would cost and achieve, and what breaks. ``python scripts/auxiliary_study.py [--quick]``
 
-Auxiliary modes: Ĝ(ω) of the interacting cluster as a sum of damped oscillators with positive weights, Σ c_n/(ω_n² - ω² - iγ_n ω), which an ion could
-carry along instead of a patch. Part 1 fits one such sum to the response of the infinite crystal, by non-negative least squares over a dictionary
-of oscillators, for the eight corners of a cube pushed together and for one alone: how many modes, how good. Part 2 is the hand-over: modes belong
-to a cluster, and a hop over a face changes four of its eight atoms. There a patch is cut down to what such modes could hand on, the displacements
-and velocities of the four atoms that stay, and compared with the whole patch, both against the explicit lattice. Prints two tables. 3 s, and once half a minute for the edge of the patch; --quick: the two smallest
-dictionaries and one throw.
+Auxiliary modes: Ĝ(ω) of the interacting cluster as a sum of damped oscillators with positive weights, Σ c_n/(ω_n² - ω² - iγ_n ω),
+which an ion could carry along instead of a patch. Part 1 fits one such sum to the response of the infinite crystal, by
+non-negative least squares over a dictionary of oscillators, for the eight corners of a cube pushed together and for one alone:
+how many modes, how good. Part 2 is the hand-over: modes belong to a cluster, and a hop over a face changes four of its eight
+atoms. There a patch is cut down to what such modes could hand on, the displacements and velocities of the four atoms that stay,
+and compared with the whole patch, both against the explicit lattice. Prints two tables. 3 s, and once half a minute for the edge
+of the patch; --quick: the two smallest dictionaries and one throw.
 """
 
 import argparse

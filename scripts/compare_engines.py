@@ -143,10 +143,12 @@ def page(table, sizes, triad, arguments):
     lines = [
         "# Speed of the lattice kernel, and of other programs",
         "",
-        f"`python scripts/compare_engines.py {' '.join(arguments)}`, all in one run, in turn: medians over {len(table[sizes[0]]['mdlite'])} rounds of "
+        f"`python scripts/compare_engines.py {' '.join(arguments)}`, all in one run, in turn: medians over "
+        f"{len(table[sizes[0]]['mdlite'])} rounds of "
         "10⁶ atom-steps per second, and in brackets the least and the most. One atom-step is one step of one atom; of RK5, its six stages together.",
         "",
-        f"{speed.processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {', '.join(versions)}. Triad: {triad / 1e9:.1f} GB/s "
+        f"{speed.processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, "
+        f"{', '.join(versions)}. Triad: {triad / 1e9:.1f} GB/s "
         f"with write-allocate ({0.75 * triad / 1e9:.1f} counting 24 bytes), so one pass over a lattice in memory (96 bytes an atom) allows "
         f"{triad / 96e6:.0f} · 10⁶ atom-steps/s.",
         "",

@@ -1,7 +1,8 @@
 """What the package brings along for the usual crystal: ``python scripts/default_crystal.py [--quick] [-o FOLDER]``
 
-The Chebyshev moments of its dynamical matrix between atoms on a line, for 30 ps, and the edge of a patch of 12³ atoms, as crystal.npz, which belongs
-beside `mdlite/physics/propagator.py`. To be made again with `mdlite.engines.patch_edge.VERSION`. A minute on two cores, from an empty cache; --quick: for 1 ps.
+The Chebyshev moments of its dynamical matrix between atoms on a line, for 30 ps, and the edge of a patch of 12³ atoms, as
+crystal.npz, which belongs beside `mdlite/physics/propagator.py`. To be made again with `mdlite.engines.patch_edge.VERSION`. A
+minute on two cores, from an empty cache; --quick: for 1 ps.
 """
 
 import common

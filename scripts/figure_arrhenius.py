@@ -1,9 +1,10 @@
 """The Arrhenius figure of the paper: ``python scripts/figure_arrhenius.py [--quick] [-o FOLDER]``
 
-D against 1/k_BT with the fitted lines for U0 = 4000 and 8000 meV Å, by the full lattice (N = 20, quantum start) and by time-local ions: a trajectory of 3000 ps
-at each of seven temperatures, as the paper has it, D and its error as in figure_msd.py; and D over that of the full lattice. Eight minutes, 0.3 GB and
-0.4 GB of disk on two cores, half of it shared with figure_msd.py; the runs stay in the folder, what is there is not done again, what was stopped goes
-on. --quick: 120 ps. With twelve lattices instead of one, other rungs and a report: `mdlite validate arrhenius`; by the patch: patch_arrhenius.py.
+D against 1/k_BT with the fitted lines for U0 = 4000 and 8000 meV Å, by the full lattice (N = 20, quantum start) and by time-local
+ions: a trajectory of 3000 ps at each of seven temperatures, as the paper has it, D and its error as in figure_msd.py; and D over
+that of the full lattice. Eight minutes, 0.3 GB and 0.4 GB of disk on two cores, half of it shared with figure_msd.py; the runs
+stay in the folder, what is there is not done again, what was stopped goes on. --quick: 120 ps. With twelve lattices instead of
+one, other rungs and a report: `mdlite validate arrhenius`; by the patch: patch_arrhenius.py.
 """
 
 import common

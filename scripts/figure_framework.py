@@ -1,7 +1,8 @@
 """Fig. 1 of the paper, the lattice alone: ``python scripts/figure_framework.py [--quick] [-o FOLDER]``
 
-Dispersion along Γ-X-M-Γ-R, recoil kernel W_11(t)/W_11(0) for 2 ps, and histograms of |u| and |u̇| over the atoms of thermal states at k_BT = 10⁻³, 5, 25
-and 50 meV (N = 60) with the Gaussian prediction. Reads what `mdlite validate framework` finds. 10 s and 0.6 GB on two cores; --quick: N = 20.
+Dispersion along Γ-X-M-Γ-R, recoil kernel W_11(t)/W_11(0) for 2 ps, and histograms of |u| and |u̇| over the atoms of thermal
+states at k_BT = 10⁻³, 5, 25 and 50 meV (N = 60) with the Gaussian prediction. Reads what `mdlite validate framework` finds. 10 s
+and 0.6 GB on two cores; --quick: N = 20.
 """
 
 import common

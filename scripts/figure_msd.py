@@ -1,10 +1,10 @@
 """The figure of mean square displacements: ``python scripts/figure_msd.py [--quick] [-o FOLDER]``
 
-Mean square displacement against lag at seven temperatures, U0 = 4000 meV Å, in lattices of N = 20 with a quantum start: by the full lattice, by the ion with its
-patch and by time-local ions. Trajectories of 3000 ps are cut into 250 pieces of 12 ps; D is the slope beyond 1 ps over 6, its error from ten bins of 25.
-Bands: that standard error; dotted: the fitted slopes. Six minutes, 0.3 GB and 0.3 GB of disk on two cores, and once half a minute for the edge of the
-patch. The runs stay in the folder, which figure_arrhenius.py and figure_paths.py share: what is there is not done again, what was stopped goes
-on. --quick: 120 ps.
+Mean square displacement against lag at seven temperatures, U0 = 4000 meV Å, in lattices of N = 20 with a quantum start: by the
+full lattice, by the ion with its patch and by time-local ions. Trajectories of 3000 ps are cut into 250 pieces of 12 ps; D is the
+slope beyond 1 ps over 6, its error from ten bins of 25. Bands: that standard error; dotted: the fitted slopes. Six minutes, 0.3
+GB and 0.3 GB of disk on two cores, and once half a minute for the edge of the patch. The runs stay in the folder, which
+figure_arrhenius.py and figure_paths.py share: what is there is not done again, what was stopped goes on. --quick: 120 ps.
 """
 
 import common

@@ -1,9 +1,10 @@
 """The figure of diffusion paths: ``python scripts/figure_paths.py [--quick] [-o FOLDER]``
 
-Paths of ions in thermal lattices of N = 20, U0 = 4000 meV Å, at k_BT = 10, 25 and 50 meV, projected on the xy plane, unfolded: the ion of the full lattice, and
-time-local ions in the same lattice moving freely, all from the centre of their cell at rest, for 120 ps; the grid is that of the cells. Two
-minutes, 0.3 GB and 0.1 GB of disk on two cores; the runs are those of figure_msd.py and figure_arrhenius.py, in the same folder by default, where
-what is there is not done again and what was stopped goes on. --quick: shorter runs, 60 ps shown.
+Paths of ions in thermal lattices of N = 20, U0 = 4000 meV Å, at k_BT = 10, 25 and 50 meV, projected on the xy plane, unfolded:
+the ion of the full lattice, and time-local ions in the same lattice moving freely, all from the centre of their cell at rest, for
+120 ps; the grid is that of the cells. Two minutes, 0.3 GB and 0.1 GB of disk on two cores; the runs are those of figure_msd.py
+and figure_arrhenius.py, in the same folder by default, where what is there is not done again and what was stopped goes on.
+--quick: shorter runs, 60 ps shown.
 """
 
 import common

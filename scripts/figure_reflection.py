@@ -1,8 +1,9 @@
 """The reflection figures of the paper: an ion thrown at one atom, T = 0: ``python scripts/figure_reflection.py [--quick] [-o FOLDER]``
 
-Deflection of the atom and force on the ion against time, for ranges of 0.2 and 0.5 Å, on four rungs: the full lattice (N = 50), and the time-local
-right-hand side along its path with r and ṙ of the full run, with ṙ = 0, and with r = r_H and ṙ = 0. One figure for 2 and 10 Å/ps, one for 20 and 30 Å/ps.
-Reads the runs of `mdlite validate reflection`. 20 s and 0.3 GB on two cores; --quick: N = 24, the first figure only.
+Deflection of the atom and force on the ion against time, for ranges of 0.2 and 0.5 Å, on four rungs: the full lattice (N = 50),
+and the time-local right-hand side along its path with r and ṙ of the full run, with ṙ = 0, and with r = r_H and ṙ = 0. One figure
+for 2 and 10 Å/ps, one for 20 and 30 Å/ps. Reads the runs of `mdlite validate reflection`. 20 s and 0.3 GB on two cores; --quick:
+N = 24, the first figure only.
 """
 
 import common

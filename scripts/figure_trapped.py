@@ -1,9 +1,9 @@
 """The dissipation figure of the paper: an ion trapped between eight atoms, T = 0: ``python scripts/figure_trapped.py [--quick] [-o FOLDER]``
 
-Position against time, kinetic energy at every passage of the centre, and the decay rate of that energy, for 30 ps: the periodic lattice of N = 100 that
-the paper compares with, the exact infinite crystal (memory kernel), the time-local ion and the ion with its patch. Reads what
-`mdlite validate trapped` finds. 20 s and 0.3 GB on two cores, and once 40 s for the edge of the patch and the response of the crystal; --quick:
-N = 30, 6 ps.
+Position against time, kinetic energy at every passage of the centre, and the decay rate of that energy, for 30 ps: the periodic
+lattice of N = 100 that the paper compares with, the exact infinite crystal (memory kernel), the time-local ion and the ion with
+its patch. Reads what `mdlite validate trapped` finds. 20 s and 0.3 GB on two cores, and once 40 s for the edge of the patch and
+the response of the crystal; --quick: N = 30, 6 ps.
 """
 
 import common

@@ -1,8 +1,9 @@
 """How large a periodic lattice must be: ``python scripts/finite_size.py [--quick] [-o FOLDER]``
 
-The trapped ion (T = 0, 30 ps) in periodic lattices of N = 10 to 100 against the exact infinite crystal: distance of the trajectories, when the echo
-arrives and when it is due, decay rate of the energy in three spans of time; and the static recoil W_N(0) of an atom on itself, which falls short of the infinite crystal's by
-A/N. Reads what `mdlite validate trapped --ladder` finds. A minute and 0.4 GB on two cores; --quick: N up to 40, 6 ps.
+The trapped ion (T = 0, 30 ps) in periodic lattices of N = 10 to 100 against the exact infinite crystal: distance of the
+trajectories, when the echo arrives and when it is due, decay rate of the energy in three spans of time; and the static recoil
+W_N(0) of an atom on itself, which falls short of the infinite crystal's by A/N. Reads what `mdlite validate trapped --ladder`
+finds. A minute and 0.4 GB on two cores; --quick: N up to 40, 6 ps.
 """
 
 import common

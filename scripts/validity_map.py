@@ -1,8 +1,9 @@
 """The map of validity: where the time-local method may be used: ``python scripts/validity_map.py out [--full | --quick]``
 
-Errors of the time-local method, and of `implicit` and `patch`, over speed, range and strength of the potential, masses, k2/k1 and temperature; heat maps with
-the contours of 1, 10 and 50 %, the dimensionless groups that order them, and the data from which `mdlite.validity` estimates. The folder gets report.html,
-map.png, groups.png and validity.json. Five minutes on two cores; --full an hour or two, --quick a minute. Called again after a stop it goes on.
+Errors of the time-local method, and of `implicit` and `patch`, over speed, range and strength of the potential, masses, k2/k1 and
+temperature; heat maps with the contours of 1, 10 and 50 %, the dimensionless groups that order them, and the data from which
+`mdlite.validity` estimates. The folder gets report.html, map.png, groups.png and validity.json. Five minutes on two cores; --full
+an hour or two, --quick a minute. Called again after a stop it goes on.
 """
 
 import argparse

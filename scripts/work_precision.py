@@ -101,7 +101,8 @@ def page(results, size, arguments):
     lines = [
         "# Accuracy for the price",
         "",
-        f"`python scripts/work_precision.py {' '.join(arguments)}`: N = {size}, {DURATION:g} ps, largest error of the ion's position, in one run. Seconds of the "
+        f"`python scripts/work_precision.py {' '.join(arguments)}`: N = {size}, {DURATION:g} ps, largest error of the ion's "
+        "position, in one run. Seconds of the "
         "cheapest step tried that reaches an accuracy (all of them: work-precision.png); in brackets how many times cheaper than RK5.",
         "",
     ]

@@ -100,7 +100,8 @@ def test_nobody_without_a_home_can_run(tmp_path):
         "pwd.getpwuid = none\nimport mdlite\n"
         "c = mdlite.load_case('trapped', method='time-local', **{'run.duration': 0.01})\n"
         "mdlite.run(c, notice=print)\n"
-        "from mdlite.physics import propagator\nfrom mdlite.report import plots\nfrom mdlite.kernels import jit\nprint(propagator.cache_folder())\nprint(jit.CACHE_FOLDER)"
+        "from mdlite.physics import propagator\nfrom mdlite.report import plots\nfrom mdlite.kernels import "
+        "jit\nprint(propagator.cache_folder())\nprint(jit.CACHE_FOLDER)"
     )
     away = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NUMBA_CACHE_DIR", "MDLITE_CACHE_DIR")
     surroundings = {name: value for name, value in os.environ.items() if name not in away}

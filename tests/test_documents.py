@@ -1,10 +1,11 @@
 """The README and the tutorial, word for word: every fenced block is run, in order, in one folder for each document; links lead somewhere.
 
-What a block is for stands in its language and in what precedes it. ``sh``: run by bash, with `mdlite` and `python` those of the tests. ``python``: run in a
-process of its own. ``toml`` and ``diff``: written to the file that the line before them names (``... `mine.toml`:``), else a ``toml`` block must
-parse. ``text``: output, not run. HTML comments before a block: ``<!-- test: --set run.duration=1 -->`` is added to its commands that run
-something, to make them short; ``<!-- test: in the edited clone -->`` (and options, after a comma) runs it on the copy of the source tree that an
-earlier block has edited, whose kernels are compiled anew; ``<!-- test: skip, REASON -->`` or ``<!-- ci: NAME -->`` (CI runs it) leaves it out.
+What a block is for stands in its language and in what precedes it. ``sh``: run by bash, with `mdlite` and `python` those of the
+tests. ``python``: run in a process of its own. ``toml`` and ``diff``: written to the file that the line before them names (``...
+`mine.toml`:``), else a ``toml`` block must parse. ``text``: output, not run. HTML comments before a block: ``<!-- test: --set
+run.duration=1 -->`` is added to its commands that run something, to make them short; ``<!-- test: in the edited clone -->`` (and
+options, after a comma) runs it on the copy of the source tree that an earlier block has edited, whose kernels are compiled anew;
+``<!-- test: skip, REASON -->`` or ``<!-- ci: NAME -->`` (CI runs it) leaves it out.
 """
 
 import importlib.util

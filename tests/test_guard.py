@@ -212,7 +212,8 @@ def test_with_the_step_that_would_do_none_is_lost(lossy):
 
 
 def test_files_of_earlier_versions_and_small_losses():
-    """An entry without a cause is one of the old cap, which is the step's; one in a hundred is told, not refused; the method's own losses are told."""
+    """An entry without a cause is one of the old cap, which is the step's; one in a hundred is told, not refused; the method's
+    own losses are told."""
     old = {"ion": 0, "time_ps": 1.0, "position_A": [0, 0, 0], "velocity_A_per_ps": [70, 0, 0]}
     own = old | {"cause": "method", "reason": "it has run away", "step_ps": None}
     with pytest.raises(InputError, match="63 of 64 ions"):

@@ -78,3 +78,43 @@ def test_an_archive_of_sources_builds_the_same_wheel(clone, tmp_path):
         found = {name for name in wheel.namelist() if name.startswith("mdlite/kernels/")}
         assert found == {f"mdlite/kernels/{p.name}" for p in (ROOT / "kernels").glob("*.py")}
         assert b"__path__" not in wheel.read("mdlite/kernels/__init__.py")
+
+
+LEFT = (
+    ".git",
+    ".venv*",
+    "__pycache__",
+    "build",
+    "dist",
+    "out",
+    "validation-*",
+    "*.egg-info",
+    ".*_cache",
+    ".benchmarks",
+    ".hypothesis",
+)
+LEFT += ("_build", "_generated", "*.h5")
+"""Of a source tree, what no archive wants."""
+
+
+def test_an_archive_of_sources_can_run_its_tests(tmp_path):
+    """It has the tests and what they read: documents, scripts, benchmarks; pytest collects them all where it is unpacked."""
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT))
+    shutil.unpack_archive(built(tree, "sdist", tmp_path / "sdist"), tmp_path / "unpacked")
+    (source,) = (tmp_path / "unpacked").iterdir()
+    wanted = {
+        p.relative_to(tree)
+        for name in ("tests", "docs", "scripts", "bench", "kernels")
+        for p in (tree / name).rglob("*")
+        if p.is_file()
+    }
+    wanted |= {p.relative_to(tree) for p in tree.glob("*.*") if p.is_file() and p.name != ".gitignore"}
+    assert len(wanted) > 100 and not {name for name in wanted if not (source / name).is_file()}
+    arguments = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": str(source)}
+    done = subprocess.run(arguments, cwd=source, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert f"{source.name}" in python("import mdlite; print(mdlite.__file__)", source, source)[0]
+    files = {line.split("::")[0] for line in done.stdout.splitlines() if "::" in line}
+    assert files == {str(p.relative_to(source)) for p in (source / "tests").rglob("test_*.py")}

@@ -72,7 +72,8 @@ def test_what_is_there_can_be_looked_at(files, monkeypatch):
         assert found["duration_ps"] == run.recorded and found["skip_ps"] == pytest.approx(0.1 * run.recorded)
         text = motion.text(run, motion.describe(run, 0.0, motion.default_fit(run, 0.0)))
         assert (
-            f"not a finished run ({'it does not say how it ended' if name == 'old.h5' else run.facts['status'].replace('running', 'going on, or killed')})"
+            "not a finished run "
+            f"({'it does not say how it ended' if name == 'old.h5' else run.facts['status'].replace('running', 'going on, or killed')})"
             in text
         )
         assert f"{run.recorded:g} of {whole.time[-1]:g} ps are there" in text

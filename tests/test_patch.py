@@ -1,4 +1,5 @@
-"""The scattered field on a patch: against the explicit lattice, the exact non-local equation, the response of the infinite crystal, and statistics."""
+"""The scattered field on a patch: against the explicit lattice, the exact non-local equation, the response of the infinite
+crystal, and statistics."""
 
 import dataclasses
 

@@ -12,11 +12,13 @@ import math
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from mdlite import arguments
 from mdlite.accuracy import groups
 from mdlite.accuracy.groups import Groups
 from mdlite.accuracy.surrogate import HELD, KINDS, LARGEST, LIMIT, METHODS, Surrogates
-from mdlite.config import Config
+from mdlite.config import Config, config_of
 from mdlite.errors import InputError, RunError
 
 NAMES = {
@@ -132,13 +134,16 @@ def _size(value: float, before: str = "") -> str:
     return f"{before}{percent(value, 0 if value >= 0.0095 else 1, False)} %" if value >= 0.0005 else f"{before}0.1 %"
 
 
-def validity(config: Config, data: str | Path | None = None) -> Estimate:
-    """The errors to expect of a configuration, in milliseconds and without its run.
+def validity(config: Config | str | Path | dict[str, Any], data: str | Path | None = None) -> Estimate:
+    """The errors to expect of a configuration (a Config, a TOML file, a built-in case, or its tables as a dict), in milliseconds, without its run.
 
     At T = 0: of the energy lost (in a period, a collision, or the run), the peak force, and the path over ``run.duration``; at a temperature: of the ion's
     temperature and D. data: a ``validity.json`` that `mdlite validate map` has made, or None for the one in the package. Raises InputError
     for a crystal without W(0) (k2 = 0) or a file that is no map, RunError if the ion meets atoms too hard to be followed.
     """
+    config = config_of(config)
+    if data is not None:
+        arguments.path("data", data)
     made = None if data is None or not Path(data).is_file() else Path(data).stat().st_mtime_ns
     return _estimate(config, groups.probe(config), _map(None if data is None else str(data), made))
 

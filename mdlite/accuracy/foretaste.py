@@ -62,34 +62,15 @@ def relaxed_energy(model: Model, position: np.ndarray, recoil: np.ndarray) -> fl
 
     The same as `mdlite.engines.timelocal.adiabatic_energy`, without its kernel. Raises RunError where it does not converge.
     """
-    potential, cutoff = model.interaction.potential, model.interaction.atoms
-    away = model.candidate_sites(np.asarray(position, float)) * model.lattice.spacing - position
-    shift = np.zeros(away.shape)
+    away = model.apart(position)
+    shift, atoms = np.zeros(away.shape), np.arange(len(away))
     for _ in range(ITERATIONS):
-        d = away + shift
-        rho = np.linalg.norm(d, axis=1)
-        value, slope, curvature = switched(potential.evaluate(rho), rho, cutoff)
-        unit, across = d / rho[:, None], slope / rho
-        gradient = (slope[:, None] * unit).ravel()
-        hessian = np.zeros((len(d), 3, len(d), 3))
-        inner = (curvature - across)[:, None, None] * unit[:, :, None] * unit[:, None, :] + across[:, None, None] * np.eye(3)
-        hessian[np.arange(len(d)), :, np.arange(len(d)), :] = inner
-        size = 3 * len(d)
+        pairs = model.interaction.expand(away + shift)
+        gradient, hessian = pairs.gradient.ravel(), np.zeros((len(away), 3, len(away), 3))
+        hessian[atoms, :, atoms, :] = pairs.hessian
         miss = shift.ravel() + recoil @ gradient
-        step = np.linalg.solve(np.eye(size) + recoil @ hessian.reshape(size, size), miss)
+        step = np.linalg.solve(np.eye(shift.size) + recoil @ hessian.reshape(shift.size, shift.size), miss)
         shift -= step.reshape(shift.shape)
         if np.abs(step).max() < ENOUGH:
-            return float(value.sum() + 0.5 * gradient @ recoil @ gradient)
+            return float(pairs.energy.sum() + 0.5 * gradient @ recoil @ gradient)
     raise RunError("the crystal finds no equilibrium with the ion")
-
-
-def switched(values: np.ndarray, rho: np.ndarray, atoms) -> np.ndarray:
-    """φ, φ', φ'' at the distances rho (Å) with the switch of a cutoff (`mdlite.kernels.potentials.switched`)."""
-    if not np.isfinite(atoms.cutoff):
-        return values
-    phi, slope, curvature = values
-    width = atoms.cutoff - atoms.switch_start
-    x = np.clip((rho - atoms.switch_start) / width, 0.0, 1.0)
-    s = 1.0 - x**3 * (10.0 - x * (15.0 - 6.0 * x))
-    s1, s2 = -30.0 * x**2 * (1.0 - x) ** 2 / width, -60.0 * x * (1.0 - x) * (1.0 - 2.0 * x) / width**2
-    return np.array([phi * s, slope * s + phi * s1, curvature * s + 2.0 * slope * s1 + phi * s2])

@@ -139,28 +139,21 @@ def length(model: Model, found: Groups, speed: float) -> float:
 
 
 def _field(model: Model, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """∇_r U of the candidate atoms on their sites along a path, (F, A, 3) in meV/Å, and H_k, (F, A, 3, 3) in meV/Å²."""
-    spacing = model.lattice.spacing
-    cell = np.floor(position / spacing).astype(int) if model.coupling().moving else np.zeros((len(position), 3), int)
-    d = (cell[:, None] + model.offsets[None]) * spacing - position[:, None]
-    rho = np.linalg.norm(d, axis=2)
-    slope, curvature = np.zeros((2, *rho.shape))
-    inside = rho < model.interaction.atoms.cutoff  # a switch's own slope is left out: the potential is small there
-    slope[inside], curvature[inside] = _derivatives(model.interaction.potential, rho[inside])
-    unit = d / rho[..., None]
-    across = slope / rho
-    hessian = (curvature - across)[..., None, None] * unit[..., :, None] * unit[..., None, :] + across[..., None, None] * np.eye(
-        3
-    )
-    return slope[..., None] * unit, hessian
+    """∇_r U of the candidate atoms on their sites along a path, (F, A, 3) in meV/Å, and H_k, (F, A, 3, 3) in meV/Å².
+
+    A switch's own slope is left out, as in the groups of the points in ``validity.json``.
+    """
+    evaluate = functools.partial(_values, model.interaction.potential)
+    pairs = model.interaction.expand(model.apart(position), evaluate, switch=False)
+    return pairs.gradient, pairs.hessian
 
 
-def _derivatives(potential: Potential, rho: np.ndarray) -> np.ndarray:
-    """φ' and φ'' at many distances, (2, ...): through TABLE of them, where that is less work."""
+def _values(potential: Potential, rho: np.ndarray) -> np.ndarray:
+    """φ, φ' and φ'' at many distances, (3, ...): through TABLE of them, where that is less work."""
     if rho.size <= TABLE:
-        return potential.evaluate(rho)[1:]
+        return potential.evaluate(rho)
     table = np.geomspace(rho.min(), rho.max() * (1.0 + 1e-9), TABLE)
-    return CubicSpline(np.log(table), potential.evaluate(table)[1:], axis=1)(np.log(rho))
+    return CubicSpline(np.log(table), potential.evaluate(table), axis=1)(np.log(rho))
 
 
 def probe(config: Config) -> Groups:

@@ -33,7 +33,8 @@ class Slope(NamedTuple):
 def memory(correlation: np.ndarray, windows: float) -> int:
     """The first lag, in frames, at which an ion has forgotten its velocity; the number of lags if it has not by then.
 
-    correlation (L,): autocorrelation of the displacements from frame to frame, at 0 .. L - 1 frames, from ``windows`` independent ions × frames × axes.
+    correlation (L,): autocorrelation of the displacements from frame to frame, at 0 .. L - 1 frames, from ``windows`` independent
+    ions × frames × axes.
     """
     rho = correlation / correlation[0] if correlation[0] > 0.0 else np.zeros(len(correlation))
     known = 4.0 * np.sqrt(np.cumsum(2.0 * rho**2) / windows)
@@ -58,8 +59,9 @@ def lags_between(first: int, last: int) -> np.ndarray:
 def covariance(curve: np.ndarray, lags: np.ndarray, frames: int) -> np.ndarray:
     """Covariance (lags, lags), Å⁴, of the mean square displacements of one ion in three dimensions, overlapping windows of ``frames`` frames.
 
-    curve (n,): the expected mean square displacement at 0, 1, .. frames, Å², at least to twice the longest of ``lags``. Two windows, of lengths n and m
-    of which the first begins s frames after the other, share (f(s + n) + f(s - m) - f(s) - f(s + n - m))/2 of it, f even; the square of that is summed over all pairs.
+    curve (n,): the expected mean square displacement at 0, 1, .. frames, Å², at least to twice the longest of ``lags``. Two
+    windows, of lengths n and m of which the first begins s frames after the other, share (f(s + n) + f(s - m) - f(s) - f(s + n -
+    m))/2 of it, f even; the square of that is summed over all pairs.
     """
     return _sum(_shared(curve, lags, frames), lags, frames)
 
@@ -92,7 +94,8 @@ def _sum(shared: np.ndarray, lags: np.ndarray, frames: int, other: np.ndarray | 
 
 
 def slope(curve: np.ndarray, lags: np.ndarray, frames: int, step: float, ions: int, equal: bool = False) -> Slope:
-    """The weights of the line through the mean square displacement at ``lags`` (frames, ``step`` ps apart), and how its slope's variance depends on it.
+    """The weights of the line through the mean square displacement at ``lags`` (frames, ``step`` ps apart), and how its slope's
+    variance depends on it.
 
     curve (n,): the observed one at 0, 1, .. frames; from the first lag on, its line takes its place. ions: independent ones that it is averaged over.
     equal: an ordinary least-squares line, each lag counting alike.
@@ -101,7 +104,7 @@ def slope(curve: np.ndarray, lags: np.ndarray, frames: int, step: float, ions: i
     design = np.stack([np.ones(len(t)), t], axis=1)
     best = np.linalg.pinv(design)
     for _ in range(0 if equal else 3):
-        total = covariance(sum(model(curve, lags, step, best @ curve[lags])), lags, frames)
+        total = covariance(np.add(*model(curve, lags, step, best @ curve[lags])), lags, frames)
         inverse = np.linalg.pinv(total, rcond=1e-10, hermitian=True)
         best = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse)
     line = best @ curve[lags]
@@ -114,7 +117,8 @@ def slope(curve: np.ndarray, lags: np.ndarray, frames: int, step: float, ions: i
 
 
 def model(curve: np.ndarray, lags: np.ndarray, step: float, line: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """The expected mean square displacement in two parts, what does not grow with the slope and what does: observed before the first lag, a line then."""
+    """The expected mean square displacement in two parts, what does not grow with the slope and what does: observed before the
+    first lag, a line then."""
     first, last = int(lags[0]), int(lags[-1])
     index = np.arange(2 * last + 4 * first + 1)
     offset, gradient = line[0], max(line[1], 0.0)

@@ -17,7 +17,8 @@ LENGTH = 8
 BLOCK_LENGTH = 10
 """And a part in time of it, so many times."""
 AGREE, CLOSE = 3.0, 0.02
-"""Standard errors, or else the relative difference, by which the slope from the first lag to twice that may differ from the next one, to four times it."""
+"""Standard errors, or else the relative difference, by which the slope from the first lag to twice that may differ from the next
+one, to four times it."""
 
 
 def mean_square_displacement(position: np.ndarray, lags: int) -> np.ndarray:
@@ -120,7 +121,7 @@ def _agrees(position: np.ndarray, first: int) -> bool:
     early, later = np.array([-1.0, 1.0, 0.0]) / first, np.array([0.0, -0.5, 0.5]) / first
     slope, step = max((0.5 * early + 0.5 * later) @ curve[lags], 0.0), 1.0
     total = brownian.covariance(
-        sum(brownian.model(curve, lags, step, (curve[first] - slope * first, slope))), lags, len(position)
+        np.add(*brownian.model(curve, lags, step, (curve[first] - slope * first, slope))), lags, len(position)
     )
     chance = np.sqrt((later - early) @ total @ (later - early) / position.shape[1])
     return abs((later - early) @ curve[lags]) < max(AGREE * chance, CLOSE * slope)

@@ -17,14 +17,15 @@ DIRECTIONS = ("face", "edge", "corner")
 class Hops(NamedTuple):
     """Hops of ions between cells of the lattice.
 
-    count: hops seen. rate: hops per ion and time, 1/ps, with its standard error (no less than that of a count) and 95 % interval. dwell: its inverse, the
-    mean stay in a cell, ps: all time over all hops, so that stays which the run cuts off are counted right; NaN for no hop, when only the interval of the rate says
-    something, that it is below 3.7 in the time of all ions. time: that time, ps.
-    correlation: <h_n·h_{n+1}>/<h²> of successive hops h: -1 if each undoes the last one, 0 if they forget. shares: part of the hops to
-    a cell that shares a face, an edge, a corner, and to one farther away. diffusion: rate <h²>/6, Å²/ps, what D would be if hops forgot.
+    count: hops seen. rate: hops per ion and time, 1/ps, with its standard error (no less than that of a count) and 95 % interval.
+    dwell: its inverse, the mean stay in a cell, ps: all time over all hops, so that stays which the run cuts off are counted
+    right; NaN for no hop, when only the interval of the rate says something, that it is below 3.7 in the time of all ions. time:
+    that time, ps. correlation: <h_n·h_{n+1}>/<h²> of successive hops h: -1 if each undoes the last one, 0 if they forget. shares:
+    part of the hops to a cell that shares a face, an edge, a corner, and to one farther away. diffusion: rate <h²>/6, Å²/ps, what
+    D would be if hops forgot.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # in place of the tuple's method
     rate: float
     rate_error: float
     dwell: float
@@ -87,11 +88,13 @@ def hops(time: np.ndarray, position: np.ndarray, spacing: float, groups: np.ndar
 
 
 def _rate_error(samples: np.ndarray, count: int, time: float) -> tuple[float, tuple[float, float]]:
-    """Standard error and 95 % interval of a rate, 1/ps: from the scatter of independent ``samples``, and no less than that of ``count`` hops in ``time`` ps."""
+    """Standard error and 95 % interval of a rate, 1/ps: from the scatter of independent ``samples``, and no less than that of
+    ``count`` hops in ``time`` ps."""
     _, scatter = mean_and_error(samples)
     floor = np.sqrt(max(count, 1)) / time
     error = float(np.fmax(scatter, floor))
-    counted = tuple(n / time for n in count_interval(count))
+    fewest, most = count_interval(count)
+    counted = (fewest / time, most / time)
     if len(samples) < 2:
         return error, counted
     low, high = interval(samples)

@@ -12,7 +12,8 @@ NO_FRICTION = ("static", "rigid")
 
 
 def of(facts: dict[str, Any], cause: str) -> list[dict[str, Any]]:
-    """The ions lost to ``cause``, "step" or "method", from a run's facts. Entries of earlier versions, which stopped the fast ones, count as lost by the step."""
+    """The ions lost to ``cause``, "step" or "method", from a run's facts. Entries of earlier versions, which stopped the fast
+    ones, count as lost by the step."""
     return [entry for entry in facts.get("run_aways", []) if entry.get("cause", "step") == cause]
 
 

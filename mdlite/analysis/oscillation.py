@@ -17,7 +17,8 @@ class Crossings(NamedTuple):
 
 
 class Decay(NamedTuple):
-    """Exponential decay E ∝ exp(-rate t) fitted to ln E: rate and its standard error in 1/ps, how many points were used, and the 95 % interval of the rate.
+    """Exponential decay E ∝ exp(-rate t) fitted to ln E: rate and its standard error in 1/ps, how many points were used, and the
+    95 % interval of the rate.
 
     The interval knows how few points there are: with three of them (one period and a half) it is 12.7 standard errors to either side.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from mdlite.errors import InputError
@@ -27,7 +28,7 @@ def group_means(values: np.ndarray, groups: np.ndarray, axis: int = 0) -> np.nda
     return np.stack([values[groups == label].mean(axis=0) for label in np.unique(groups)])
 
 
-def mean_and_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_error(samples: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the first axis and its standard error from the scatter; NaN as the error of a single sample."""
     samples = np.asarray(samples, float)
     mean, n = samples.mean(axis=0), len(samples)
@@ -51,7 +52,7 @@ def interval(samples: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     return float(mean) - half, float(mean) + half
 
 
-def pooled_freedom(errors: np.ndarray, freedoms: np.ndarray) -> float:
+def pooled_freedom(errors: ArrayLike, freedoms: ArrayLike) -> float:
     """Degrees of freedom of the root of the sum of squares of independent standard ``errors``, by Welch and Satterthwaite."""
     squares = np.square(np.asarray(errors, float))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -53,9 +53,9 @@ def kinetic_temperature(
 def temperature_samples(velocity: np.ndarray, mass: np.ndarray, blocks: int = 10, groups: np.ndarray | None = None) -> np.ndarray:
     """Independent samples of the kinetic temperature, (samples, 4) in meV, see `kinetic_temperature`.
 
-    groups (ions,): a label for every ion, such as its lattice; each label gives a sample. A single label gives up to ``blocks`` of them, means over blocks
-    of time that are longer than the energy's correlation time. Without groups all ions are independent; they give ``blocks`` samples, or are cut in
-    time where they are fewer.
+    groups (ions,): a label for every ion, such as its lattice; each label gives a sample. A single label gives up to ``blocks``
+    of them, means over blocks of time that are longer than the energy's correlation time. Without groups all ions are
+    independent; they give ``blocks`` samples, or are cut in time where they are fewer.
     """
     moving = np.isfinite(mass)
     energy = np.where(moving, mass, np.nan) * velocity**2
@@ -97,9 +97,10 @@ def arrhenius(
 ) -> Arrhenius:
     """Weighted line through ln D against 1/k_BT: thermal_energy (n,) in meV, D and its standard error (n,) in Å²/ps.
 
-    samples: how many independent values each D is the mean of, if its error is their scatter. The error of a few is itself poorly known, and a point whose few
-    happen to agree would have all the weight: relative errors then lean on their mean over the temperatures, and intervals on Student's t.
-    Raises InputError for fewer than two temperatures, or a D or an error that is not positive.
+    samples: how many independent values each D is the mean of, if its error is their scatter. The error of a few is itself poorly
+    known, and a point whose few happen to agree would have all the weight: relative errors then lean on their mean over the
+    temperatures, and intervals on Student's t. Raises InputError for fewer than two temperatures, or a D or an error that is not
+    positive.
     """
     thermal_energy, value, error = (np.asarray(x, float) for x in (thermal_energy, value, error))
     if len(np.unique(thermal_energy)) < 2:
@@ -118,8 +119,8 @@ def arrhenius(
     best = covariance @ (design.T @ (weight * np.log(value)))
     errors = np.sqrt(np.diag(covariance))
     residual = np.log(value) - design @ best
-    freedom = len(value) - 2
-    chi_square = float(weight @ residual**2) / freedom if freedom > 0 else float("nan")
+    spare = len(value) - 2
+    chi_square = float(weight @ residual**2) / spare if spare > 0 else float("nan")
     half = student(known) * errors
-    held = [(float(b - h), float(b + h)) for b, h in zip(best, half)]
-    return Arrhenius(float(best[0]), float(errors[0]), float(best[1]), float(errors[1]), chi_square, *held)
+    first, second = ((float(b - h), float(b + h)) for b, h in zip(best, half))
+    return Arrhenius(float(best[0]), float(errors[0]), float(best[1]), float(errors[1]), chi_square, first, second)

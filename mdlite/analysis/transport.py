@@ -27,9 +27,10 @@ from mdlite.errors import InputError
 class Diffusion(NamedTuple):
     """Diffusion coefficient D with its standard error and 95 % interval, Å²/ps; its tensor (3, 3) likewise.
 
-    samples: D of each of the independent groups or blocks that the errors are from; of a single one the error is that of the fit. fit: lags of
-    the fit, ps. limit: where D is not resolved, that is where 0 is in the interval, what it does not exceed with 95 %, otherwise NaN. memory: how long the ion
-    remembers its velocity, ps. note: what there is to say of the fit. Where a run is too short for a diffusive regime all numbers are NaN.
+    samples: D of each of the independent groups or blocks that the errors are from; of a single one the error is that of the fit.
+    fit: lags of the fit, ps. limit: where D is not resolved, that is where 0 is in the interval, what it does not exceed with 95
+    %, otherwise NaN. memory: how long the ion remembers its velocity, ps. note: what there is to say of the fit. Where a run is
+    too short for a diffusive regime all numbers are NaN.
     """
 
     value: float
@@ -52,14 +53,16 @@ def diffusion(
     groups: np.ndarray | None = None,
     weights: str = "generalised",
 ) -> Diffusion:
-    """D from the slope of the mean square displacement over 6, fitted for lags in ``fit`` (ps), or by default beyond the memory of the ion's velocity.
+    """D from the slope of the mean square displacement over 6, fitted for lags in ``fit`` (ps), or by default beyond the memory
+    of the ion's velocity.
 
-    time (F,) in ps, evenly spaced; position (F, ions, 3) in Å, unwrapped. weights: "generalised", by the covariance of the lags (`mdlite.analysis.brownian`),
-    or "equal", for every lag alike, as in the source paper. groups (ions,): a label for every ion; those of one label count
-    as one sample, and the errors are the scatter between labels; of a single label, between up to ``blocks`` parts in time. Without groups all ions are
-    independent, and the errors are the scatter between ``blocks`` groups of ions; with fewer ions than blocks, the trajectories are cut into parts in
-    time as well. Parts are longer than twice the fit; where there are too few, the error is what the covariance of the lags says.
-    Raises InputError for a fit that the trajectory is too short for.
+    time (F,) in ps, evenly spaced; position (F, ions, 3) in Å, unwrapped. weights: "generalised", by the covariance of the lags
+    (`mdlite.analysis.brownian`), or "equal", for every lag alike, as in the source paper. groups (ions,): a label for every ion;
+    those of one label count as one sample, and the errors are the scatter between labels; of a single label, between up to
+    ``blocks`` parts in time. Without groups all ions are independent, and the errors are the scatter between ``blocks`` groups of
+    ions; with fewer ions than blocks, the trajectories are cut into parts in time as well. Parts are longer than twice the fit;
+    where there are too few, the error is what the covariance of the lags says. Raises InputError for a fit that the trajectory is
+    too short for.
     """
     step = step_of(time)
     remembered = memory_of(position)
@@ -162,8 +165,9 @@ def nothing(memory: float, note: str) -> Diffusion:
 def limited_by_hops(found: Diffusion, count: int, quantum: float) -> Diffusion:
     """``found`` with what the number of hops says of its error: D can be known no better than that count, which is Poisson's.
 
-    quantum: D that one hop would be, <h²> a²/(6 × time of all ions), Å²/ps. With no hop the limit is three of them, whatever the fit says of an ion that
-    only vibrates; where there is no fit D is then 0 ± one of them. With fewer than four D is never resolved. More than `statistics.EXACT_COUNT` hops change nothing.
+    quantum: D that one hop would be, <h²> a²/(6 × time of all ions), Å²/ps. With no hop the limit is three of them, whatever the
+    fit says of an ion that only vibrates; where there is no fit D is then 0 ± one of them. With fewer than four D is never
+    resolved. More than `statistics.EXACT_COUNT` hops change nothing.
     """
     if count > EXACT_COUNT or (count and not np.isfinite(found.value)):
         return found

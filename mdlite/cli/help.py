@@ -13,16 +13,20 @@ BEFORE, RUNNING, RESULTS, MACHINE = "Before a run", "Runs", "What came out", "Th
 GROUPS = (BEFORE, RUNNING, RESULTS, MACHINE)
 
 
+def _group(command: Any) -> str:
+    return command.rich_help_panel
+
+
 class Grouped(TyperGroup):
     """The commands under the headings of `GROUPS`, each with its whole summary."""
 
     def list_commands(self, ctx) -> list[str]:
         """Names in the order of the groups."""
-        return sorted(self.commands, key=lambda name: GROUPS.index(self.commands[name].rich_help_panel))
+        return sorted(self.commands, key=lambda name: GROUPS.index(_group(self.commands[name])))
 
     def format_commands(self, ctx, formatter) -> None:
         """Write them for ``mdlite --help``."""
-        found = [(self.commands[name].rich_help_panel, name, summary(self.commands[name])) for name in self.list_commands(ctx)]
+        found = [(_group(self.commands[name]), name, summary(self.commands[name])) for name in self.list_commands(ctx)]
         width = max(len(name) for _, name, _ in found)
         for heading, rows in groupby(found, key=lambda row: row[0]):
             with formatter.section(heading):

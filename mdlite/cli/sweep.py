@@ -54,7 +54,8 @@ def sweep(
     if found.failed:
         name = next(iter(found.failed))
         raise RunError(
-            f"{len(found.failed)} of {len(found.points)} points failed, each twice; first {output / 'points' / name / 'error.json'}: {found.failed[name]}"
+            f"{len(found.failed)} of {len(found.points)} points failed, each twice; first "
+            f"{output / 'points' / name / 'error.json'}: {found.failed[name]}"
         )
     reporter.notice(f"{output}: {len(found.points)} points done; `mdlite collect {output}` gathers them")
 

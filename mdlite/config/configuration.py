@@ -14,7 +14,7 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import Field, ValidationError
 
-from mdlite import extensions
+from mdlite import arguments, extensions
 from mdlite.config import rules, textfile
 from mdlite.config.explain import short, shortened, told
 from mdlite.config.methods import MethodName
@@ -86,6 +86,7 @@ class Config(Section):
         """The frozen physical model of this configuration."""
         potential, atoms = self.interaction.potential, self.interaction.atoms
         names = [parameter.name for parameter in FORMS[model.potential_row(potential.kind)].parameters]
+        chosen: model.Sites | model.Shell | model.Cutoff
         if atoms.kind == "sites":
             chosen = model.Sites(tuple(atoms.sites))
         elif atoms.kind == "shell":
@@ -93,12 +94,22 @@ class Config(Section):
         else:
             chosen = model.Cutoff(atoms.radius, atoms.switch_width)
         return model.Model(
-            lattice=_lattice(self.lattice),
+            lattice=self.to_lattice(),
             ion=model.Ion(**self.ion.model_dump()),
             interaction=model.Interaction(
                 model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
             ),
         )
+
+    def to_lattice(self) -> model.Lattice:
+        """The crystal of that model."""
+        return _lattice(self.lattice)
+
+    @property
+    def thermal_state(self) -> ThermalSection:
+        """The thermal table of a configuration that has one."""
+        assert self.thermal is not None, "there is no thermal table"
+        return self.thermal
 
     @property
     def n_steps(self) -> int:
@@ -155,8 +166,24 @@ def case_text(name: str) -> str:
     return CASES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
+def config_of(source: Config | str | Path | dict[str, Any], name: str = "config", start: bool = True) -> Config:
+    """A configuration from whatever stands for one: itself, a TOML file, a built-in case, or the tables of either as a dict.
+
+    name: of the argument, for the InputError that says what is wrong. start: see `load`.
+    """
+    if isinstance(source, Config):
+        return source
+    if isinstance(source, dict):
+        return parse(source, start)
+    arguments.path(
+        name, source, f"a Config, a dict of its tables, the name of a TOML file or a built-in case ({', '.join(case_names())})"
+    )
+    return load(source, start=start)
+
+
 def read_text(source: str | Path) -> str:
     """TOML text of a configuration file, or of the built-in case of that name. Raises InputError if there is neither."""
+    arguments.path("config", source, f"the name of a TOML file or a built-in case ({', '.join(case_names())})")
     path = Path(source)
     try:
         if not path.is_file() and str(source) in case_names():
@@ -193,6 +220,7 @@ def _lattice(section: LatticeSection) -> model.Lattice:
 def _read(source: str | Path, overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
     """The tables of a configuration's file, or of a built-in case, with ``key=value`` overrides. Raises InputError."""
     data = textfile.toml(read_text(source), f"config = {str(source)!r}")
+    arguments.texts("overrides", overrides, 'a list of texts, such as ["run.dt=0.001"]')
     if "base" in data and data.keys() & SWEEP_BLOCKS and not data.keys() & {"ion", "interaction"}:
         raise InputError(
             f"config = {str(source)!r}: is a sweep (it has base and {', '.join(sorted(data.keys() & SWEEP_BLOCKS))}); "
@@ -262,6 +290,7 @@ def unit_of(config: Config, key: str) -> str:
 
 def parse(data: dict[str, Any], start: bool = True) -> Config:
     """Validate nested plain values. Raises InputError with one line for every fault. start: see `load`."""
+    arguments.instance("config", data, dict, "a dict of tables, such as a TOML file has")
     try:
         config = Config.model_validate(data)
     except ValidationError as error:

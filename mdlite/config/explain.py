@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -25,9 +25,9 @@ KINDS = {
 """What would be right, by the type of pydantic's error."""
 
 
-def told(errors: list[dict[str, Any]], root: type[BaseModel]) -> list[str]:
+def told(errors: Sequence[Mapping[str, Any]], root: type[BaseModel]) -> list[str]:
     """One line for each fault; those of one list count as one."""
-    lists: dict[tuple, list[dict[str, Any]]] = {}
+    lists: dict[tuple, list[Mapping[str, Any]]] = {}
     for error in errors:
         loc = error["loc"]
         first = next((n for n, part in enumerate(loc) if isinstance(part, int)), len(loc))
@@ -47,7 +47,7 @@ def shortened(lines: list[str]) -> list[str]:
     return [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more"]
 
 
-def explain(error: dict[str, Any], root: type[BaseModel]) -> str:
+def explain(error: Mapping[str, Any], root: type[BaseModel]) -> str:
     """One pydantic error as ``field = value: what would be right``."""
     loc = [part for part in error["loc"] if part != "[key]"]
     if loc[:1] == ["interaction"] and len(loc) > 2:
@@ -71,7 +71,7 @@ def explain(error: dict[str, Any], root: type[BaseModel]) -> str:
     return f"{name} = {short(error['input'])}: {message}{_hint(loc, root)}"
 
 
-def _message(error: dict[str, Any]) -> str:
+def _message(error: Mapping[str, Any]) -> str:
     """What would be right, for an error about a single value."""
     kind, given = error["type"], error["input"]
     if kind in KINDS:

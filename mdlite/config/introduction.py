@@ -104,7 +104,7 @@ def _frequency(config: Config) -> float:
 
 
 def _kelvin(config: Config) -> float:
-    return kelvin(config.thermal.scale)
+    return kelvin(config.thermal_state.scale)
 
 
 def _box(config: Config) -> str:

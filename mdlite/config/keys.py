@@ -59,7 +59,7 @@ def values(schema: dict[str, Any]) -> str:
         return f"list of {values(schema['items'])}"
     if name == "object":
         return "table"
-    word = {"integer": "whole number", "number": "number", "boolean": "true, false", "string": "text"}.get(name, "any")
+    word = {"integer": "whole number", "number": "number", "boolean": "true, false", "string": "text"}.get(str(name), "any")
     if name in ("integer", "number"):
         if schema.get("exclusiveMinimum") == 0:
             return word + " > 0"

@@ -53,7 +53,7 @@ def faults(config: Config, start: bool = True) -> list[str]:
 
 def _stepping(config: Config, method: Method):
     run = config.run
-    omega = config.to_model().lattice.omega_max
+    omega = config.to_lattice().omega_max
     lattice_moves = method.steps_atoms or config.thermal is not None
     if run.integrator != "velocity-verlet" and not method.integrates(config):
         yield (
@@ -83,9 +83,9 @@ def _thermal(config: Config, method: Method):
         yield "lattice.k2 = 0: modes without restoring force have no thermal state; give k2 > 0"
     if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
         yield f"thermal.ions = {thermal.ions}: with fixed sites all ions would start in one place; use a shell or a cutoff"
-    if thermal.ions > config.to_model().lattice.n_atoms:
+    if thermal.ions > config.to_lattice().n_atoms:
         yield (
-            f"thermal.ions = {thermal.ions}: lattice.size = {list(config.lattice.size)} has {config.to_model().lattice.n_atoms} cells, and ions "
+            f"thermal.ions = {thermal.ions}: lattice.size = {list(config.lattice.size)} has {config.to_lattice().n_atoms} cells, and ions "
             "that start in the same cell would move alike; give fewer ions, or more thermal.lattices"
         )
     if config.run.record_atoms and (not method.thermal_atoms or thermal.lattices > 1):
@@ -201,20 +201,18 @@ def start_faults(config: Config) -> list[str]:
     model = config.to_model()
     position = np.array(model.ion.position)
     sites = model.candidate_sites(position)
-    distance = np.linalg.norm(sites * model.lattice.spacing - position, axis=1)
-    inside = distance < model.interaction.atoms.cutoff
-    if not inside.any():
-        return []
-    sites, distance = sites[inside], distance[inside]
+    distance = np.linalg.norm(model.apart(position), axis=1)
     nearest = int(np.argmin(distance))
-    phi, slope, curvature = (float(value[0]) for value in model.interaction.potential.evaluate(distance[nearest : nearest + 1]))
+    if not distance[nearest] < model.interaction.atoms.cutoff:
+        return []
+    phi, slope, curvature = map(float, model.interaction.pairs(distance[nearest]))
     where = f"ion.position = {_list(config.ion.position)}: is"
     atom = f"the atom at site {sites[nearest].tolist()}"
     if not all(map(math.isfinite, (phi, slope, curvature))) or abs(phi) > HIGHEST_ENERGY:
         if distance[nearest] > 0.5 * model.lattice.spacing:
             return [
                 f"interaction.potential: is {phi:.3g} meV where the ion starts, {distance[nearest]:.3g} Angstrom from {atom}; "
-                "its parameters are out of all proportion"
+                "its parameters are far too large"
             ]
         return [f"{where} on top of {atom} ({distance[nearest]:.3g} Angstrom away, potential {phi:.3g} meV); start farther away"]
     turn = INTEGRATORS[config.run.integrator].turn * MOST_TURN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
@@ -131,13 +131,17 @@ class CutoffSection(Section):
     switch_width: Positive = Field(1.0, description="over which it is switched off, Angstrom")
 
 
-InteractionSection = create_model(
-    "InteractionSection",
-    __base__=Section,
-    __doc__="The pair potential, and the atoms that take part.",
-    potential=(Annotated[Union[tuple(POTENTIALS.values())], Field(discriminator="kind")], ...),  # noqa: UP007
-    atoms=(Annotated[SitesSection | ShellSection | CutoffSection, Field(discriminator="kind")], ...),
-)
+if TYPE_CHECKING:
+    PotentialSection = Any
+else:
+    PotentialSection = Annotated[Union[tuple(POTENTIALS.values())], Field(discriminator="kind")]  # noqa: UP007
+
+
+class InteractionSection(Section):
+    """The pair potential, and the atoms that take part."""
+
+    potential: PotentialSection
+    atoms: Annotated[SitesSection | ShellSection | CutoffSection, Field(discriminator="kind")]
 
 
 class ThermalSection(Section):
@@ -161,7 +165,10 @@ class ThermalSection(Section):
     @property
     def scale(self) -> float:
         """k_B T, meV."""
-        return self.energy if self.energy is not None else BOLTZMANN * self.temperature
+        if self.energy is not None:
+            return self.energy
+        assert self.temperature is not None  # `rules` sees to it
+        return BOLTZMANN * self.temperature
 
 
 class MemorySection(Section):

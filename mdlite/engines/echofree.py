@@ -46,9 +46,8 @@ class Plan:
 
 def fastest_ion(model: Model) -> np.ndarray:
     """Bound on the ion's speed (3,), Å/ps: all its energy at the start as motion, and half as much again; 0 along frozen axes."""
-    sites = model.candidate_sites(np.array(model.ion.position)) * model.lattice.spacing
-    distance = np.linalg.norm(sites - np.array(model.ion.position), axis=1)
-    energy = abs(model.interaction.potential.evaluate(distance)[0]).sum() + model.ion.kinetic_energy(np.array(model.ion.velocity))
+    interaction = np.abs(model.interaction.energy(model.apart(np.array(model.ion.position)))).sum()
+    energy = interaction + model.ion.kinetic_energy(np.array(model.ion.velocity))
     return 1.5 * np.sqrt(2.0 * float(energy) * model.ion.inverse_mass)
 
 

@@ -21,6 +21,7 @@ from mdlite.kernels.types import Frames, Memory, turn
 from mdlite.physics import propagator
 from mdlite.physics.model import Model
 from mdlite.physics.response import static_recoil
+from mdlite.physics.symmetry import canonical, components
 
 if TYPE_CHECKING:
     from mdlite.config import Config
@@ -36,7 +37,7 @@ LONGEST_WANDER = 10.0
 def fixed_vectors(model: Model) -> np.ndarray:
     """The canonical lattice vectors between the atoms of a fixed list, (n, 3)."""
     offsets = model.offsets
-    return np.unique(propagator.canonical((offsets[:, None] - offsets[None]).reshape(-1, 3)), axis=0)
+    return np.unique(canonical((offsets[:, None] - offsets[None]).reshape(-1, 3)), axis=0)
 
 
 def is_quick(model: Model, dt: float, window: float, kind: str) -> bool:
@@ -140,7 +141,7 @@ class MemoryEngine(Engine[LoneFrames]):
         if not len(self.held[0]):
             return np.zeros((len(found), 6, 0))
         static = static_recoil(self.model.lattice, found)
-        start = np.stack([static[:, a, b] for a, b in propagator.COMPONENTS], axis=1)[..., None]
+        start = components(static).T[..., None]
         return start - propagator.response_table(self.model.lattice, found, self.dt, self.length, f"{self.kind}-fall")
 
     def _take(self, n_steps: int, out: Frames) -> None:

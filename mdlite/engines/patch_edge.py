@@ -25,7 +25,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from mdlite.kernels import patch as kernels
 from mdlite.kernels.types import Edge
-from mdlite.physics import propagator
+from mdlite.physics import propagator, symmetry
 from mdlite.physics.model import Lattice, aligned_zeros
 
 CORE = 2
@@ -253,12 +253,8 @@ class _Fitting:
 
     def _turned(self, field: np.ndarray, atom: np.ndarray, axis: int) -> np.ndarray:
         """The field of an impulse on another middle atom along ``axis``: turned about the diagonal, and mirrored."""
-        turned = np.stack(
-            [field[:, (c - axis) % 3].transpose(0, *(1 + (x - axis) % 3 for x in range(3))) for c in range(3)], axis=1
-        )
-        sign = np.where(atom == 1, -1.0, 1.0)
-        mirrored = np.flip(turned, axis=[2 + x for x in range(3) if atom[x] == 1])
-        return mirrored * (sign[:, None, None, None] * sign[axis])
+        signs = np.where(atom == 1, -1, 1)
+        return symmetry.turned(field, [(c - axis) % 3 for c in range(3)], signs) * signs[axis]
 
     def _errors(self, field: np.ndarray) -> tuple[float, float]:
         low = BAND < 0.51

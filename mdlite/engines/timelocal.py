@@ -17,6 +17,7 @@ from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
 from mdlite.kernels.vectors import WIDTH
 from mdlite.physics import response
 from mdlite.physics.model import Cutoff, Lattice, Model, Shell, Sites, aligned_zeros
+from mdlite.physics.symmetry import components
 
 
 @functools.lru_cache(maxsize=8)
@@ -44,8 +45,8 @@ def _reply(recoil: np.ndarray, pair: np.ndarray) -> np.ndarray:
     """W_{j-k}(0), a symmetric matrix, as ``Medium.reply`` wants it."""
     n = len(pair)
     out = aligned_zeros(n * 6 * lanes(n)).reshape(n, 6, lanes(n))
-    for row, (a, b) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
-        out[:, row, :n] = recoil[pair.T, a, b]
+    for row, component in enumerate(components(recoil)):
+        out[:, row, :n] = component[pair.T]
     return out.reshape(-1)
 
 

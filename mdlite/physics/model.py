@@ -1,24 +1,31 @@
-"""The physical model: frozen dataclasses, validated before they are built (see `mdlite.config`)."""
+"""The physical model: frozen dataclasses, which check what they are given: InputError says what would be right."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 
 import numpy as np
 
+from mdlite import arguments
 from mdlite.errors import InputError
+from mdlite.physics.interaction import Cutoff, Index, Interaction, Potential, Shell, Sites, potential_row
+
+__all__ = ["Cutoff", "Interaction", "Ion", "Lattice", "Model", "Potential", "Shell", "Sites"]
 
 MOST_TURN, GOOD_TURN = 1.0, 0.2
 """Radians that a vibration of the ion against an atom may turn in one step, and should: velocity Verlet's error in frequency is a 24th of
 the square, 4 % and 0.2 %."""
 
+FEWEST = 3
+"""Atoms along each axis, so that each has 18 distinct neighbours."""
+
 LINE = 64
 """Bytes of a cache line, and of the widest vectors."""
 
 Vector = tuple[float, float, float]
-Index = tuple[int, int, int]
 
 
 def aligned_zeros(count: int) -> np.ndarray:
@@ -32,8 +39,8 @@ def aligned_zeros(count: int) -> np.ndarray:
 class Lattice:
     """Simple cubic lattice of atoms joined by springs, periodic.
 
-    size: atoms along each axis. spacing: lattice constant a in Å. mass: of an atom, meV ps²/Å². k1, k2: nearest and next-nearest
-    neighbour spring constants, meV/Å².
+    size: atoms along each axis (one number: along all three). spacing: lattice constant a in Å. mass: of an atom, meV ps²/Å².
+    k1, k2: nearest and next-nearest neighbour spring constants, meV/Å².
     """
 
     size: Index = (100, 100, 100)
@@ -41,6 +48,13 @@ class Lattice:
     mass: float = 3.5
     k1: float = 520.0
     k2: float = 170.0
+
+    def __post_init__(self):
+        size = self.size if not isinstance(self.size, Integral) else (self.size,) * 3
+        object.__setattr__(self, "size", arguments.indices("lattice.size", size, FEWEST))
+        for name in ("spacing", "mass", "k1"):
+            object.__setattr__(self, name, arguments.number(f"lattice.{name}", getattr(self, name), positive=True))
+        object.__setattr__(self, "k2", arguments.number("lattice.k2", self.k2, negative=False))
 
     @property
     def n_atoms(self) -> int:
@@ -94,11 +108,17 @@ class Lattice:
 
 @dataclass(frozen=True)
 class Ion:
-    """The mobile ion. mass: per axis, meV ps²/Å², infinity freezes the axis. position in Å, velocity in Å/ps."""
+    """The mobile ion. mass: per axis or one for all, meV ps²/Å², infinity freezes the axis. position in Å, velocity in Å/ps."""
 
     mass: Vector = (0.7, 0.7, 0.7)
     position: Vector = (0.0, 0.0, 0.0)
     velocity: Vector = (0.0, 0.0, 0.0)
+
+    def __post_init__(self):
+        mass = self.mass if not isinstance(self.mass, Real) else (self.mass,) * 3
+        object.__setattr__(self, "mass", arguments.vector("ion.mass", mass, positive=True, infinite=True))
+        for name in ("position", "velocity"):
+            object.__setattr__(self, name, arguments.vector(f"ion.{name}", getattr(self, name)))
 
     @property
     def inverse_mass(self) -> np.ndarray:
@@ -112,101 +132,17 @@ class Ion:
 
 
 @dataclass(frozen=True)
-class Potential:
-    """Pair potential φ(ρ): its kind and its parameters in the order of `mdlite.kernels.potentials.FORMS`."""
-
-    kind: str
-    params: tuple[float, ...]
-
-    def evaluate(self, rho: np.ndarray) -> np.ndarray:
-        """φ, φ', φ'' (meV, meV/Å, meV/Å²) at the distances rho (Å), stacked along a new first axis."""
-        from mdlite.kernels import potentials
-
-        form, params = potential_row(self.kind), np.array(self.params)
-        values = [potentials.evaluate(form, params, r) for r in np.ravel(np.asarray(rho, float))]
-        return np.array(values).T.reshape((3, *np.shape(rho)))
-
-
-def potential_row(kind: str) -> int:
-    """The row of a potential in `mdlite.kernels.potentials.FORMS`."""
-    from mdlite.kernels.potentials import FORMS
-
-    return [form.name for form in FORMS].index(kind)
-
-
-@dataclass(frozen=True)
-class Sites:
-    """A fixed list of interacting atoms, by lattice indices; never another periodic image of them."""
-
-    sites: tuple[Index, ...]
-    moving = False
-    switch_start = cutoff = math.inf
-
-    def offsets(self, spacing: float) -> np.ndarray:
-        """Lattice indices of the atoms, int64 (n, 3)."""
-        return np.array(self.sites, np.int64).reshape(-1, 3)
-
-
-@dataclass(frozen=True)
-class Shell:
-    """The (2e)³ corner atoms around the ion's cell, e = extent. The force jumps when the ion changes cell (the paper's choice)."""
-
-    extent: int = 1
-    moving = True
-    switch_start = cutoff = math.inf
-
-    def offsets(self, spacing: float) -> np.ndarray:
-        """Indices of the atoms counted from the ion's cell, int64 (n, 3)."""
-        return _grid(1 - self.extent, self.extent)
-
-
-@dataclass(frozen=True)
-class Cutoff:
-    """Every atom closer than ``radius`` (Å), φ switched to zero (C²) over the last ``switch_width`` (Å). Conserves energy."""
-
-    radius: float
-    switch_width: float = 1.0
-    moving = True
-
-    @property
-    def cutoff(self) -> float:
-        """Where φ is zero, Å."""
-        return self.radius
-
-    @property
-    def switch_start(self) -> float:
-        """Where the switching begins, Å."""
-        return self.radius - self.switch_width
-
-    def offsets(self, spacing: float) -> np.ndarray:
-        """Sites that can come into range from anywhere in the ion's cell, for displacements up to a/2; int64 (n, 3)."""
-        reach = self.radius / spacing + 0.5
-        grid = _grid(-math.ceil(reach), math.ceil(reach) + 1)
-        outside = np.maximum(np.maximum(-grid, grid - 1), 0)  # distance from the cell [0, 1]³, per axis
-        return grid[np.sum(outside**2, axis=1) < reach**2]
-
-
-def _grid(low: int, high: int) -> np.ndarray:
-    """All integer triples between low and high inclusive, int64 (n, 3)."""
-    axis = np.arange(low, high + 1)
-    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Interaction:
-    """How the ion and the framework interact: U(r, R) = Σ_j φ(|r_j - R|) over the atoms that take part."""
-
-    potential: Potential
-    atoms: Sites | Shell | Cutoff
-
-
-@dataclass(frozen=True)
 class Model:
     """Lattice, ion and interaction: all the physics of one run."""
 
     lattice: Lattice
     ion: Ion
     interaction: Interaction
+
+    def __post_init__(self):
+        arguments.instance("lattice", self.lattice, Lattice, "a Lattice")
+        arguments.instance("ion", self.ion, Ion, "an Ion")
+        arguments.instance("interaction", self.interaction, Interaction, "an Interaction")
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -235,6 +171,11 @@ class Model:
         position = np.asarray(position, float)
         cell = np.floor(position / self.lattice.spacing).astype(np.int64)
         return self.offsets + (cell[..., None, :] if self.interaction.atoms.moving else 0)
+
+    def apart(self, position: np.ndarray) -> np.ndarray:
+        """r - R (..., n, 3) in Å from the ion at ``position`` (..., 3) to its candidate atoms on their sites."""
+        position = np.asarray(position, float)
+        return self.candidate_sites(position) * self.lattice.spacing - position[..., None, :]
 
     def middle_cell(self, position: np.ndarray) -> np.ndarray:
         """Lattice indices of the cell that a patch is built around: the ion's at ``position`` (..., 3), Å, or that amid fixed atoms."""

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mdlite.errors import InputError
 from mdlite.physics.model import Lattice
@@ -24,7 +25,7 @@ SPECIAL_POINTS = {
 DEFAULT_PATH = "GXMGR"
 
 
-def dynamical_matrix(lattice: Lattice, theta: np.ndarray) -> np.ndarray:
+def dynamical_matrix(lattice: Lattice, theta: ArrayLike) -> np.ndarray:
     """D(q) [21] at θ = q a, shape (..., 3) → (..., 3, 3), rad²/ps². Real and symmetric."""
     theta = np.asarray(theta, float)
     c, s = np.cos(theta), np.sin(theta)
@@ -56,7 +57,7 @@ def acoustic_tensor(lattice: Lattice, direction: np.ndarray) -> np.ndarray:
     return d * lattice.spacing**2 / lattice.mass
 
 
-def frequencies(lattice: Lattice, theta: np.ndarray) -> np.ndarray:
+def frequencies(lattice: Lattice, theta: ArrayLike) -> np.ndarray:
     """Angular frequencies Ω (rad/ps) of the three branches at θ = q a, (..., 3) → (..., 3), ascending."""
     return np.sqrt(np.maximum(np.linalg.eigvalsh(dynamical_matrix(lattice, theta)), 0.0))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
 import multiprocessing
 import os
 import secrets
@@ -27,9 +26,8 @@ from mdlite.errors import InputError
 from mdlite.kernels import cache as kept
 from mdlite.kernels import moments as kernels
 from mdlite.physics.model import Lattice
+from mdlite.physics.symmetry import COMPONENTS, canonical, from_canonical, matrices, representative, vanishes
 
-COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-"""xx, yy, zz, yz, xz, xy"""
 MOST_BYTES = 4e9
 HIGHEST_ORDER = 1600
 """Of a moment that is computed on request; their number makes the grid as well, so that twice as many take sixteen times as long."""
@@ -42,7 +40,7 @@ class Packed(NamedTuple):
     """What the package brings along for the usual crystal, so that nobody has to wait for it (``python scripts/default_crystal.py`` makes it)."""
 
     moments: dict[tuple[int, ...], np.ndarray]  # by component, as `_channels`; those between atoms on a line, for 30 ps
-    count: int
+    count: int  # type: ignore[assignment]  # in place of the tuple's method
     edge: np.ndarray  # of a patch of 12³ atoms, as `mdlite.engines.patch_edge` keeps it
     edge_version: int
 
@@ -69,18 +67,13 @@ def pack(path: Path, ratio: float, displacements: np.ndarray, count: int, edge: 
     lattice = Lattice((3, 3, 3), 1.0, 1.0, 1.0, ratio)
     table = moments(lattice, displacements, count)
     column = {
-        (*d, *_same(d, a, b)): (n, COMPONENTS.index((a, b)))
+        (*d, *representative(d, a, b)): (n, COMPONENTS.index((a, b)))
         for n, d in enumerate(map(tuple, displacements.tolist()))
         for a, b in COMPONENTS
-        if _exists(d, a, b)
+        if not vanishes(d, a, b)
     }
     values = np.stack([table[:, *column[channel]] for channel in channels], axis=1)
     np.savez(path, ratio=ratio, channels=np.array(channels), moments=values, edge=edge, edge_version=version)
-
-
-def canonical(displacements: np.ndarray) -> np.ndarray:
-    """Lattice vectors (n, 3) by the one of their 48 images with x >= y >= z >= 0."""
-    return -np.sort(-np.abs(np.asarray(displacements, np.int64).reshape(-1, 3)), axis=1)
 
 
 def highest_order(lattice: Lattice, time: float) -> int:
@@ -105,7 +98,12 @@ def moments(lattice: Lattice, displacements: np.ndarray, count: int) -> np.ndarr
 
 def _channels(displacements: np.ndarray) -> dict[tuple[int, ...], None]:
     """The different ones among the components at canonical lattice vectors (n, 3): (x, y, z, a, b)."""
-    return {(*d, *_same(d, a, b)): None for d in map(tuple, displacements.tolist()) for a, b in COMPONENTS if _exists(d, a, b)}
+    return {
+        (*d, *representative(d, a, b)): None
+        for d in map(tuple, displacements.tolist())
+        for a, b in COMPONENTS
+        if not vanishes(d, a, b)
+    }
 
 
 def _spread(sums: dict[tuple[int, ...], np.ndarray], displacements: np.ndarray, count: int) -> np.ndarray:
@@ -113,20 +111,9 @@ def _spread(sums: dict[tuple[int, ...], np.ndarray], displacements: np.ndarray, 
     out = np.zeros((count, len(displacements), 6))
     for n, d in enumerate(map(tuple, displacements.tolist())):
         for c, (a, b) in enumerate(COMPONENTS):
-            if _exists(d, a, b):
-                out[:, n, c] = sums[(*d, *_same(d, a, b))]
+            if not vanishes(d, a, b):
+                out[:, n, c] = sums[(*d, *representative(d, a, b))]
     return out
-
-
-def _exists(d, a: int, b: int) -> bool:
-    """By reflection, component ab vanishes at d unless d has both of these coordinates."""
-    return a == b or (d[a] != 0 and d[b] != 0)
-
-
-def _same(d, a: int, b: int) -> tuple[int, int]:
-    """The first of the components that permutations of equal coordinates of d make of ab: they are all equal."""
-    swaps = [p for p in itertools.permutations(range(3)) if all(d[n] == d[p[n]] for n in range(3))]
-    return min(tuple(sorted((p[a], p[b]))) for p in swaps)
 
 
 def _function(lattice: Lattice, kind: str, times: np.ndarray, omega: np.ndarray, dt: float) -> np.ndarray:
@@ -168,7 +155,10 @@ def is_quick(lattice: Lattice, displacements: np.ndarray, dt: float, n_steps: in
     """Whether `response_table` at canonical lattice vectors takes a moment only: from the cache, by packed moments, or because it is short."""
     count, known = highest_order(lattice, dt * n_steps), packed(lattice.k2 / lattice.k1)
     brought = known is not None and count <= known.count and _channels(displacements).keys() <= known.moments.keys()
-    return count <= QUICK or brought or _cache_path(lattice, displacements, dt, n_steps, kind).is_file()
+    if count <= QUICK or brought:
+        return True
+    path = _cache_path(lattice, displacements, dt, n_steps, kind)
+    return path is not None and path.is_file()
 
 
 def fall(lattice: Lattice, displacements: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -182,10 +172,7 @@ def fall(lattice: Lattice, displacements: np.ndarray, times: np.ndarray) -> np.n
             f"times: reach {times.max():g} ps; must be within {0.9 * latest:.2g} ps here (the work grows as the fourth power of the time)"
         )
     found = _compute(lattice, displacements, times, "exact-fall")
-    out = np.empty((len(displacements), len(times), 3, 3))
-    for c, (a, b) in enumerate(COMPONENTS):
-        out[..., a, b] = out[..., b, a] = found[:, c]
-    return out
+    return matrices(np.moveaxis(found, 1, 0))
 
 
 def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, dt: float, kind: str = "exact") -> np.ndarray:
@@ -193,15 +180,8 @@ def transformed(lattice: Lattice, displacements: np.ndarray, waves: np.ndarray, 
     displacements = np.asarray(displacements, np.int64).reshape(-1, 3)
     unique, row = np.unique(canonical(displacements), axis=0, return_inverse=True)
     hat = np.tensordot(waves, response_table(lattice, unique, dt, waves.shape[1] - 1, kind), axes=(1, 2))  # (f, rows, 6)
-    out = np.empty((len(waves), len(displacements), 3, 3), complex)
-    for n, (d, r) in enumerate(zip(displacements, row.reshape(-1))):
-        order = np.argsort(np.argsort(-np.abs(d), kind="stable"), kind="stable")
-        for a in range(3):
-            for b in range(3):
-                low, high = sorted((order[a], order[b]))
-                sign = 1.0 if a == b else float(np.sign(d[a]) * np.sign(d[b]))
-                out[:, n, a, b] = sign * hat[:, r, COMPONENTS.index((low, high))]
-    return out
+    own = matrices(np.moveaxis(hat[:, row.reshape(-1)], 2, 0))  # (f, m, 3, 3)
+    return np.ascontiguousarray(from_canonical(own.swapaxes(0, 1), displacements).swapaxes(0, 1))
 
 
 def _compute(lattice: Lattice, displacements: np.ndarray, times: np.ndarray, kind: str, dt: float = 0.0) -> np.ndarray:
@@ -258,7 +238,7 @@ def read_cached(path: Path | None, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def write_cached(path: Path | None, table: np.ndarray) -> None:
-    """Write beside and rename, so that no reader ever sees half a table; a cache that can not be written is done without."""
+    """Write beside and rename, so that no reader ever sees half a table; does nothing if the cache cannot be written."""
     if path is None:
         return
     own = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")  # several threads may have computed the same
@@ -271,4 +251,4 @@ def write_cached(path: Path | None, table: np.ndarray) -> None:
 
 def _seal(table: np.ndarray) -> bytes:
     """A checksum of the numbers, which stands behind them."""
-    return hashlib.sha256(np.ascontiguousarray(table)).digest()
+    return hashlib.sha256(np.ascontiguousarray(table).data).digest()

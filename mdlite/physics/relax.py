@@ -13,7 +13,6 @@ from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 
 from mdlite.errors import RunError
-from mdlite.kernels import medium as medium_kernels
 from mdlite.kernels import springs as spring_kernels
 from mdlite.kernels.coupling import coupled_forces
 from mdlite.kernels.types import IonState
@@ -77,12 +76,8 @@ class _Framework:
     def hessian(self, x: np.ndarray) -> LinearOperator:
         """V + ∂²U/∂r² at u = x."""
         field = x.reshape(self.shape)
-        blocks = np.empty((len(self.sites), 3, 3))
-        for n, site in enumerate(self.sites):
-            u = np.array([field[c][tuple(i[n] for i in self.index)] for c in range(3)])
-            d = site * self.model.lattice.spacing + u - self.ion.position
-            _, pull, bend = medium_kernels.pair_terms(self.coupling, *d)
-            blocks[n] = pull * np.eye(3) + bend * np.outer(d, d)
+        u = np.stack([component[self.index] for component in field], axis=1)
+        blocks = self.model.interaction.hessian(self.sites * self.model.lattice.spacing + u - self.ion.position)
 
         def product(p: np.ndarray) -> np.ndarray:
             out = -self.spring_force(p.ravel()).reshape(self.shape)
@@ -101,7 +96,8 @@ SMALL_FORCE = 4e-10
 def relax(model: Model, position=None, tolerance: float | None = None) -> Relaxation:
     """Relax the framework around the ion held at ``position`` (3,) Å (the model's own by default), to forces below ``tolerance`` (meV/Å).
 
-    tolerance: by default SMALL_FORCE times the force of nearest neighbours a lattice constant apart from their distance. Raises RunError if that is not reached, InputError if k2 = 0.
+    tolerance: by default SMALL_FORCE times the force of nearest neighbours a lattice constant apart from their distance. Raises
+    RunError if that is not reached, InputError if k2 = 0.
     """
     model.lattice.require_rigidity("the relaxation")
     scale = (model.lattice.k1 + 2.0 * model.lattice.k2) * model.lattice.spacing

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mdlite.errors import InputError
 from mdlite.physics.model import Lattice
 from mdlite.physics.phonons import acoustic_tensor, dynamical_matrix
+from mdlite.physics.symmetry import COMPONENTS, canonical, components, from_canonical, matrices
 
 RELATIVE_TOLERANCE = 1e-12
 NODES_TRIED = (20, 28, 40, 56, 80, 112)
@@ -28,7 +30,6 @@ MOST_POINTS = 2e8
 """Of a finite lattice's octant: minutes, and less memory than a run of it."""
 FARTHEST = 100
 """Sites"""
-_COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
 def _phases(theta: np.ndarray, displacements: np.ndarray) -> np.ndarray:
@@ -40,17 +41,9 @@ def _phases(theta: np.ndarray, displacements: np.ndarray) -> np.ndarray:
     c, s = np.cos(phase), np.sin(phase)
     out = np.empty((6, len(displacements), len(theta)))
     out[:3] = c.prod(axis=2)
-    for row, (i, j) in enumerate(_COMPONENTS[3:], start=3):
+    for row, (i, j) in enumerate(COMPONENTS[3:], start=3):
         k = 3 - i - j
         out[row] = -s[..., i] * s[..., j] * c[..., k]
-    return out
-
-
-def _to_matrices(components: np.ndarray) -> np.ndarray:
-    """(6, ...) tensor components → (..., 3, 3)."""
-    out = np.empty((*components.shape[1:], 3, 3))
-    for row, (i, j) in enumerate(_COMPONENTS):
-        out[..., i, j] = out[..., j, i] = components[row]
     return out
 
 
@@ -60,14 +53,14 @@ def _zone_sum(theta: np.ndarray, values: np.ndarray, displacements: np.ndarray) 
     for start in range(0, len(displacements), 32):  # bounded memory
         piece = slice(start, start + 32)
         total[:, piece] = np.matmul(_phases(theta, displacements[piece]), values)
-    return _to_matrices(total)
+    return matrices(total)
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
     """The inverse of symmetric matrices (n, 3, 3) by their cofactors, as components (6, n)."""
-    (a, b, c), (d, e, f) = matrix[:, range(3), range(3)].T, matrix[:, [0, 0, 1], [1, 2, 2]].T
-    cofactors = np.stack([b * c - f * f, a * c - e * e, a * b - d * d, e * f - c * d, d * f - b * e, d * e - a * f])
-    return cofactors / (a * cofactors[0] + d * cofactors[3] + e * cofactors[4])
+    a, b, c, f, e, d = components(matrix)
+    cofactors = np.stack([b * c - f * f, a * c - e * e, a * b - d * d, d * e - a * f, d * f - b * e, e * f - c * d])
+    return cofactors / (a * cofactors[0] + d * cofactors[5] + e * cofactors[4])
 
 
 def _static_quadrature(lattice: Lattice, displacements: np.ndarray, nodes: int) -> np.ndarray:
@@ -86,26 +79,10 @@ def _static_quadrature(lattice: Lattice, displacements: np.ndarray, nodes: int) 
     return total[:, 0] / (np.pi**3 * lattice.mass)
 
 
-def _canonical(displacements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each d as |d| sorted downwards, and the order that sorts it: the 48-fold symmetry of the cubic crystal."""
-    order = np.argsort(-np.abs(displacements), axis=1, kind="stable")
-    return np.take_along_axis(np.abs(displacements), order, axis=1), order
-
-
 def _by_symmetry(compute, displacements: np.ndarray) -> np.ndarray:
     """Evaluate ``compute(unique canonical d) -> (m, ..., 3, 3)`` and rotate the results to every d of (n, 3)."""
-    canonical, order = _canonical(displacements)
-    unique, where = np.unique(canonical, axis=0, return_inverse=True)
-    values = compute(unique)[where.ravel()]
-    place = np.argsort(order, axis=1)  # where component i of d stands in the canonical vector
-    signs = np.where(displacements < 0, -1.0, 1.0)
-    rows = np.arange(len(displacements))
-    out = np.empty_like(values)
-    for i in range(3):
-        for j in range(3):
-            factor = (signs[:, i] * signs[:, j]).reshape((-1,) + (1,) * (values.ndim - 3))
-            out[..., i, j] = factor * values[rows, ..., place[:, i], place[:, j]]
-    return out
+    unique, where = np.unique(canonical(displacements), axis=0, return_inverse=True)
+    return from_canonical(compute(unique)[where.ravel()], displacements)
 
 
 def _converged(lattice: Lattice, displacements: np.ndarray, first: int) -> tuple[np.ndarray, int]:
@@ -123,21 +100,21 @@ def _converged(lattice: Lattice, displacements: np.ndarray, first: int) -> tuple
     )
 
 
-def static_recoil(lattice: Lattice, displacements: np.ndarray) -> np.ndarray:
+def static_recoil(lattice: Lattice, displacements: ArrayLike) -> np.ndarray:
     """W_d(0) of the infinite lattice for integer lattice vectors d, (n, 3) → (n, 3, 3), Å²/meV [10].
 
     The number of nodes is raised until two successive results agree to 1e-12 of W_0. Raises InputError if k2 = 0, or if k2/k1 is so
     small that 112 nodes a direction (and more for far pairs) do not reach that.
     """
     lattice.require_rigidity("the recoil kernel")
-    displacements = _lattice_vectors(displacements)
+    vectors = _lattice_vectors(displacements)
 
     first = _converged(lattice, np.zeros((1, 3), np.int64), 0)[1]  # one pair shows whether it converges at all
 
     def converge(unique: np.ndarray) -> np.ndarray:
         return _converged(lattice, np.concatenate([np.zeros((1, 3), np.int64), unique]), max(0, first - 1))[0][1:]
 
-    return _by_symmetry(converge, displacements)
+    return _by_symmetry(converge, vectors)
 
 
 def zone_octant(size: Sequence[int], with_zero: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -181,7 +158,7 @@ def _grid_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarray)
     for theta, weight in _octant_pieces(lattice.size, max(64, MOST_NUMBERS // (3 * len(times) + 18 * len(displacements)))):
         squares, modes = np.linalg.eigh(dynamical_matrix(lattice, theta))
         omega = np.sqrt(squares).ravel()
-        dyads = np.stack([modes[:, i] * modes[:, j] for i, j in _COMPONENTS]) * (weight[:, None] / squares)
+        dyads = np.stack([modes[:, i] * modes[:, j] for i, j in COMPONENTS]) * (weight[:, None] / squares)
         amplitudes = (dyads[:, None] * _phases(theta, displacements)[..., None]).reshape(len(total), -1)
         if not many:
             total += amplitudes @ np.cos(omega[:, None] * times)
@@ -198,12 +175,10 @@ def _grid_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarray)
         nodes = width * (np.arange(bins)[:, None] + 0.5 * (1.0 + np.cos(angle)))
         change = np.cos(np.arange(NODES)[:, None] * angle) * np.where(np.arange(NODES) == 0, 1.0, 2.0)[:, None] / NODES
         total = total @ np.einsum("nj,bjt->nbt", change, np.cos(nodes[..., None] * times)).reshape(columns, -1)
-    return _to_matrices(total.reshape(6, len(displacements), -1)) / lattice.mass
+    return matrices(total.reshape(6, len(displacements), -1)) / lattice.mass
 
 
-def recoil_kernel(
-    lattice: Lattice, displacements: Sequence[Sequence[int]], times: Sequence[float] = (0.0,), finite: bool = False
-) -> np.ndarray:
+def recoil_kernel(lattice: Lattice, displacements: ArrayLike, times: ArrayLike = (0.0,), finite: bool = False) -> np.ndarray:
     """W_d(t) [10] for integer lattice vectors d, (n, 3), and times (T,) in ps, in any order: (n, T, 3, 3), Å²/meV.
 
     Infinite lattice, to 1e-11 of W_0(0), or with ``finite`` the periodic one of lattice.size without its q = 0 modes. W(-t) = W(t). The work
@@ -211,19 +186,19 @@ def recoil_kernel(
     the number of times. Raises InputError if k2 = 0, for what is not finite, and for times and distances that would take hours.
     """
     lattice.require_rigidity("the recoil kernel")
-    displacements = _lattice_vectors(displacements)
-    times = np.abs(np.asarray(times, float).ravel())
-    if not np.isfinite(times).all():
+    vectors = _lattice_vectors(displacements)
+    instants = np.abs(np.asarray(times, float).ravel())
+    if not np.isfinite(instants).all():
         raise InputError("times: must be finite numbers, ps")
     if finite:
-        return _finite_recoil(lattice, displacements, times)
-    unique, where = np.unique(times, return_inverse=True)
-    static = static_recoil(lattice, displacements)[:, None]
-    if not times.any():
-        return np.repeat(static, len(times), axis=1)
+        return _finite_recoil(lattice, vectors, instants)
+    unique, where = np.unique(instants, return_inverse=True)
+    static = static_recoil(lattice, vectors)[:, None]
+    if not instants.any():
+        return np.repeat(static, len(instants), axis=1)
     from mdlite.physics import propagator  # with its kernel, which W(0) does not need
 
-    return (static - _by_symmetry(lambda d: propagator.fall(lattice, d, unique), displacements))[:, where.ravel()]
+    return (static - _by_symmetry(lambda d: propagator.fall(lattice, d, unique), vectors))[:, where.ravel()]
 
 
 def _finite_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -234,7 +209,7 @@ def _finite_recoil(lattice: Lattice, displacements: np.ndarray, times: np.ndarra
     return _grid_recoil(lattice, displacements, times)
 
 
-def _lattice_vectors(displacements: Sequence[Sequence[int]]) -> np.ndarray:
+def _lattice_vectors(displacements: ArrayLike) -> np.ndarray:
     """Lattice vectors as int64 (n, 3). Raises InputError for what are none, or too far."""
     try:
         found = np.asarray(displacements, float).reshape(-1, 3)
@@ -245,7 +220,8 @@ def _lattice_vectors(displacements: Sequence[Sequence[int]]) -> np.ndarray:
     if np.abs(found).max(initial=0.0) > FARTHEST:
         far = found[np.abs(found).max(axis=1).argmax()]
         raise InputError(
-            f"displacements: {[int(n) if abs(n) < 1e15 else n for n in far.tolist()]} is too far; the recoil kernel of two atoms more than {FARTHEST} "
+            f"displacements: {[int(n) if abs(n) < 1e15 else n for n in far.tolist()]} is too far; the recoil kernel of two "
+            f"atoms more than {FARTHEST} "
             "sites apart takes many minutes"
         )
     return found.astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def compare(config: Config, job: Job) -> Outcome:
     lines: dict[float, list[dict[str, Any]]] = {}
     for strength, energy, one in _points(config):
         lines.setdefault(strength, []).append(diffusion.point(one, job, f"-U{strength:g}-{energy:g}meV"))
-    fitted = [
+    fitted: list[dict[str, Any]] = [
         {"strength": strength, "points": entries, "fits": fits(entries), "at_own_temperature": own_temperature(entries)}
         for strength, entries in lines.items()
     ]
@@ -78,12 +79,13 @@ def compare(config: Config, job: Job) -> Outcome:
         "temperatures.png": lambda: plots_thermal.own_temperature(fitted),
     }
     for line in fitted:
-        figures[f"msd-U{line['strength']:g}.png"] = lambda line=line: plots_thermal.displacement_grid(line["points"])
+        figures[f"msd-U{line['strength']:g}.png"] = functools.partial(plots_thermal.displacement_grid, line["points"])
     return Outcome({"lines": fitted}, _body(config, fitted), figures, verdict=verdict.thermal(every))
 
 
 def fits(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The Arrhenius fit of every method whose D is resolved at two temperatures or more, errors scaled where the fit is poor; the others are left out."""
+    """The Arrhenius fit of every method whose D is resolved at two temperatures or more, errors scaled where the fit is poor; the
+    others are left out."""
     found = {}
     for method in entries[0]["methods"]:
         have = [e["methods"][method] | {"energy": e["thermal_energy_meV"]} for e in entries if method in e["methods"]]

@@ -23,7 +23,7 @@ OWN_START = True
 PLACES = {"cube centre": (0.5, 0.5, 0.5), "face centre": (0.5, 0.5, 1.0)}
 """In units of the lattice constant."""
 
-VARIANTS = (
+VARIANTS: tuple[dict[str, Any], ...] = (
     {"kind": "shell", "extent": 1},
     {"kind": "shell", "extent": 2},
     {"kind": "cutoff", "radius": 6.0, "switch_width": 1.0},
@@ -115,18 +115,9 @@ def _path(config: Config) -> dict[str, Any]:
     model = config.replace(**{"interaction.atoms": smooth}).to_model()
     fraction = np.linspace(0.5, 1.5, PATH_POINTS)
     positions = config.lattice.spacing * np.stack([np.full_like(fraction, 0.5), np.full_like(fraction, 0.5), fraction], axis=1)
-    sites = model.candidate_sites(positions) * config.lattice.spacing
-    distance = np.linalg.norm(sites - positions[:, None], axis=2)
-    unrelaxed = _switched_energy(model, distance)
+    unrelaxed = model.interaction.energy(model.apart(positions)).sum(axis=1)
     relaxed = np.array([adiabatic_energy(model, p)[0] for p in positions])
     return {"atoms": _label(smooth), "z_A": positions[:, 2], "unrelaxed_meV": unrelaxed, "relaxed_meV": relaxed}
-
-
-def _switched_energy(model, distance: np.ndarray) -> np.ndarray:
-    from mdlite.kernels.potentials import switched
-
-    coupling = model.coupling()
-    return np.array([sum(switched(coupling, rho)[0] for rho in row) for row in distance])
 
 
 def _body(config: Config, entries: list[dict[str, Any]]) -> str:

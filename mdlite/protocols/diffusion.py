@@ -29,7 +29,7 @@ WARM_UP_BYTES = 1e9
 
 def check(config: Config) -> None:
     """Raises InputError unless the runs of this protocol make sense."""
-    chosen, thermal = config.validate_, config.thermal
+    chosen, thermal = config.validate_, config.thermal_state
     if config.interaction.atoms.kind == "sites":
         raise InputError(
             'interaction.atoms.kind = "sites": the ion wanders, so its atoms must move with it: use a shell or a cutoff'
@@ -58,8 +58,9 @@ def setting(config: Config, method: str) -> Config:
     """The configuration of one method's run."""
     if method == "reference":
         return config.replace(method=method, **{"thermal.ions": 1, "thermal.motion": "verlet"})
-    ions = config.validate_.ions.get(method, config.thermal.ions)
-    return config.replace(method=method, **{"thermal.ions": ions, "run.duration": config.validate_.ensemble_duration})
+    ions = {str(rung): count for rung, count in config.validate_.ions.items()}
+    each = ions.get(method, config.thermal_state.ions)
+    return config.replace(method=method, **{"thermal.ions": each, "run.duration": config.validate_.ensemble_duration})
 
 
 def warm_up(config: Config) -> Config | None:
@@ -92,7 +93,7 @@ def compare(config: Config, job: Job) -> Outcome:
 
 def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
     """Numbers and curves of every method at one temperature; a rung that has to stop is listed under ``failures``."""
-    chosen, scale = config.validate_, config.thermal.scale
+    chosen, scale = config.validate_, config.thermal_state.scale
     failures: dict[str, str] = {}
     methods = {}
     for method in ("reference", *chosen.rungs):
@@ -105,8 +106,8 @@ def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
         if run is not None:
             methods[method] = motion.describe(run, chosen.equilibration, chosen.fit)
             methods[method]["thermalisation"] = _thermalisation(methods[method]["curves"])
-    entry = {"thermal_energy_meV": scale, "statistics": config.thermal.statistics, "methods": methods, "failures": failures}
-    _, square = variances(config.to_model().lattice, scale, config.thermal.statistics)
+    entry = {"thermal_energy_meV": scale, "statistics": config.thermal_state.statistics, "methods": methods, "failures": failures}
+    _, square = variances(config.to_model().lattice, scale, config.thermal_state.statistics)
     entry["lattice_temperature_meV"] = config.lattice.mass * square
     short = warm_up(config)
     if short is not None:
@@ -176,27 +177,30 @@ def body(config: Config, entry: dict[str, Any]) -> str:
 
 def settings_text(config: Config) -> str:
     """What was run, in words."""
-    thermal, lattice, chosen = config.thermal, config.lattice, config.validate_
+    thermal, lattice, chosen = config.thermal_state, config.lattice, config.validate_
     each = {method: chosen.ions.get(method, thermal.ions) for method in chosen.rungs}
     return (
         f"Lattice of {' × '.join(map(str, lattice.size))} atoms, {thermal.statistics} start. The reference: {thermal.lattices} lattices with one ion "
         f"each, {config.run.duration:g} ps. The rungs: as many lattices with the same seeds, each with "
-        f"{', '.join(counted(n, 'ion') + f' ({method})' for method, n in each.items())} that start at rest in different cells, {chosen.ensemble_duration:g} ps. "
+        f"{', '.join(counted(n, 'ion') + f' ({method})' for method, n in each.items())} that start at rest in different cells, "
+        f"{chosen.ensemble_duration:g} ps. "
         f"The first {chosen.equilibration:g} ps of every run are left out."
     )
 
 
 TABLE_TEXT = (
     "T_ion: kinetic temperature <M v²>/3 after equilibration. D: slope of the mean square displacement over 6 for lags of {first:g} to {last:g} ps. "
-    "Errors: standard errors from the scatter between {lattices} lattices, one sample each; the interval that holds the truth with 95 % is ± {half:.2g} of "
-    "them (Student's t). `<`: D is not resolved, it is below that with 95 %. Thermalisation: time constant of the approach to that temperature from rest."
+    "Errors: standard errors from the scatter between {lattices} lattices, one sample each; the interval that holds the truth "
+    "with 95 % is ± {half:.2g} of "
+    "them (Student's t). `<`: D is not resolved, it is below that with 95 %. Thermalisation: time constant of the approach to "
+    "that temperature from rest."
 )
 FEW_TEXT = " **With fewer than four lattices the standard errors themselves are uncertain by half and more: go by the intervals, or take more lattices.**"
 
 
 def table_text(config: Config) -> str:
     """What the columns of `table` are, and how many samples stand behind its errors."""
-    lattices, (first, last) = config.thermal.lattices, config.validate_.fit
+    lattices, (first, last) = config.thermal_state.lattices, config.validate_.fit
     said = TABLE_TEXT.format(first=first, last=last, lattices=lattices, half=student(lattices - 1))
     return said + (FEW_TEXT if lattices < FEW else "")
 
@@ -287,7 +291,8 @@ def run_away_section(entries: list[dict[str, Any]], most: int = 20) -> str:
     header = ["k_BT (meV)", "method", "ion", "stopped at (ps)", "position (Å)", "speed (Å/ps)", "lost by", "reason"]
     more = f"\n\n{len(rows) - most} more are in `summary.json`." if len(rows) > most else ""
     return (
-        "## Run-aways\n\nIons that could not be followed any more: stopped, and left out of every average. Lost by the method: its expansion about the "
+        "## Run-aways\n\nIons that could not be followed any more: stopped, and left out of every average. Lost by the "
+        "method: its expansion about the "
         "free lattice exploded in a close encounter. Lost by the step: a shorter one would have kept them.\n\n"
         + markdown.table(header, rows[:most])
         + more

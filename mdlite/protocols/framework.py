@@ -34,9 +34,9 @@ KERNEL_TIMES = np.linspace(0.0, 2.0, 401)
 
 def check(config: Config) -> None:
     """Raises InputError for fewer than two sampled states, or a lattice that does not fit into memory."""
-    if config.thermal.lattices < 2:
+    if config.thermal_state.lattices < 2:
         raise InputError(
-            f"thermal.lattices = {config.thermal.lattices}: errors are the scatter between sampled states; give 2 at least"
+            f"thermal.lattices = {config.thermal_state.lattices}: errors are the scatter between sampled states; give 2 at least"
         )
     require_memory(config.to_model().lattice, 3)
 
@@ -83,10 +83,11 @@ def gaussian_norm(x: np.ndarray) -> np.ndarray:
 
 def _states(config: Config, energy: float) -> dict[str, Any]:
     """Moments and histograms of the states sampled at one temperature, with the exact variances."""
-    lattice, thermal = config.to_model().lattice, config.thermal
+    lattice, thermal = config.to_model().lattice, config.thermal_state
     exact = dict(zip(("displacement", "velocity"), variances(lattice, energy, thermal.statistics)))
     edges = np.linspace(0.0, LARGEST, BINS + 1)
-    squares, fourths = {k: [] for k in exact}, {k: [] for k in exact}
+    squares: dict[str, list[float]] = {k: [] for k in exact}
+    fourths: dict[str, list[float]] = {k: [] for k in exact}
     counts = {k: np.zeros(BINS) for k in exact}
     for seed in lattice_seeds(thermal.seed, thermal.lattices):
         state = thermal_state(lattice, energy, thermal.statistics, np.random.default_rng(seed))
@@ -139,9 +140,11 @@ def _body(config: Config, summary: dict[str, Any]) -> str:
             markdown.table(["direction", "transverse", "transverse", "longitudinal"], speeds),
             "## Thermal states",
             markdown.table([*header, "largest difference of the distribution of the length"], rows),
-            f"{config.thermal.lattices} states of {size} atoms at every temperature, {config.thermal.statistics} statistics. The exact variances are averages "
+            f"{config.thermal_state.lattices} states of {size} atoms at every temperature, {config.thermal_state.statistics} "
+            "statistics. The exact variances are averages "
             "over the modes of this lattice; the error is the standard error of that many states, "
-            f"and ± {student(config.thermal.lattices - 1):.2g} of it hold 95 % (Student's t). The distribution of the length of u and u̇ over the atoms "
+            f"and ± {student(config.thermal_state.lattices - 1):.2g} of it hold 95 % (Student's t). The distribution of the "
+            "length of u and u̇ over the atoms "
             "is compared with that of a vector of three independent Gaussian components.",
         ]
     )

@@ -32,9 +32,9 @@ LEVELS = (1.5, 5.0, 25.0)
 
 def check(settings: Config) -> None:
     """Raises InputError unless every run of this protocol makes sense."""
-    if settings.thermal.statistics != "classical":
+    if settings.thermal_state.statistics != "classical":
         raise InputError(
-            f'thermal.statistics = "{settings.thermal.statistics}": the ladder takes T_ion = T for what is right, which holds for "classical" only'
+            f'thermal.statistics = "{settings.thermal_state.statistics}": the ladder takes T_ion = T for what is right, which holds for "classical" only'
         )
     for energy in settings.validate_.energies:
         diffusion.check(_at(settings, energy))
@@ -56,7 +56,7 @@ def _cold(settings: Config, name: str, method: str) -> Config:
     """One of the built-in cases at T = 0 by one method; the explicit lattice has the size of ``settings``, at least 20."""
     case = config.load(name)
     size = max(20, *settings.lattice.size)
-    changes = {"lattice.size": size, "patch.size": settings.patch.size, "run.energy_tolerance": 1.0}
+    changes: dict[str, Any] = {"lattice.size": size, "patch.size": settings.patch.size, "run.energy_tolerance": 1.0}
     return case.replace(method=method, **changes, **registry.find(method).beside_a_lattice)
 
 
@@ -100,6 +100,7 @@ def _cold_experiment(settings: Config, name: str, methods: dict[str, dict[str, A
 def _rate_error(run: Run, truth: Run) -> float:
     """Error (%) of the rate at which the energy decays in the later half of the run; of a periodic lattice, echoes included."""
     centre, end = truth.config.validate_.centre, truth.config.run.duration
+    assert centre is not None  # the built-in cases have one
     rates = []
     for one in (run, truth):
         passed = analysis.crossings(one.time, one.position[:, 0, 2], one.velocity[:, 0, 2], centre)
@@ -186,12 +187,15 @@ def _body(settings: Config, summary: dict[str, Any]) -> str:
         [
             f"Errors of every method, in %. Rates: of the energy of `trapped` (M = 0.7) and `trapped-heavy` (M = 14) in the later half of the run; "
             "throw: distance from the true path. These against the exact non-local equation of the infinite crystal at the same step. T_ion: "
-            f"kinetic temperature over k_BT, less 1, D over that of the reference, less 1, at the given k_BT in meV; {settings.thermal.statistics} "
-            f"start, lattices of {size}. The reference is that periodic lattice; at T = 0 its rates have its echoes in them. At T = 0 everything else is as in "
+            "kinetic temperature over k_BT, less 1, D over that of the reference, less 1, at the given k_BT in meV; "
+            f"{settings.thermal_state.statistics} "
+            f"start, lattices of {size}. The reference is that periodic lattice; at T = 0 its rates have its echoes in them. "
+            "At T = 0 everything else is as in "
             "the built-in cases.",
             markdown.methods_table([*methods, "memory-kernel"]),
             markdown.table(header, rows),
-            f"Errors are standard errors between {settings.thermal.lattices} lattices; 95 % intervals are ± {student(settings.thermal.lattices - 1):.2g} of them for "
+            f"Errors are standard errors between {settings.thermal_state.lattices} lattices; 95 % intervals are ± "
+            f"{student(settings.thermal_state.lattices - 1):.2g} of them for "
             "T_ion (Student's t). Cost: of one ion's step in a thermal ensemble, its share of the lattice included, times "
             f"the {summary['threads']:g} threads; and of an ion alone at T = 0, where methods that step a lattice use all threads.",
             "## Which one to take",

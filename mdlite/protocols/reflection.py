@@ -56,7 +56,7 @@ def check(config: Config) -> None:
 
 def point(config: Config, width: float, speed: float) -> Config:
     """The configuration of one range (Å) and speed (Å/ps): start 24 ranges below the atom, run.dt or a hundredth of range/speed."""
-    site = np.array(config.interaction.atoms.sites[0]) * config.lattice.spacing
+    site = config.to_model().offsets[0] * config.lattice.spacing
     passage = width / speed
     dt = min(config.run.dt, passage / STEPS_PER_PASSAGE)
     steps = round(LENGTH * START * passage / dt)
@@ -84,20 +84,11 @@ def along_path(model: Model, run: Run) -> dict[str, dict[str, np.ndarray]]:
     inputs = {"moving": (atom, atom_speed), "still": (atom, 0.0 * atom_speed), "undisturbed": (home, 0.0 * atom_speed)}
     found = {}
     for name, (r, v) in inputs.items():
-        gradient, rate = _pair(model, r - ion, speed - v)
+        _, gradient, hessian = model.interaction.expand(r - ion)
+        rate = np.einsum("fab,fb->fa", hessian, speed - v)
         deflection = -gradient @ recoil.T - rate @ loss.T
-        force, _ = _pair(model, site + deflection - ion, speed)
-        found[name] = {"deflection": deflection, "force": force}
+        found[name] = {"deflection": deflection, "force": model.interaction.gradient(site + deflection - ion)}
     return found
-
-
-def _pair(model: Model, d: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """∇_r U = φ' n (F, 3) for one atom at r - R = d (F, 3), and H w (F, 3) for the relative velocity w of the ion."""
-    rho = np.linalg.norm(d, axis=1, keepdims=True)
-    _, slope, curvature = model.interaction.potential.evaluate(rho[:, 0])
-    n = d / rho
-    along = np.sum(n * w, axis=1, keepdims=True)
-    return slope[:, None] * n, curvature[:, None] * along * n + slope[:, None] / rho * (w - along * n)
 
 
 def settings(config: Config) -> list[Config]:
@@ -108,7 +99,8 @@ def settings(config: Config) -> list[Config]:
 
 def compare(config: Config, job: Job) -> Outcome:
     """Every range and speed: the full run, the three rungs along its path, and the time-local ion on its own."""
-    points, curves, failures = [], [], {}
+    points, curves = [], []
+    failures: dict[str, str] = {}
     for width in config.validate_.ranges:
         for speed in config.validate_.speeds:
             one = point(config, width, speed)
@@ -151,7 +143,7 @@ def _percent(off: float, whole: float) -> float:
     return 100.0 * float(off / whole) if whole else float("nan")
 
 
-def _numbers(config: Config, model: Model, run: Run, alone: Run, rungs) -> dict[str, Any]:
+def _numbers(config: Config, model: Model, run: Run, alone: Run | None, rungs) -> dict[str, Any]:
     curves = _curves(model, run, rungs)["rungs"]
     full = curves["full"]
     echo = model.echo_time if config.lattice.boundary == "periodic" else np.inf
@@ -184,7 +176,8 @@ def _body(config: Config, points: list[dict[str, Any]], failures: dict[str, str]
         "framework's position and velocity on the right-hand side taken "
         + "; ".join(f"*{k}*: {v}" for k, v in RUNGS.items())
         + ". "
-        "An error of 100 % and more means that the point lies outside the approximation's validity. Peak values are the largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
+        "An error of 100 % and more means that the point lies outside the approximation's validity. Peak values are the "
+        "largest in magnitude; *largest error* is the largest difference from the full curve at any time, in % of "
         "the full peak.",
     ]
     for key, unit in (("deflection", "Å"), ("force", "meV/Å")):

@@ -1,7 +1,8 @@
 """Protocol ``rungs``: the same experiment by the explicit lattice and by the time-local rungs.
 
-What is compared depends on the motion (`mdlite.protocols.rungs_measures`): for an ion that goes to and fro along one axis (`trapped`) its kinetic energy
-each time it passes the centre, the decay rate of that energy, the period; for any other (`throw`) the distance of the paths and the energy left.
+What is compared depends on the motion (`mdlite.protocols.rungs_measures`): for an ion that goes to and fro along one axis
+(`trapped`) its kinetic energy each time it passes the centre, the decay rate of that energy, the period; for any other (`throw`)
+the distance of the paths and the energy left.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def oscillation_axis(config: Config, truth: Run) -> int:
 
 
 def fine_sampling(config: Config) -> Config:
-    """At least a frame every 20 fs, so that no passage goes unseen, and budgets enough to see the energies swing (unless run.energy_every is given)."""
+    """At least a frame every 20 fs, so that no passage goes unseen, and budgets enough to see the energies swing (unless
+    run.energy_every is given)."""
     most, budget = (max(1, int(time / config.run.dt)) for time in (FRAME, BUDGET))
     usual = min(budget_interval(config), budget) if config.run.energy_every is None else config.run.energy_every
     return config.replace(**{"run.sample_every": min(config.run.sample_every, most), "run.energy_every": usual})
@@ -132,7 +134,8 @@ def _centred(config: Config, axis: int, level: float) -> Model:
 def compare(config: Config, job: Job) -> Outcome:
     """Run the reference and the rungs side by side and compare them. Raises RunError if the reference itself has to stop."""
     config = fine_sampling(config)
-    runs, failures = {"reference": job.run(true_setting(config), "reference")}, {}
+    runs = {"reference": job.run(true_setting(config), "reference")}
+    failures: dict[str, str] = {}
     wanted, left_out = rungs_of(config)
     for name, setting in wanted.items():
         run = job.attempt(setting, name, failures)
@@ -141,7 +144,12 @@ def compare(config: Config, job: Job) -> Outcome:
     yardstick = yardstick_of(config, runs)
     axis = oscillation_axis(config, runs[yardstick])
     level = config.ion.position[axis] if config.validate_.centre is None else config.validate_.centre
-    summary = {"truth": config.validate_.reference, "yardstick": yardstick, "axis": "xyz"[axis], "centre_A": level}
+    summary: dict[str, Any] = {
+        "truth": config.validate_.reference,
+        "yardstick": yardstick,
+        "axis": "xyz"[axis],
+        "centre_A": level,
+    }
     summary |= {"stopped": failures, "left_out": left_out} | numbers(config, runs, yardstick, axis, level)
     summary["linear_response"] = _linear(config, runs, axis, level)
     summary |= verdict.rungs(summary)

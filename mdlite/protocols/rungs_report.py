@@ -37,7 +37,8 @@ def _introduction(config: Config, summary: dict[str, Any]) -> list[str]:
     adapted = [name for name in others if name in METHODS and METHODS[name][2].startswith("adapted")]
     if adapted:
         first += (
-            f" The crystal of {'an explicit' if 'periodic' in TRUTH[config.validate_.reference] or 'lattice' in truth else 'the exact'} run starts at rest "
+            " The crystal of "
+            f"{'an explicit' if 'periodic' in TRUTH[config.validate_.reference] or 'lattice' in truth else 'the exact'} run starts at rest "
             f"and undisplaced, so it rings while it adapts to the ion; that of {verdict.names(adapted)} is adapted from the start."
         )
     parts = [first, *_yardstick(summary)]
@@ -59,7 +60,8 @@ def _yardstick(summary: dict[str, Any]) -> list[str]:
     if summary["yardstick"] == "reference":
         return []
     return [
-        f"**Errors are against `{summary['yardstick']}`**, which solves the infinite crystal exactly, at the same step of velocity Verlet as the lattice: "
+        f"**Errors are against `{summary['yardstick']}`**, which solves the infinite crystal exactly, at the same step of "
+        "velocity Verlet as the lattice: "
         "so they hold for the whole run, and the row of the reference shows what its finite size does."
     ]
 
@@ -93,7 +95,8 @@ def body(config: Config, summary: dict[str, Any]) -> str:
 def _why_free(summary: dict[str, Any]) -> str:
     before = " before the echo" if math.isfinite(summary["echo_time_ps"]) else ""
     return (
-        f"The ion does not swing to and fro along one axis through {summary['axis']} = {summary['centre_A']:g} Å often enough{before} for a decay rate or a "
+        f"The ion does not swing to and fro along one axis through {summary['axis']} = {summary['centre_A']:g} Å often "
+        f"enough{before} for a decay rate or a "
         "period: what counts is how far its path is from the true one, when they part, and what energy it has left."
     )
 
@@ -127,7 +130,8 @@ def _path_section(config: Config, summary: dict[str, Any]) -> list[str]:
     return [
         f"## Paths against that of `{yardstick}`",
         table,
-        f"RMS: root mean square distance of the two ions, also in % of how far the true one goes (rms from its mean place). Apart: when they are first more than {APART} Å apart.",
+        "RMS: root mean square distance of the two ions, also in % of how far the true one goes (rms from its mean place). "
+        f"Apart: when they are first more than {APART} Å apart.",
     ]
 
 
@@ -143,14 +147,16 @@ def _linear_section(modes: dict[str, Any]) -> list[str]:
         "## Small oscillations, by linear response",
         markdown.table(["", "rate (1/ps)", "error (%)", "period (ps)", "error (%)"], rows),
     ]
-    if {"exact", "implicit", "time-local"} <= set(modes):
+    if true is not None and {"implicit", "time-local"} <= set(modes):
         friction = percent(modes["implicit"]["rate_per_ps"], true["rate_per_ps"])
         closure = percent(modes["time-local"]["rate_per_ps"], modes["implicit"]["rate_per_ps"])
         greater = "friction taken at ω → 0" if abs(friction) > abs(closure) else "first-order step in the force"
         parts.append(
-            "No time stepping: the complex frequency from the response Ĝ(ω) of the infinite crystal. `implicit` differs from the exact one only in that the "
+            "No time stepping: the complex frequency from the response Ĝ(ω) of the infinite crystal. `implicit` differs from "
+            "the exact one only in that the "
             f"friction is taken at ω → 0 instead of at the ion's own {with_terahertz(true['omega_rad_per_ps'], 3)}: that alone changes the rate by "
-            f"{markdown.percent(friction)} %. `time-local` differs from `implicit` in that forces are expanded to first order about the undisturbed lattice: that changes "
+            f"{markdown.percent(friction)} %. `time-local` differs from `implicit` in that forces are expanded to first order "
+            "about the undisturbed lattice: that changes "
             f"it by another {markdown.percent(closure)} %. **Here the {greater} is the greater error.**"
         )
     return parts

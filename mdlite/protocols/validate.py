@@ -7,13 +7,14 @@ overwritten without ``force``.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mdlite import extensions
-from mdlite.config import Config, introduction, rules
+from mdlite import arguments, extensions
+from mdlite.config import Config, config_of, introduction, rules
 from mdlite.engines import build
 from mdlite.engines.blocking import require_memory
 from mdlite.errors import InputError
@@ -30,7 +31,8 @@ ENDINGS = (".h5", ".png", ".md", ".html", ".json", ".csv")
 def prepare_folder(output: str | Path, force: bool, resumed: Sequence[str] = ()) -> Path:
     """Make the folder. With ``force``, what an earlier validation left there is removed, and nothing else.
 
-    resumed: names in it that an unfinished validation has left and goes on with. Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
+    resumed: names in it that an unfinished validation has left and goes on with. Raises InputError if it holds anything (without
+    ``force``), is a file, or can not be made.
     """
     folder = outputs.check_folder(output, "validate")
     if folder.is_dir() and any(path.name not in resumed for path in folder.iterdir()) and not force:
@@ -52,8 +54,12 @@ def _earlier_files(folder: Path) -> list[str]:
     return [name for name in names if isinstance(name, str) and Path(name).name == name and Path(name).suffix in ENDINGS]
 
 
+def _save_figure(draw: Callable[[], Any], place: Path) -> None:
+    draw().savefig(place, dpi=html.DPI, format="png")
+
+
 def validate(
-    config: Config,
+    config: Config | str | Path | dict[str, Any],
     output: str | Path,
     force: bool = False,
     progress: Callable[[str], Callable[[simulate.Progress], None] | None] | bool | None = None,
@@ -61,10 +67,13 @@ def validate(
 ) -> dict[str, Any]:
     """Run the comparison that ``config.validate_.protocol`` names and write one folder: runs, figures, report.md, summary.json.
 
+    config: a Config, a TOML file, the name of a built-in case, or its tables as a dict.
     report.html is the same report with the figures inside. progress(label) gives the callback for the run of that name;
     progress=True shows bars, and the notices. Returns the content of summary.json. Raises InputError before anything is computed,
     RunError if a run had to stop.
     """
+    config = config_of(config, start=False)
+    arguments.of_a_job(output, progress, notice, needed=True, force=force)
     if progress is True:
         progress = Reporter()
         notice = notice or progress.notice
@@ -94,7 +103,7 @@ def validate(
     outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
     say("writing the figures and the report")
     for name, draw in outcome.figures.items():
-        outputs.write(folder / name, lambda place, draw=draw: draw().savefig(place, dpi=html.DPI, format="png"))
+        outputs.write(folder / name, functools.partial(_save_figure, draw))
     facts = simulate.environment() | {"compile_seconds": compile_seconds}
     summary = {"title": config.title, "protocol": config.validate_.protocol, "verdict": outcome.verdict, "environment": facts}
     summary |= outcome.summary

@@ -40,8 +40,10 @@ nav { margin: 0 0 1.5rem; padding: .75rem 1rem; background: var(--shade); border
 nav ul { margin: 0; padding: 0 0 0 1.1rem; columns: 20rem 2; column-gap: 2rem; }
 nav li { break-inside: avoid; }
 .table, .view { overflow-x: auto; background:
-  linear-gradient(to right, var(--page) 30%, transparent) left / 2.5rem 100% local, linear-gradient(to left, var(--page) 30%, transparent) right / 2.5rem 100% local,
-  linear-gradient(to right, var(--edge), transparent) left / .9rem 100% scroll, linear-gradient(to left, var(--edge), transparent) right / .9rem 100% scroll;
+  linear-gradient(to right, var(--page) 30%, transparent) left / 2.5rem 100% local,
+   linear-gradient(to left, var(--page) 30%, transparent) right / 2.5rem 100% local,
+  linear-gradient(to right, var(--edge), transparent) left / .9rem 100% scroll,
+   linear-gradient(to left, var(--edge), transparent) right / .9rem 100% scroll;
   background-repeat: no-repeat; }
 .table { margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
@@ -72,7 +74,8 @@ p code, li code, td code { font-size: .875em; padding: .1em .3em; background: va
   h1 { font-size: 1.4rem; }
   th, td { padding: .3rem .55rem; }
   td.prose { min-width: 14rem; }
-  .wide::before, .view::before { content: "scroll sideways \\2192"; position: sticky; left: 0; display: block; width: max-content; font-size: .8125rem; color: var(--soft); }
+  .wide::before, .view::before { content: "scroll sideways \\2192"; position: sticky; left: 0; display: block;
+     width: max-content; font-size: .8125rem; color: var(--soft); }
   .view:target::before { content: none; }
   .wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: var(--page); box-shadow: 1px 0 var(--line); }
   figure img { max-width: none; width: min(var(--drawn), 44rem); }
@@ -101,7 +104,7 @@ def page(title: str, markdown: str, figures: Mapping[str, bytes]) -> str:
     HTML in the Markdown is shown as text, and neither pictures nor links lead out of the page.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    parser.validateLink = lambda address: address in figures or address.startswith("#")
+    parser.validateLink = lambda url: url in figures or url.startswith("#")  # type: ignore[method-assign]
     for name, rule in {"table_open": _table_open, "table_close": _table_close, "image": _image}.items():
         parser.add_render_rule(name, rule)
     environment = {"figures": figures}
@@ -166,24 +169,26 @@ def _mark_cells(tokens: Sequence[Token]) -> None:
             opening.attrSet("class", "number")
         elif opening.type == "td_open" and len(inline.content) > LONG_CELL:
             opening.attrSet("class", "prose")
-        last = inline.children[-1] if opening.type == "th_open" and inline.children else None
+        children = inline.children or []
+        last = children[-1] if opening.type == "th_open" and children else None
         if last is not None and last.type == "text" and (found := re.search(r"\([^()]*\)$", last.content)):
             last.content = last.content[: found.start()]
-            inline.children.append(Token("html_inline", "", 0, content=f'<span class="unit">{escape(found[0])}</span>'))
+            children.append(Token("html_inline", "", 0, content=f'<span class="unit">{escape(found[0])}</span>'))
 
 
 def _mark_figures(tokens: Sequence[Token]) -> None:
     """A paragraph that is a picture becomes a figure, with an anchor."""
     seen: list[str] = []
     for opening, inline, closing in zip(tokens, tokens[1:], tokens[2:]):
-        alone = opening.type == "paragraph_open" and [child.type for child in inline.children or ()] == ["image"]
+        children = inline.children or []
+        alone = opening.type == "paragraph_open" and [child.type for child in children] == ["image"]
         if alone:
             opening.tag = closing.tag = "figure"
-            stem = re.sub(r"\W+", "-", str(inline.children[0].attrs["src"]).removesuffix(".png"))
+            stem = re.sub(r"\W+", "-", str(children[0].attrs["src"]).removesuffix(".png"))
             name = f"figure-{len(seen)}-{stem}"
             seen.append(name)
             opening.attrSet("id", name)
-            inline.children[0].meta |= {"caption": True, "anchor": name}
+            children[0].meta |= {"caption": True, "anchor": name}
 
 
 def _table_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, environment: Any) -> str:

@@ -38,19 +38,19 @@ FARTHEST, LATEST = 64, 20.0
 PLOT_TIMES = np.linspace(0.0, 2.0, 201)
 
 
-def parse_request(displacements: list[str] | None, times: str) -> tuple[list[tuple[int, ...]], list[float]]:
+def parse_request(displacements: list[str] | None, times: str) -> tuple[list[tuple[int, int, int]], list[float]]:
     """Lattice vectors and times (ps) from text such as ``1,1,0`` and ``0,0.05,0.1``. Raises InputError."""
     found = []
     for text in displacements or []:
         try:
-            vector = tuple(int(part) for part in text.split(","))
+            vector = [int(part) for part in text.split(",")]
         except ValueError:
-            vector = ()
+            vector = []
         if len(vector) == 3 and max(map(abs, vector)) > FARTHEST:
             raise InputError(f"--displacement {text!r}: must be within {FARTHEST} sites; farther, the quadrature takes minutes")
         if len(vector) != 3:
             raise InputError(f"--displacement {text!r}: must be three whole numbers, such as 1,1,0")
-        found.append(vector)
+        found.append((vector[0], vector[1], vector[2]))
     try:
         instants = [float(part) for part in times.split(",")]
     except ValueError:
@@ -128,7 +128,8 @@ def text(lattice: Lattice, found: dict[str, Any]) -> str:
 
 
 def check_json(path: str | Path, key: str, force: bool = False, apart: Mapping[str, str | Path | None] | None = None) -> None:
-    """Raises InputError unless a JSON file can be written there; one that has ``key``, as ours have, is replaced. apart: see `outputs.check_output`."""
+    """Raises InputError unless a JSON file can be written there; one that has ``key``, as ours have, is replaced. apart: see
+    `outputs.check_output`."""
     try:
         ours = outputs.is_file(path) and key in json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, RecursionError):

@@ -41,7 +41,8 @@ def default_skip(run: Run) -> float:
 def default_fit(run: Run, skip: float) -> tuple[float, float] | None:
     """Lags (ps) for the slope of the mean square displacement: the paper's 1 to 12 ps in a run that is long enough for them.
 
-    None in a shorter one, or where the ion remembers its velocity for longer than a quarter of that: the lags are then found in the run (`analysis.diffusion`).
+    None in a shorter one, or where the ion remembers its velocity for longer than a quarter of that: the lags are then found in
+    the run (`analysis.diffusion`).
     """
     late = _late(run, skip)
     time, position = run.time[late], run.position[late]
@@ -73,11 +74,13 @@ def parse_fit(text: str) -> tuple[float, float]:
 
 
 def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, selection: bool = False) -> dict[str, Any]:
-    """All numbers and curves of a run's ions after ``skip`` ps, D fitted for lags in ``fit`` (ps). Ions that the run has lost are left out, and listed.
+    """All numbers and curves of a run's ions after ``skip`` ps, D fitted for lags in ``fit`` (ps). Ions that the run has lost are
+    left out, and listed.
 
-    fit: a line of equal weights through these lags; by default lags beyond the memory of the velocity, and generalised least squares. Ions that share a
-    lattice count as one sample where there are several lattices; of a single lattice, blocks of time are the samples. Raises InputError for a run too
-    short for this, and, but for ``selection``, for one that lost more than one in a hundred by its step: what is left is colder and slower.
+    fit: a line of equal weights through these lags; by default lags beyond the memory of the velocity, and generalised least
+    squares. Ions that share a lattice count as one sample where there are several lattices; of a single lattice, blocks of time
+    are the samples. Raises InputError for a run too short for this, and, but for ``selection``, for one that lost more than one
+    in a hundred by its step: what is left is colder and slower.
     """
     losses.require(run.facts, run.config.method, selection)
     if len(run.time) < 10:
@@ -100,7 +103,7 @@ def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, sele
     hops = analysis.hops(time, position, run.config.lattice.spacing, several)
     found = _diffusion(time, position, fit, groups, hops, run.config.lattice.spacing, thermal)
     fitted = found.fit if np.isfinite(found.fit[1]) else (np.nan, min(USUAL[1], 0.4 * (time[-1] - time[0])))
-    scale = run.config.thermal.scale if thermal else np.nan
+    scale = run.config.thermal_state.scale if thermal else np.nan
     return {
         "ions": len(kept),
         "lattices": len(np.unique(groups)),
@@ -166,7 +169,7 @@ def _diffusion(time, position, fit, groups, hops: analysis.Hops, spacing: float,
 
 def _green_kubo(time, position, velocity, groups, found: analysis.Diffusion, fit) -> dict[str, Any]:
     """D by Green and Kubo, up to the last lag of a given fit, or to three times the velocity's memory; NaN where the frames miss the vibrations."""
-    nothing = {"green_kubo_A2_per_ps": np.nan, "green_kubo_error_A2_per_ps": np.nan}
+    nothing: dict[str, Any] = {"green_kubo_A2_per_ps": np.nan, "green_kubo_error_A2_per_ps": np.nan}
     nothing |= {"green_kubo_interval_A2_per_ps": (np.nan, np.nan), "green_kubo_samples": 0, "green_kubo_until_ps": None}
     step = time[1] - time[0]
     until = fit[1] if fit is not None else min(found.fit[1], max(3.0 * found.memory, found.fit[0]))
@@ -229,8 +232,8 @@ def _curves(run: Run, time, position, velocity, longest: float, groups) -> dict[
         "velocity_autocorrelation_A2_per_ps2": analysis.velocity_autocorrelation(velocity, lags),
         "van_hove_lag_ps": shown,
         "van_hove_edges_A": edges,
-        "van_hove_per_A": analysis.van_hove(time, position, shown, edges),
-        "non_gaussian": analysis.non_gaussian(time, position, shown),
+        "van_hove_per_A": analysis.van_hove(time, position, np.array(shown), edges),
+        "non_gaussian": analysis.non_gaussian(time, position, np.array(shown)),
         "temperature_time_ps": (np.arange(len(kinetic)) + 0.5) * width * (run.time[1] - run.time[0]),
         "temperature_meV": kinetic.mean(axis=1),
     }

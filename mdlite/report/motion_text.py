@@ -21,7 +21,8 @@ def text(run: Run, found: dict[str, Any]) -> str:
     lines = [
         *(f"averages over what is left: {line}" for line in losses.lines(run.facts, run.config.method)),
         *([run.shortfall] if run.shortfall is not None else []),
-        f"{run.config.method}: {counted(found['ions'], 'ion')}, {_lattices(run, found)}, {run.time[-1]:g} ps, of it {found['skip_ps']:.4g} ps left out",
+        f"{run.config.method}: {counted(found['ions'], 'ion')}, {_lattices(run, found)}, {run.time[-1]:g} ps, of it "
+        f"{found['skip_ps']:.4g} ps left out",
     ]
     if found["off_grid_ps"] is not None:
         lines.append(
@@ -125,7 +126,8 @@ def _hop_lines(hops: dict[str, Any]) -> list[str]:
     low, high = hops["rate_interval"]
     if not hops["count"]:
         return [
-            f"hops                none in {number(hops['time'], 3)} ion-ps: rate < {3.0 / hops['time']:.2g} 1/ps, dwell > {hops['time'] / 3.0:.3g} ps (95 %)"
+            f"hops                none in {number(hops['time'], 3)} ion-ps: rate < {3.0 / hops['time']:.2g} 1/ps, dwell > "
+            f"{hops['time'] / 3.0:.3g} ps (95 %)"
         ]
     lines = [
         f"hops                {hops['count']}, rate {measured(hops['rate'], hops['rate_error'])} 1/ps (95 %: {span(low, high)}), "
@@ -144,7 +146,8 @@ def _lines_at_rest(found: dict[str, Any]) -> list[str]:
     ]
     if np.isfinite(found["decay_rate"]):
         lines.append(
-            f"later half          energy decays at {measured(found['decay_rate'], found['decay_rate_error'])} 1/ps ({found['decay_points']} passages), "
+            f"later half          energy decays at {measured(found['decay_rate'], found['decay_rate_error'])} 1/ps "
+            f"({found['decay_points']} passages), "
             f"period {number(found['period'])} ps"
         )
     return lines

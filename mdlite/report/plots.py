@@ -82,6 +82,7 @@ class LogNumbers(LogFormatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
         if not super().__call__(x, pos):
             return ""  # which ticks have a label
+        assert self.axis is not None
         low, high = sorted(self.axis.get_view_interval())
         if low >= SMALLEST_PLAIN and high <= LARGEST_PLAIN:
             return f"{x:.10g}"

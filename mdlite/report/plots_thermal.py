@@ -97,10 +97,10 @@ def ladder(methods: dict[str, Any], least: float = 0.05) -> Figure:
             cost = entry["core_us_per_ion_step"] * 1.035 ** (n - 0.5 * len(kinds))  # side by side
             size, chance = max(abs(entry["errors"][kind]), least), entry.get("uncertainty", {}).get(kind, 0.0)
             bar = [[max(0.0, size - max(size - chance, least))], [chance]]
-            mark = dict(fmt="osD^v<>*pPXh"[n % 12], ms=6, lw=0.8, alpha=0.8)
+            mark: dict[str, Any] = dict(fmt="osD^v<>*pPXh"[n % 12], ms=6, lw=0.8, alpha=0.8)
             ax.errorbar(cost, size, bar, color=style(name).get("color", "k"), **mark)
-        place = {"xycoords": ("data", "axes fraction"), "rotation": 30, "fontsize": 9}
-        ax.annotate(name, (entry["core_us_per_ion_step"], 1.01), **place)
+        place = (entry["core_us_per_ion_step"], 1.01)
+        ax.annotate(name, place, xycoords=("data", "axes fraction"), rotation=30, fontsize=9)
     for n, kind in enumerate(kinds):
         ax.plot([], [], "osD^v<>*pPXh"[n % 12], color="k", ms=6, label=kind)
     ax.axhline(1.0, color="0.6", lw=0.8, ls=":")

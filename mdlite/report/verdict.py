@@ -93,7 +93,7 @@ def _cheapest(entries, errors: dict[str, float], right: list[str], swings: bool)
     lossy = {name: abs(error) for name, error in errors.items() if np.isfinite(error)}
     if not lossy:
         return "No approximation that was run can be judged here."
-    near = min(lossy, key=lossy.get)
+    near = min(lossy, key=lambda name: lossy[name])
     which = "rate" if swings else "path"
     return (
         f"**No approximation that was run is right to {GOOD:g} % here**: nearest is `{near}`, whose {which} is off by {_off(errors[near], swings)} %"
@@ -125,14 +125,19 @@ def reflection(points: list[dict[str, Any]]) -> str:
     costs = [(p["seconds"]["time-local"], p["seconds"]["full"]) for p in points if p["seconds"]["time-local"]]
     own, full = (float(np.sum(column)) for column in zip(*costs)) if costs else (0.0, 0.0)
     price = (
-        f" It costs {markdown.short(full / own)} times less than the explicit lattice ({duration(own)} for {counted(len(costs), 'collision')}, {duration(full)})."
+        f" It costs {markdown.short(full / own)} times less than the explicit lattice ({duration(own)} for "
+        f"{counted(len(costs), 'collision')}, {duration(full)})."
         if own > 0.0
         else ""
     )
     if not any(good):
-        return f"**The time-local method is right to {USABLE:g} % at none of {counted(len(points), 'collision')}** (peak force, and deflection at every time): take the explicit lattice.{price}"
+        return (
+            f"**The time-local method is right to {USABLE:g} % at none of {counted(len(points), 'collision')}** "
+            f"(peak force, and deflection at every time): take the explicit lattice.{price}"
+        )
     return (
-        f"**The time-local method is right to {USABLE:g} %** (peak force, and deflection at every time) **at {sum(good)} of {counted(len(points), 'collision')}**: range {where}."
+        f"**The time-local method is right to {USABLE:g} %** (peak force, and deflection at every time) **at {sum(good)} of "
+        f"{counted(len(points), 'collision')}**: range {where}."
         f"{price}" + ("" if all(good) else " At the others take the explicit lattice.")
     )
 
@@ -147,9 +152,12 @@ def barriers(entries: list[dict[str, Any]]) -> str:
     )
     cheaper = f", {markdown.short(slow / fast)} times cheaper" if fast > 0.0 and slow > fast else ""
     return (
-        f"**Take the barrier from the recoil kernel W(0)** (`mdlite.engines.timelocal.adiabatic_energy`): it has the relaxed energies of all atoms to "
-        f"{miss:.1g} meV in {duration(fast)} instead of {duration(slow)}{cheaper}, and those of the infinite crystal as well. With {own['label']} the "
-        f"barrier is {relaxed:.4g} meV relaxed ({infinite:.4g} in the infinite crystal); a rigid lattice has {rigid:.4g}, {markdown.percent(100.0 * (rigid / relaxed - 1.0))} %."
+        "**Take the barrier from the recoil kernel W(0)** (`mdlite.engines.timelocal.adiabatic_energy`): it has the relaxed "
+        "energies of all atoms to "
+        f"{miss:.1g} meV in {duration(fast)} instead of {duration(slow)}{cheaper}, and those of the infinite crystal as well. "
+        f"With {own['label']} the "
+        f"barrier is {relaxed:.4g} meV relaxed ({infinite:.4g} in the infinite crystal); a rigid lattice has {rigid:.4g}, "
+        f"{markdown.percent(100.0 * (rigid / relaxed - 1.0))} %."
     )
 
 
@@ -164,14 +172,17 @@ def framework(states: list[dict[str, Any]], seconds: float) -> str:
     chance = 2.0 * stats.t.sf(worst, max(1, states[0]["states"] - 1)) * len(sizes)  # of so large a one among so many
     fine = chance > LIKELY
     return (
-        f"**The sampled thermal states are {'right' if fine else 'not those of the exact distribution'}**: their variances are {'within' if fine else 'up to'} "
-        f"{worst:.1f} standard errors {'of' if fine else 'off'} the exact ones at all {len(states)} temperatures, for {duration(each)} a state. Nothing is integrated here, "
+        f"**The sampled thermal states are {'right' if fine else 'not those of the exact distribution'}**: their variances are "
+        f"{'within' if fine else 'up to'} "
+        f"{worst:.1f} standard errors {'of' if fine else 'off'} the exact ones at all {len(states)} temperatures, for "
+        f"{duration(each)} a state. Nothing is integrated here, "
         "so no methods are compared."
     )
 
 
 def thermal(entries: list[dict[str, Any]]) -> str:
-    """For `mdlite.protocols.diffusion` and `mdlite.protocols.arrhenius`: which method has the reference's temperature and D at every temperature, within the errors."""
+    """For `mdlite.protocols.diffusion` and `mdlite.protocols.arrhenius`: which method has the reference's temperature and D at
+    every temperature, within the errors."""
     methods = [m for m in dict.fromkeys(m for e in entries for m in (*e["methods"], *e["failures"])) if m != "reference"]
     if not methods:
         return "No approximation was run."

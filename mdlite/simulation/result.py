@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import extensions
+from mdlite import arguments, extensions
 from mdlite.config import Config, parse
 from mdlite.errors import InputError
 from mdlite.io import layout, reading
@@ -79,6 +79,7 @@ class Run:
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """A run from its file. Raises InputError if it is not one."""
+        arguments.path("file", path, "the name of a run's file")
         contents = reading.Contents(path)
         with reading.refusal(contents.path):
             return cls(parse(tomllib.loads(contents.toml), start=False), contents.facts, contents)

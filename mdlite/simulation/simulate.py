@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 import mdlite
+from mdlite import arguments
 from mdlite.analysis import losses
-from mdlite.config import Config, introduction
+from mdlite.config import Config, config_of, introduction
 from mdlite.engines import registry
 from mdlite.engines.build import lattice_seeds, make_engine, prepare_for
 from mdlite.errors import InputError, RunError
@@ -50,7 +51,7 @@ def environment() -> dict[str, Any]:
 
 
 def run(
-    config: Config,
+    config: Config | str | Path | dict[str, Any],
     output: str | Path | None = None,
     progress: Callable[[Progress], None] | bool | None = None,
     force: bool = False,
@@ -62,6 +63,7 @@ def run(
 ) -> Run:
     """Integrate a configuration and return the run; with ``output`` it is also written to that H5MD file while it goes.
 
+    config: a Config, a TOML file, the name of a built-in case, or its tables as a dict.
     progress is called after every compiled chunk (and its ``close()``, if it has one, at the end, however it comes), notice with a
     line of text where the user should know why nothing moves; progress=True shows a bar, and the notices. resume: go on from the last
     checkpoint of ``output``, or from the end of a finished run to a longer ``run.duration``, with the bits that one uninterrupted run
@@ -73,6 +75,9 @@ def run(
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``),
     Interrupted (a KeyboardInterrupt) on SIGINT or SIGTERM, once a checkpoint is written; a note of the exception says what ``output`` keeps.
     """
+    config = config_of(config)
+    arguments.of_a_job(output, progress, notice, force=force, resume=resume, introduce=introduce)
+    max_walltime = arguments.seconds("max_walltime", max_walltime)
     deadline = None if max_walltime is None else time.monotonic() + max_walltime
     progress, notice = callbacks(config.method, progress, notice)
     if resume and force:

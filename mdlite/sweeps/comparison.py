@@ -88,9 +88,7 @@ def _dressed(config: Config, bare: Run) -> Run:
 def _start_forces(config: Config) -> np.ndarray:
     """∇_r U of the candidate atoms at the ion's start, (A, 3) in meV/Å."""
     model = config.to_model()
-    d = model.candidate_sites(np.array(model.ion.position)) * model.lattice.spacing - model.ion.position
-    rho = np.linalg.norm(d, axis=1)
-    return model.interaction.potential.evaluate(rho)[1][:, None] * d / rho[:, None]
+    return model.interaction.gradient(model.apart(np.array(model.ion.position)))
 
 
 def _facts(run: Run, truth: Run) -> dict[str, float | None]:
@@ -125,6 +123,8 @@ def _relaxed_energy(run: Run, frame: int) -> float:
 def _return(run: Run, axis: int) -> float | None:
     """Speed at which an ion that starts in the plane validate.centre first passes it again in the same direction, Å/ps; None if it does not."""
     centre, v = run.config.validate_.centre, run.velocity[:, 0, axis]
+    if centre is None:
+        return None
     passed = analysis.crossings(run.time, run.position[:, 0, axis], v, centre)
     same = passed.velocity[np.sign(passed.velocity) == np.sign(v[0])]
     return float(same[0]) if len(same) and run.position[0, 0, axis] == centre else None
@@ -132,7 +132,10 @@ def _return(run: Run, axis: int) -> float | None:
 
 def _errors(run: Run, truth: Run, scale: float) -> dict[str, float | None]:
     mine, true = _facts(run, truth), _facts(truth, truth)
-    out = {key: None if mine[key] is None or not true[key] else mine[key] / true[key] - 1.0 for key in ("energy_loss", "force")}
+    out: dict[str, float | None] = {}
+    for key in ("energy_loss", "force"):
+        own, right = mine[key], true[key]
+        out[key] = None if own is None or not right else own / right - 1.0
     apart = np.sum((run.position[:, 0] - truth.position[:, 0]) ** 2, axis=1)
     weight = np.sum(truth.force[:, 0] ** 2, axis=1)
     out["path"] = float(np.sqrt(np.sum(weight * apart) / weight.sum()) / scale) if weight.any() else None
@@ -149,9 +152,11 @@ def _thermal(config: Config) -> dict[str, Any]:
         raise RunError(
             "the patch had to stop, or lost ions by its step, and there is nothing to compare with; a shorter run.dt is the usual cure"
         )
-    classical = config.thermal.statistics == "classical"
+    classical = config.thermal_state.statistics == "classical"
     true = {
-        "temperature": (config.thermal.scale, 0.0) if classical else (patch["temperature_meV"], patch["temperature_error_meV"]),
+        "temperature": (config.thermal_state.scale, 0.0)
+        if classical
+        else (patch["temperature_meV"], patch["temperature_error_meV"]),
         "diffusion": (patch["diffusion_A2_per_ps"], patch["diffusion_error_A2_per_ps"]) if _resolved(patch) else (None, None),
     }
     found: dict[str, Any] = {f"exact.{name}": value for name, (value, _) in true.items()}

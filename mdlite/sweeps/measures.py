@@ -39,9 +39,10 @@ def measure(run: Run) -> dict[str, float | None]:
     """The numbers of a run, by the names in UNITS; None where one has no meaning.
 
     Raises RunError for a run that lost more ions by its step than averages bear (`mdlite.analysis.losses`): its point has failed.
-    At T = 0: kinetic energy at the end; energy that the ion (kinetic and interaction) has lost; largest force and speed; decay rate of its
-    kinetic energy and period, from passages of validate.centre (or of the start) in the later half. At a temperature: what `mdlite analyse` says, with
-    how many independent samples stand behind each error; ``diffusion_limit``: what D does not exceed (95 %) where it is not resolved.
+    At T = 0: kinetic energy at the end; energy that the ion (kinetic and interaction) has lost; largest force and speed; decay
+    rate of its kinetic energy and period, from passages of validate.centre (or of the start) in the later half. At a temperature:
+    what `mdlite analyse` says, with how many independent samples stand behind each error; ``diffusion_limit``: what D does not
+    exceed (95 %) where it is not resolved.
     """
     found: dict[str, Any] = {"seconds": run.facts.get("run_seconds"), "energy_drift": run.facts.get("energy_drift")}
     if run.config.thermal is not None:

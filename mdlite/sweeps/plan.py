@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import copy
 import itertools
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
-from mdlite import config
+from mdlite import arguments, config
 from mdlite.config import Config, textfile
 from mdlite.config.explain import explain, shortened, told
 from mdlite.config.sections import Count, Number, Section
@@ -33,11 +34,27 @@ MOST_POINTS = 100_000
 BLOCKS = ("grid", "zip", "list", "random")
 
 
+def _plain(base: Any) -> Any:
+    """A base as a TOML file can have it: a Config as its tables, a path as text."""
+    if isinstance(base, Config):
+        return tomllib.loads(base.to_toml())
+    return str(base) if isinstance(base, Path) else base
+
+
+def _base(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError("must be a built-in case, the name of a TOML file, or a table with a configuration's keys")
+    return value
+
+
+Base = Annotated[Any, BeforeValidator(_base), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})]
+
+
 class SweepSection(Section):
     """The content of a sweep's file."""
 
     title: str = ""
-    base: str = Field(description="a built-in case, or a TOML file beside the sweep's")
+    base: Base = Field(description="a built-in case, a TOML file beside the sweep's, or a configuration's tables")
     task: Literal["run", "validate", "compare"] = Field("run", description="what every point does")
     replicas: Count = Field(1, description="of every point, each with a seed of its own")
     seed: int = Field(1, ge=0, lt=2**63, strict=True, description="of random axes and of replicas")
@@ -102,14 +119,19 @@ class Plan:
     source: dict[str, Any] = field(repr=False, default_factory=dict)
 
 
-def load(source: str | Path | dict[str, Any], overrides: list[str] | tuple[str, ...] = ()) -> Plan:
-    """Read a sweep (a TOML file, or its content as a dict), expand it, and check every point.
+def load(source: str | Path | Config | dict[str, Any], overrides: list[str] | tuple[str, ...] = ()) -> Plan:
+    """Read a sweep (a TOML file, its content as a dict, or a Config, which is one of one point), expand it, and check every point.
 
     overrides: ``key=value`` texts for the base, stronger than its ``[set]``. Raises InputError with one line for every fault, all points that
     the model refuses included.
     """
-    folder, data = Path(), source
-    if not isinstance(source, dict):
+    arguments.texts("overrides", overrides, 'a list of texts, such as ["run.dt=0.001"]')
+    if isinstance(source, Config):
+        source = {"base": source}
+    if isinstance(source, dict):
+        folder, data = Path(), source | ({"base": _plain(source["base"])} if "base" in source else {})
+    else:
+        arguments.path("sweep", source, "a TOML file with a base and axes, its content as a dict, or a Config")
         path = Path(source)
         folder = path.parent
         if str(source) in config.case_names() and not path.exists():
@@ -124,18 +146,25 @@ def load(source: str | Path | dict[str, Any], overrides: list[str] | tuple[str, 
         sweep = SweepSection.model_validate(data)
     except ValidationError as error:
         raise InputError("\n".join(shortened(told(error.errors(include_url=False), SweepSection)))) from None
-    if not sweep.base.strip():
-        raise InputError(f"base = {sweep.base!r}: must be a built-in case ({', '.join(config.case_names())}) or a TOML file")
-    base = folder / sweep.base
-    start = config.load(base if base.is_file() else sweep.base).to_dict()
+    start = _start(sweep.base, folder).to_dict()
     changes = _flat(sweep.set_) | dict(config.parse_override(text) for text in overrides)
     axes = _axes(sweep)
     return Plan(sweep.title, sweep.task, sweep.replicas, axes, _points(sweep, start, changes, axes), data)
 
 
+def _start(base: str | dict[str, Any], folder: Path) -> Config:
+    """The configuration that all points begin with. Raises InputError."""
+    if isinstance(base, dict):
+        return config.parse(base)
+    if not base.strip():
+        raise InputError(f"base = {base!r}: must be a built-in case ({', '.join(config.case_names())}) or a TOML file")
+    file = folder / base
+    return config.load(file if file.is_file() else base)
+
+
 def _flat(table: dict[str, Any], leaf=lambda value: False, prefix: str = "") -> dict[str, Any]:
     """Nested tables as dotted keys; a table under a quoted dotted key, or one that ``leaf`` knows, is a value."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict) and not leaf(value) and "." not in key:
             new = _flat(value, leaf, f"{prefix}{key}.")
@@ -147,10 +176,10 @@ def _flat(table: dict[str, Any], leaf=lambda value: False, prefix: str = "") -> 
     return found
 
 
-def _read(kind: type[Section], value: Any, name: str) -> Any:
+def _read(kind: type[Span] | type[Range], value: Any, name: str) -> Any:
     """A table of numbers as a Span or Range. Raises InputError."""
     try:
-        read = kind.model_validate(value)
+        read: Any = kind.model_validate(value)
     except ValidationError as error:
         raise InputError("\n".join(shortened([f"{name}.{explain(e, kind)}" for e in error.errors()]))) from None
     low, high = (read.start, read.stop) if kind is Span else (read.low, read.high)
@@ -244,11 +273,14 @@ def replica_seed(seed: int, point: int, replica: int) -> int:
 
 def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any], axes: list[Axis]) -> list[Point]:
     """Every point, in the order of its index. Raises InputError that lists what the model refuses, and where, and points that are the same run."""
-    points, faults, seen, twins = [], {}, {}, []
+    points: list[Point] = []
+    faults: dict[str, list[str]] = {}
+    seen: dict[Any, int] = {}
+    twins: list[tuple[int, int]] = []
     for number, place in enumerate(itertools.product(*[range(len(axis.rows)) for axis in axes])):
         values = {k: v for axis, n in zip(axes, place) for k, v in axis.rows[n].items()}
         names = [f"{len(points) + replica:05d}" for replica in range(sweep.replicas)]
-        made: list[Config | None] = [None] * sweep.replicas
+        made: list[Any] = [None] * sweep.replicas  # where the model refuses a point; then there is no plan
         try:
             base = _point(start, changes | values)
             first = seen.setdefault(repeats.key(base), len(points))

@@ -113,7 +113,7 @@ def _take_threads(threads: int) -> None:
 
     from mdlite.kernels import jit  # noqa: F401  starts numba's threads
 
-    numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))
+    numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
 
 
 def _patiently(place: Path, task: str) -> dict[str, Any]:

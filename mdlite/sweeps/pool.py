@@ -61,12 +61,13 @@ class Local:
         n = next(n for n, future in enumerate(self._futures) if future is None or future.done())
         with _interrupts_held():
             try:
-                self._futures[n] = self._executors[n].submit(_work, function, *arguments)
+                future = self._executors[n].submit(_work, function, *arguments)
             except concurrent.futures.process.BrokenProcessPool:
                 self._executors[n].shutdown(wait=True)
                 self._executors[n] = self._open()
-                self._futures[n] = self._executors[n].submit(_work, function, *arguments)
-        return self._futures[n]
+                future = self._executors[n].submit(_work, function, *arguments)
+        self._futures[n] = future
+        return future
 
     def failure(self, future: concurrent.futures.Future) -> str | None:
         """What went wrong with a future that has ended, or None."""
@@ -86,7 +87,7 @@ def told(error: BaseException | None) -> str | None:
     """What a worker's exception says."""
     if isinstance(error, concurrent.futures.process.BrokenProcessPool):
         return "its process was killed: by a signal, or by the system for lack of memory (fewer --workers need less)"
-    return error and f"{type(error).__name__}: {error}".strip(": ")
+    return None if error is None else f"{type(error).__name__}: {error}".strip(": ")
 
 
 @contextlib.contextmanager
@@ -113,7 +114,9 @@ def _begin(threads: int) -> None:
 
 def _follow_parent() -> None:
     """End with the parent, however it ended: a run at work is asked to write a checkpoint first."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
     end = time.monotonic() + LAST_WORDS_SECONDS
     while _at_work.is_set() and time.monotonic() < end:

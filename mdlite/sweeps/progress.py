@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from mdlite.simulation.progress import LIVE_SECONDS, PLAIN_SECONDS
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from mdlite.sweeps.running import State
 
 SHOWN = 8
@@ -37,7 +39,8 @@ class Table:
     """The progress callback of a sweep, on standard error."""
 
     def __init__(self) -> None:
-        self.live, self.last, self.screen = sys.stderr.isatty(), 0.0, None
+        self.live, self.last = sys.stderr.isatty(), 0.0
+        self.screen: Live | None = None
 
     def __call__(self, state: State) -> None:
         now, ended = time.monotonic(), len(state.done) + len(state.failed) == state.points

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite import config
+from mdlite import arguments, config
 from mdlite.analysis.statistics import FEW, student
 from mdlite.config import Config
 from mdlite.config.explain import shortened
@@ -31,11 +32,13 @@ RUN_ERRORS = ("_error", "_samples", "_limit")
 def collect(folder: str | Path, average: bool = False) -> xarray.Dataset:
     """All results of a sweep's folder as a Dataset: a dimension for every axis, and ``replica`` where there are several.
 
-    A grid's dimension has the name of its key, with its values and their ``units``; ``zip``, ``list`` and ``random`` have numbers, and a
-    coordinate for each of their keys. Variables are the numbers that any point has (`mdlite.sweeps.measures.UNITS`; NaN where one has it not) and ``status``: done, failed
-    or missing. A point that a job array has run (``run.h5`` alone) counts as done. average: the replicas of every point in one, see `averaged`.
-    Raises InputError if it is not the folder of a sweep, or has no replicas to average.
+    A grid's dimension has the name of its key, with its values and their ``units``; ``zip``, ``list`` and ``random`` have
+    numbers, and a coordinate for each of their keys. Variables are the numbers that any point has
+    (`mdlite.sweeps.measures.UNITS`; NaN for a point without it) and ``status``: done, failed or missing. A point that a job array
+    has run (``run.h5`` alone) counts as done. average: the replicas of every point in one, see `averaged`. Raises InputError if
+    it is not the folder of a sweep, or has no replicas to average.
     """
+    arguments.path("folder", folder, "the folder of a sweep")
     found = _dataset(*_gathered(Path(folder)))
     return averaged(found) if average else found
 
@@ -56,7 +59,8 @@ def averaged(data: xarray.Dataset) -> xarray.Dataset:
         )
     axis = data["status"].get_axis_num("replica")
     out: dict[str, Any] = {}
-    for name, values in data.data_vars.items():
+    for key, values in data.data_vars.items():
+        name = str(key)
         if values.dtype.kind != "f" or name.endswith(RUN_ERRORS):
             continue
         mean, error, count = _over_replicas(np.moveaxis(values.values, axis, 0))
@@ -165,7 +169,8 @@ def table(folder: str | Path) -> pandas.DataFrame:
 def _frame(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | None]], example: Config) -> pandas.DataFrame:
     import pandas
 
-    lines, units = [], {}
+    lines: list[dict[str, Any]] = []
+    units: dict[str, str] = {}
     for point, (numbers, status, error) in zip(told["points"], rows):
         replica = {"replica": point["index"][-1]} if told["replicas"] > 1 else {}
         values = {
@@ -195,8 +200,9 @@ def summary(folder: str | Path) -> str:
 def save(folder: str | Path) -> tuple[Path, ...]:
     """Write ``results.nc`` (NetCDF 4) and ``results.csv`` (its first line, a comment, has the units) into the sweep's folder; returns their paths.
 
-    Of a sweep with replicas also ``averages.nc`` and ``averages.csv``, what `averaged` says of every point. All are made anew each time, and take their
-    names when they are whole. Raises InputError if they can not be written there, RunError if the disk is full.
+    Of a sweep with replicas also ``averages.nc`` and ``averages.csv``, what `averaged` says of every point. All are made anew
+    each time, and take their names when they are whole. Raises InputError if they can not be written there, RunError if the disk
+    is full.
     """
     folder = Path(folder)
     gathered = _gathered(folder)
@@ -215,6 +221,6 @@ def save(folder: str | Path) -> tuple[Path, ...]:
         outputs.check_output(path, force=True)
     for name, data, rows in kinds:
         units = ", ".join(f"{key}: {unit}" for key, unit in rows.attrs["units"].items())
-        outputs.write(folder / f"{name}.nc", lambda place, data=data: data.to_netcdf(place, engine="h5netcdf"))
+        outputs.write(folder / f"{name}.nc", functools.partial(data.to_netcdf, engine="h5netcdf"))
         outputs.write(folder / f"{name}.csv", f"# units: {units}\n{rows.to_csv(index=False)}")
     return paths

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 import mdlite
-from mdlite.config import introduction
+from mdlite import arguments
+from mdlite.config import Config, introduction
 from mdlite.errors import InputError, RunError
 from mdlite.io import checkpoint, outputs
 from mdlite.machine import reason
@@ -85,7 +86,7 @@ class Sweep:
 
 
 def sweep(
-    source: str | Path | dict[str, Any],
+    source: str | Path | Config | dict[str, Any],
     output: str | Path,
     workers: int | None = None,
     threads: int | None = None,
@@ -95,18 +96,23 @@ def sweep(
     notice: Callable[[str], None] | None = None,
     prepare: bool = False,
 ) -> Sweep:
-    """Run every point of a sweep (a TOML file, or its content as a dict; see `mdlite.sweeps.plan`) in the folder ``output``.
+    """Run every point of a sweep in the folder ``output``.
 
-    Called again it goes on: what is done is left alone, what was interrupted resumes, what failed is tried again (twice in a call).
-    workers, threads: processes, and numba threads in each; by default as many one-thread processes as there are cores. scheduler: the address of a Dask
-    scheduler whose workers see the folder under the same path, or ``local``. prepare: only write the points' folders, for a job array.
-    progress is called with a `State` several times a second (and its ``close()``, if it has one, at the end); True shows a table.
-    Raises InputError before anything is written (all refused points in one message; a folder that holds something else; no scheduler),
-    KeyboardInterrupt on Ctrl-C, when the points at work have written a checkpoint.
+    source: a TOML file, or its content as a dict (see `mdlite.sweeps.plan`), whose ``base`` may be a Config; a Config alone is a
+    sweep of one point. Called again it goes on: what is done is left alone, what was interrupted resumes, what failed is tried
+    again (twice in a call). workers, threads: processes, and numba threads in each; by default as many one-thread processes as
+    there are cores. scheduler: the address of a Dask scheduler whose workers see the folder under the same path, or ``local``.
+    prepare: only write the points' folders, for a job array. progress is called with a `State` several times a second (and its
+    ``close()``, if it has one, at the end); True shows a table. Raises InputError before anything is written (all refused points
+    in one message; a folder that holds something else; no scheduler), KeyboardInterrupt on Ctrl-C, when the points at work have
+    written a checkpoint.
     """
     for name, value in (("workers", workers), ("threads", threads)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} = {value}: must be 1 or more")
+        if value is not None:
+            arguments.whole(name, value, 1)
+    arguments.of_a_job(output, progress, notice, needed=True, prepare=prepare)
+    if scheduler is not None:
+        arguments.instance("scheduler", scheduler, str, 'the address of a Dask scheduler, such as "tcp://HOST:PORT", or "local"')
     if progress is True:
         progress = Table()
     plan = axes.load(source, overrides)
@@ -116,7 +122,7 @@ def sweep(
         )
     folder = outputs.check_folder(output, "sweep")
     wanted = manifest(plan)
-    own = None if isinstance(source, dict) else Path(source)
+    own = Path(source) if isinstance(source, str | Path) else None
     _require_own(folder, plan, wanted, own)
     workers, threads = pool.shares(len(plan.points), workers, threads)
     crew = None if prepare else _crew(scheduler, workers, threads)
@@ -137,8 +143,9 @@ def sweep(
     finally:
         if crew is not None:
             crew.close(stop=not finished)
-        if hasattr(progress, "close"):
-            progress.close()
+        close = getattr(progress, "close", None)
+        if close is not None:
+            close()
     return Sweep(folder, [point.name for point in plan.points], state.failed)
 
 
@@ -205,7 +212,8 @@ def _compile(notice: Callable[[str], None] | None, plan: axes.Plan, state: State
 def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progress) -> None:
     """Give points to the crew, never more at once than it has workers, until all are done or have failed."""
     waiting = [point.name for point in reversed(plan.points) if point.name not in state.done]
-    tries, futures = {}, {}
+    tries: dict[str, int] = {}
+    futures: dict[concurrent.futures.Future, str] = {}
     tell = progress or (lambda state: None)
     while waiting or futures:
         while waiting and len(futures) < crew.workers:
