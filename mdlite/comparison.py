@@ -13,14 +13,13 @@ import numpy as np
 from mdlite import analysis, groups, losses, motion, simulate
 from mdlite.config import Config
 from mdlite.errors import RunError
+from mdlite.foretaste import FREE
 from mdlite.surrogate import METHODS
 from mdlite.timelocal import adiabatic_energy
 
 if TYPE_CHECKING:
     from mdlite.runs import Run
 
-FREE = 1e-3
-"""Interaction energy over kinetic energy below which an ion counts as having left."""
 MOST_UNSURE = 0.3
 """Relative standard error of a D that others are measured by."""
 LEAST = 1e-3

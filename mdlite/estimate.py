@@ -1,7 +1,7 @@
 """What error to expect of the time-local method and its better rungs, before a run: `validity`.
 
-The map of validity (`mdlite validate map`) has measured errors at many points; `mdlite.surrogate` has put smooth functions through them, and found out
-how far these hold for kinds of situation that they have not seen. Where not even that is known, the estimate says that it is outside.
+The map of validity (`mdlite validate map`) has measured errors at many points; `mdlite.surrogate` has put smooth functions through them, `mdlite.conformal`
+has found out how far these hold for kinds of situation that they have not seen. Where not even that is known, the estimate says that it is outside.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from pathlib import Path
 
 from mdlite import groups
 from mdlite.config import Config
+from mdlite.conformal import HELD, LIMIT
 from mdlite.errors import InputError, RunError
 from mdlite.groups import Groups
-from mdlite.surrogate import HELD, KINDS, LARGEST, LIMIT, METHODS, Surrogates
+from mdlite.regression import LARGEST
+from mdlite.surrogate import KINDS, METHODS, Surrogates
 
 NAMES = {
     "energy_loss": "energy lost",

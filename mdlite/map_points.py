@@ -14,6 +14,7 @@ import numpy as np
 
 from mdlite import analysis, groups
 from mdlite.config import Config, load
+from mdlite.errors import InputError
 from mdlite.kernels.potentials import FORMS
 from mdlite.timelocal import TimeLocalEngine
 
@@ -113,7 +114,10 @@ def _accepted(motion, name, count, ratios: Sequence[float], plan, seeds) -> list
                 "interaction.potential": {"kind": name, parameters[0][0]: one, parameters[1][0]: two},
                 "lattice.k2": base.lattice.k1 * ratios[n % len(ratios)],
             }
-            made = make(base, row, Draw(n, two, speed, mass, encounters, other))
+            try:
+                made = make(base, row, Draw(n, two, speed, mass, encounters, other))
+            except InputError:  # an atom at the start too stiff for any step
+                continue
             if made is not None:
                 rows.append(made)
             if len(rows) == count:
