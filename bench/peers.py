@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
 
 DALTON = 9.648533
 """Da in a mass of 1 meV ps²/Å²."""
@@ -49,7 +49,7 @@ class Mdlite:
     """The reference engine; ``in_place``: None, or False for one step a pass."""
 
     def __init__(self, lattice, u, v, dt, in_place=None, integrator="velocity-verlet"):
-        from mdlite.reference import ReferenceEngine
+        from mdlite.engines.reference import ReferenceEngine
 
         nothing = Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1))
         model = Model(lattice, Ion(position=(1.5, 1.5, 1.5)), nothing)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.echofree import EchoFreeEngine
-from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
-from mdlite.memory import MemoryEngine
-from mdlite.reference import ReferenceEngine, ReplicaEngine
-from mdlite.thermal import thermal_state
-from mdlite.timelocal import TimeLocalEngine
+from mdlite.engines.echofree import EchoFreeEngine
+from mdlite.engines.ensemble import EnsembleEngine, ModesEngine, starting_positions
+from mdlite.engines.memory import MemoryEngine
+from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.engines.timelocal import TimeLocalEngine
+from mdlite.physics.thermal import thermal_state
 
 
 @pytest.mark.parametrize("size", [20, 100], ids=lambda n: f"N={n}")

@@ -8,8 +8,8 @@ import numba
 import pytest
 from plain import advance as advance_plain
 
-from mdlite.bench import BYTES_PER_ATOM_STEP, FLOPS_PER_ATOM_STEP, bench_model, triad_bandwidth
-from mdlite.reference import ReferenceEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.engines.speed import BYTES_PER_ATOM_STEP, FLOPS_PER_ATOM_STEP, bench_model, triad_bandwidth
 
 METHODS = {"plain": None, "one-step-a-pass": False, "in-place": True}
 SIZES = [20, 30, 40, 60, 100, 160, 256]

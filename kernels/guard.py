@@ -11,7 +11,7 @@ SOUND, INFINITE, CONTACT, ENERGY, CROSSING = 0, 1, 2, 3, 4
 """Causes: none; not finite; an atom met too closely for the step; more energy than it can have come by; more than half a cell in one step."""
 KINETIC, SPEED, STIFFNESS, LIMITS = 3, 4, 5, 6
 """Of ``limits``, float64 (6,): the mass per axis (0 where frozen); the most kinetic or interaction energy, meV; the highest speed, Å/ps; the largest
-|φ''|, meV/Å². See `mdlite.guard`."""
+|φ''|, meV/Å². See `mdlite.engines.guard`."""
 
 
 @bare

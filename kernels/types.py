@@ -27,7 +27,7 @@ class LatticeState(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """A step as kicks and drifts that follow each other, see `mdlite.integrators`; velocity Verlet has one of each."""
+    """A step as kicks and drifts that follow each other, see `mdlite.physics.integrators`; velocity Verlet has one of each."""
 
     kicks: np.ndarray  # (s,), ps; the first includes the last one of the step before
     drifts: np.ndarray  # (s,), ps
@@ -151,7 +151,7 @@ class Ensemble(NamedTuple):
 class Edge(NamedTuple):
     """What the atoms of a patch do beside obeying their springs, v' = keep v + push (spring kick) - hold u: flat arrays like a field.
 
-    1, 1 and 0 in the core, where the patch is the crystal itself; see `mdlite.edge`.
+    1, 1 and 0 in the core, where the patch is the crystal itself; see `mdlite.engines.patch_edge`.
     """
 
     keep: np.ndarray  # 1

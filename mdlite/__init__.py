@@ -9,56 +9,50 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from mdlite import extensions, former
+
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Config": "config",
     "load": "config",
-    "Model": "model",
-    "Lattice": "model",
-    "Ion": "model",
-    "Potential": "model",
-    "Interaction": "model",
-    "Sites": "model",
-    "Shell": "model",
-    "Cutoff": "model",
+    "Model": "physics.model",
+    "Lattice": "physics.model",
+    "Ion": "physics.model",
+    "Potential": "physics.model",
+    "Interaction": "physics.model",
+    "Sites": "physics.model",
+    "Shell": "physics.model",
+    "Cutoff": "physics.model",
     "InputError": "errors",
     "RunError": "errors",
-    "Run": "runs",
-    "run": "simulate",
-    "validate": "validation",
-    "sweep": "sweeps",
-    "collect": "collection",
-    "validity": "estimate",
+    "Run": "simulation.result",
+    "run": "simulation.simulate",
+    "validate": "protocols.validate",
+    "sweep": "sweeps.running",
+    "collect": "sweeps.results",
+    "validity": "accuracy.estimate",
 }
-_MODULES = (
-    "config",
-    "phonons",
-    "response",
-    "analysis",
-    "reference",
-    "timelocal",
-    "ensemble",
-    "thermal",
-    "motion",
-    "relax",
-    "groups",
-    "measures",
-    "comparison",
-    "validation",
-    "plots",
-    "storage",
-    "units",
-)
+_MODULES = {"config": "config", "analysis": "analysis", "units": "units", **former.MODULES}
+"""Modules that can be used as attributes of the package: ``mdlite.response`` is `mdlite.physics.response`."""
+
+_PROTOCOLS = ("rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius", "ladder")
 
 __all__ = ["__version__", "load_case", *_PUBLIC]
+
+former.install()
+extensions.register("notebook", "mdlite.report.notebook")
+extensions.register("plots", "mdlite.report.plots")
+extensions.register("protocol map", "mdlite.accuracy_map.map")
+for _name in _PROTOCOLS:
+    extensions.register(f"protocol {_name}", f"mdlite.protocols.{_name}")
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(f"mdlite.{_PUBLIC[name]}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"mdlite.{name}")
+        return importlib.import_module(f"mdlite.{_MODULES[name]}")
     raise AttributeError(f"module 'mdlite' has no attribute {name!r}")
 
 

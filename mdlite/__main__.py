@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """The command line, also where Ctrl-C comes while it is being imported."""
     try:
-        from mdlite.cli import main as run
+        from mdlite.cli.main import main as run
     except KeyboardInterrupt:
         print("error: interrupted; nothing had begun", file=sys.stderr)
         sys.exit(130)

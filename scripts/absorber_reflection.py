@@ -6,7 +6,8 @@ transverse waves, by the layer's width (sites on either side of the seam) and th
 
 import argparse
 
-from mdlite import Lattice, absorbing
+from mdlite import Lattice
+from mdlite.engines import absorbing
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 import mdlite
-from mdlite import propagator
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential
-from mdlite.patch import PatchEngine
-from mdlite.reference import ReferenceEngine
+from mdlite.engines.patch import PatchEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.physics import propagator
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential
 
 LATTICE = Lattice((60, 60, 60))
 STEP, STEPS = 0.005, 5000

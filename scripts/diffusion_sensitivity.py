@@ -9,7 +9,8 @@ lattices, short runs, larger errors.
 import argparse
 
 import mdlite
-from mdlite import diffusion, motion
+from mdlite.protocols import diffusion
+from mdlite.report import motion
 
 CUTOFF = {"kind": "cutoff", "radius": 6.0, "switch_width": 1.0}
 VARIANTS = {

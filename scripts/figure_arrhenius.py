@@ -9,8 +9,9 @@ on. --quick: 120 ps. With twelve lattices instead of one, other rungs and a repo
 import common
 import numpy as np
 
-from mdlite import arrhenius, diffusion, plots
-from mdlite.plots import Figure
+from mdlite.protocols import arrhenius, diffusion
+from mdlite.report import plots
+from mdlite.report.plots import Figure
 
 STRENGTHS = {4000.0: {"ls": "-"}, 8000.0: {"ls": "--", "mfc": "none"}}  # meV Å
 METHODS = {"reference": "full lattice", "time-local": "time-local"}

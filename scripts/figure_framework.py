@@ -8,7 +8,7 @@ import common
 import numpy as np
 
 import mdlite
-from mdlite.plots import Figure
+from mdlite.report.plots import Figure
 
 
 def lattice_panels(bands, response, summary) -> None:

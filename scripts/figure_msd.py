@@ -11,7 +11,7 @@ import common
 import numpy as np
 from matplotlib import colormaps
 
-from mdlite.plots import Figure
+from mdlite.report.plots import Figure
 
 STRENGTH = 4000.0  # meV Å
 METHODS = {"reference": "full lattice", "patch": "patch", "time-local": "time-local"}

@@ -9,7 +9,7 @@ what is there is not done again and what was stopped goes on. --quick: shorter r
 import common
 import numpy as np
 
-from mdlite.plots import Figure
+from mdlite.report.plots import Figure
 
 STRENGTH = 4000.0  # meV Å
 ENERGIES = (10.0, 25.0, 50.0)  # meV

@@ -9,8 +9,9 @@ import common
 import numpy as np
 
 import mdlite
-from mdlite import plots, reflection
-from mdlite.plots import Figure
+from mdlite.protocols import reflection
+from mdlite.report import plots
+from mdlite.report.plots import Figure
 
 LABELS = {"deflection": "deflection of the atom (Å)", "force": "force on the ion (meV/Å)"}
 FIGURES = {"figure-reflection": (2.0, 10.0), "figure-reflection-fast": (20.0, 30.0)}  # Å/ps

@@ -10,8 +10,8 @@ import common
 import numpy as np
 
 import mdlite
-from mdlite import plots
-from mdlite.plots import Figure
+from mdlite.report import plots
+from mdlite.report.plots import Figure
 
 
 def main(folder, quick: bool) -> None:

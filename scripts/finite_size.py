@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
 import mdlite
-from mdlite.plots import Figure
+from mdlite.report.plots import Figure
 
 SIZES = (10, 14, 20, 28, 40, 56, 80, 100)
 SPANS = ((0.1, 0.25), (0.25, 0.5), (0.5, 1.0))

@@ -13,10 +13,11 @@ import common
 import numpy as np
 
 import mdlite
-from mdlite import analysis, motion
-from mdlite.plots import Figure
-from mdlite.progress import Reporter
-from mdlite.report import measured
+from mdlite import analysis
+from mdlite.report import motion
+from mdlite.report.markdown import measured
+from mdlite.report.plots import Figure
+from mdlite.simulation.progress import Reporter
 
 ENERGIES = (25.0, 10.0, 50.0, 15.0, 30.0, 20.0, 40.0)  # meV, the most telling ones first
 STARTS = ("quantum", "classical")

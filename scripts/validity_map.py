@@ -13,7 +13,7 @@ from pathlib import Path
 import common
 
 import mdlite
-from mdlite.progress import Reporter
+from mdlite.simulation.progress import Reporter
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ import common
 import numpy as np
 
 import mdlite
-from mdlite.plots import Figure
-from mdlite.reference import ReferenceEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.report.plots import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
 from peers import AuthorsScheme

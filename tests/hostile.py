@@ -15,14 +15,14 @@ MOST_ATOM_STEPS = 2e6
 
 def call(*arguments):
     """`mdlite ...` in this process: exit code and what it said on standard error; any other exception is "traceback"."""
-    from mdlite import cli
+    from mdlite.cli import main
 
     before, errors = sys.argv, io.StringIO()
     sys.argv = ["mdlite", *map(str, arguments)]
     try:
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
             try:
-                cli.main()
+                main.main()
                 code = 0
             except SystemExit as end:
                 code = end.code or 0
@@ -47,8 +47,9 @@ def verdict(code, said):
 
 def try_config(text: bytes):
     """Load and, if it is small enough, run a configuration file. Returns what is wrong, or None."""
-    from mdlite import config, runs
+    from mdlite import config
     from mdlite.errors import InputError
+    from mdlite.simulation import result
 
     folder = Path(tempfile.mkdtemp())
     try:
@@ -75,7 +76,7 @@ def try_config(text: bytes):
         if wrong is None and code == 2 and left:
             wrong = f"left behind: {left}"
         if wrong is None and code == 0:
-            run = runs.Run.load(output)
+            run = result.Run.load(output)
             if run.facts["status"] == "complete" and not (
                 np.isfinite(run.position).all() and run.step[-1] == loaded.n_steps and left == {"out.h5"}
             ):
@@ -87,15 +88,15 @@ def try_config(text: bytes):
 
 def try_file(data: bytes, truth: dict | None, checkpoints: dict[str, bytes], source: str):
     """Everything that mdlite does with a run's file, on hostile bytes. truth: arrays that it must give, or refuse. Returns what is wrong, or None."""
-    from mdlite import runs
     from mdlite.errors import InputError
+    from mdlite.simulation import result
 
     folder = Path(tempfile.mkdtemp())
     try:
         path = folder / "run.h5"
         path.write_bytes(data)
         try:
-            run = runs.Run.load(path)
+            run = result.Run.load(path)
             for name in run.data:
                 with contextlib.suppress(InputError):
                     values = run.data[name]
@@ -120,7 +121,7 @@ def try_file(data: bytes, truth: dict | None, checkpoints: dict[str, bytes], sou
         if wrong := verdict(code, said):
             return f"resume: {wrong}"
         if code == 0 and truth is not None:
-            again = runs.Run.load(path)
+            again = result.Run.load(path)
             with contextlib.suppress(InputError):
                 if any(not np.array_equal(again.data[name], truth[name]) for name in truth):
                     return "resume: another run than the one that was begun"

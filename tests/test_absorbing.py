@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import absorbing
+from mdlite.engines import absorbing
 from mdlite.errors import InputError
-from mdlite.model import Lattice
+from mdlite.physics.model import Lattice
 
 
 def test_reflection_falls_with_the_width_and_rises_with_the_wavelength():

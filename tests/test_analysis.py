@@ -5,7 +5,7 @@ import pytest
 
 from mdlite import analysis
 from mdlite.errors import InputError
-from mdlite.framework import gaussian_norm
+from mdlite.protocols.framework import gaussian_norm
 
 RATE, OMEGA = 0.3, 10.0
 

@@ -1,6 +1,7 @@
 """Imports point one way, kernels stay plain, the command line stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,54 +9,37 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE, KERNELS = ROOT / "mdlite", ROOT / "kernels"
+KERNELS = ROOT / "kernels"
 
-LAYERS = [
-    {"units", "errors", "html", "journal", "machine", "outputs", "seal", "settings", "terminal"},
-    {"kernels"},
-    {"model", "integrators", "losses"},
-    {"guard"},
-    {"phonons", "checks", "explain", "sections"},
-    {"textfile"},
-    {"propagator"},
-    {"response", "config", "notebook", "keys"},
-    {"engine", "statistics", "sampling", "echo"},
-    {"brownian"},
-    {"correlations"},
-    {"transport", "hopping", "oscillation", "thermometry"},
-    {"analysis"},
-    {"reading", "checkpoint"},
-    {"probe"},
-    {"reference", "timelocal", "storage", "observers", "thermal", "modes"},
-    {"relax", "ensemble", "edge", "memory", "echofree", "absorbing", "linear", "foretaste", "groups", "regression"},
-    {"patch", "conformal", "surrogate", "estimate"},
-    {"helpers", "kernel_groups"},
-    {"compiling", "engines", "export", "plots"},
-    {"runs", "resuming", "stopping", "progress"},
-    {"simulate", "bench", "run_info"},
-    {"report"},
-    {"verdict"},
-    {"plots_thermal", "motion_text", "ratios", "rungs_report"},
-    {"motion", "rungs_measures"},
-    {"validation", "rungs", "reflection", "barriers", "diffusion", "framework", "lattice_report"},
-    {"arrhenius", "ladder"},
-    {"measures", "comparison"},
-    {"axes", "repeats", "point", "pool", "pool_dask", "sweep_progress"},
-    {"sweeps", "collection"},
-    {"map_points"},
-    {"map_report", "plots_map", "map_thermal"},
-    {"map"},
-    {"cli_help"},
-    {"options"},
-    {"cli_sweep"},
-    {"cli"},
-    {"__main__"},
-]
-"""From the bottom up: a module imports from its own layer and those before it."""
+
+def modules():
+    """The file of every module, by its dotted name; kernels and packages without code left out."""
+    found = {}
+    for path in sorted((ROOT / "mdlite").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if path.stem != "__init__":
+            found[name] = path
+        elif len(ast.parse(path.read_text()).body) > 1:
+            found[name.removesuffix(".__init__")] = path
+    return {name: path for name, path in found.items() if not name.startswith("mdlite.kernels")}
+
+
+MODULES = modules()
+TOP = {"mdlite", "mdlite.__main__"}
+"""They stand above everything."""
+
+
+def stated():
+    """The order that the table of ARCHITECTURE.md states, from the bottom up."""
+    names = []
+    for package, row in re.findall(r"^\| `(mdlite[.\w]*)` \| ([^|]*) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE):
+        own = package.rpartition(".")[2]
+        names += [package if name == own != "mdlite" else f"{package}.{name}" for name in re.findall(r"`(\w+)`", row)]
+    return names
 
 
 def imported(path):
-    """Names of mdlite modules imported at run time anywhere in a file (imports for type checkers left out)."""
+    """Modules of mdlite imported at run time anywhere in a file (imports for type checkers left out)."""
     tree = ast.parse(path.read_text())
     guarded = {
         id(n)
@@ -63,24 +47,54 @@ def imported(path):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for n in ast.walk(node)
     }
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if id(node) in guarded:
             continue
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.Import):
+            names |= {a.name for a in node.names}
         if isinstance(node, ast.ImportFrom):
-            names = [f"mdlite.{a.name}" for a in node.names] if node.module == "mdlite" else [node.module]
-        found |= {name for name in names if name and name.split(".")[0] == "mdlite"}
-    return {name.split(".")[1] for name in found if "." in name}
+            assert node.level == 0, f"{path}: relative import"
+            whole = {f"{node.module}.{a.name}" for a in node.names}
+            names |= {name if name in MODULES or node.module == "mdlite" else node.module for name in whole}
+    return {name for name in names if name.split(".")[0] == "mdlite" and not name.startswith(("mdlite.kernels", "mdlite.__"))}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda p: p.stem)
-def test_imports_point_downwards(path):
-    if path.stem == "__init__":
-        return
-    level = {name: n for n, names in enumerate(LAYERS) for name in names}
-    for name in imported(path) - {"__version__", "cases"}:
-        assert level[name] <= level[path.stem], f"{path.stem} imports {name}, which stands above it"
+def packages(name):
+    """The package that a module is in."""
+    return name if MODULES.get(name, Path()).stem == "__init__" else name.rpartition(".")[0]
+
+
+def test_the_table_names_every_module_once():
+    assert sorted(stated()) == sorted(set(MODULES) - TOP)
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - TOP))
+def test_imports_point_downwards(name):
+    level = {module: n for n, module in enumerate(stated())}
+    for other in imported(MODULES[name]) - {"mdlite"}:
+        assert level[other] < level[name], f"{name} imports {other}, which stands above it"
+
+
+def test_what_is_registered_from_above_is_there():
+    from mdlite import extensions
+
+    for name in extensions.names():
+        extensions.find(name)
+    with pytest.raises(LookupError, match="there are: notebook"):
+        extensions.find("nonsense")
+
+
+def test_former_names_are_the_same_modules():
+    code = (
+        "import importlib, sys, mdlite, mdlite.former\n"
+        "for old, new in mdlite.former.MODULES.items():\n"
+        "    before = importlib.import_module(f'mdlite.{old}')\n"
+        "    assert before is importlib.import_module(f'mdlite.{new}') is getattr(mdlite, old), old\n"
+        "    assert before.__spec__.name == before.__name__ == f'mdlite.{new}', old\n"
+        "from mdlite.response import loss_matrix\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("path", sorted(KERNELS.glob("*.py")), ids=lambda p: p.stem)
@@ -113,21 +127,26 @@ def test_kernels_import_only_numbers_and_each_other(path):
             )
 
 
-def test_only_storage_uses_h5py():
-    users = {p.stem for p in PACKAGE.glob("*.py") if "import h5py" in p.read_text()}
-    assert users <= {"storage", "reading", "probe", "simulate"}  # simulate records its version
-    assert "h5py.File" not in (PACKAGE / "simulate.py").read_text()
+def test_only_io_uses_h5py():
+    users = {name for name, path in MODULES.items() if re.search(r"^\s*(import|from) h5py\b", path.read_text(), re.MULTILINE)}
+    assert users and {packages(name) for name in users} == {"mdlite.io"}
 
 
-def test_engines_storage_and_analysis_do_not_know_each_other():
-    for module in ("storage", "analysis", "plots"):
-        assert not imported(PACKAGE / f"{module}.py") & {"reference", "timelocal", "simulate"}
+def test_engines_files_and_analysis_do_not_know_each_other():
+    apart = ("mdlite.io", "mdlite.analysis", "mdlite.report", "mdlite.engines", "mdlite.physics")
+    shared = {"mdlite.analysis": {"mdlite.analysis"}, "mdlite.engines": {"mdlite.physics", "mdlite.engines", "mdlite.analysis"}}
+    for name, path in MODULES.items():
+        if packages(name) in shared:
+            known = {packages(other) for other in imported(path)} & set(apart)
+            assert known <= shared[packages(name)], f"{name} knows {known}"
+        if packages(name) in ("mdlite.io", "mdlite.report"):
+            assert "mdlite.engines" not in {packages(other) for other in imported(path)}, name
 
 
 def test_help_is_light():
     code = (
         "import sys; sys.argv = ['mdlite', '--help']\n"
-        "from mdlite.cli import main\n"
+        "from mdlite.cli.main import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "heavy = {'numba', 'numpy', 'scipy', 'h5py', 'matplotlib', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"

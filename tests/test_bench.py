@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mdlite import bench
+from mdlite.engines import speed
 
 QUIET = {
     "processor": "a processor",
@@ -34,28 +34,28 @@ QUIET = {
     ],
 )
 def test_advice(changes, advice):
-    (found,) = bench.advise(QUIET | changes)
+    (found,) = speed.advise(QUIET | changes)
     assert advice in found
 
 
 def test_report_names_every_rate():
-    text = bench.report(QUIET | {"advice": bench.advise(QUIET)})
+    text = speed.report(QUIET | {"advice": speed.advise(QUIET)})
     assert "N = 160" in text and "600 million atom-steps/s" in text and "120 % of the one-pass limit" in text
     assert "48.0 GB/s" in text and "512 bits" in text
 
 
 def test_what_is_measured(monkeypatch):
-    monkeypatch.setattr(bench, "DOCTOR_SIZES", (4, 6, 8))
-    monkeypatch.setattr(bench, "triad_bandwidth", lambda: 4e10)
-    monkeypatch.setattr(bench, "kernel_rate", lambda size, steps: {"atom_steps_per_s": 1e6 * size})
-    found = bench.examine()
+    monkeypatch.setattr(speed, "DOCTOR_SIZES", (4, 6, 8))
+    monkeypatch.setattr(speed, "triad_bandwidth", lambda: 4e10)
+    monkeypatch.setattr(speed, "kernel_rate", lambda size, steps: {"atom_steps_per_s": 1e6 * size})
+    found = speed.examine()
     assert found["atom_steps_per_s"] == {4: 4e6, 6: 6e6, 8: 8e6} and found["threads"] >= 1
     assert found["threading_layer"] in ("omp", "tbb", "workqueue") and found["vector_bits"] in (128, 256, 512)
-    assert found["core_cache_bytes"] >= 2**15 and "N = 8" in bench.report(found)
+    assert found["core_cache_bytes"] >= 2**15 and "N = 8" in speed.report(found)
 
 
 def test_triad_is_a_bandwidth():
-    assert 1e8 < bench.triad_bandwidth(800_000, 2) < 1e13
+    assert 1e8 < speed.triad_bandwidth(800_000, 2) < 1e13
 
 
 def test_nothing_is_left_to_compile_after_precompile(tmp_path):

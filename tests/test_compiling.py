@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdlite import compiling, engines, propagator
+from mdlite.engines import build, compiling
 from mdlite.kernels import cache
-from mdlite.progress import Reporter
+from mdlite.physics import propagator
+from mdlite.simulation.progress import Reporter
 
 HALO = (
     "import numpy as np\nfrom mdlite.kernels import jit, springs, types\nu = np.arange(3 * 4 * 4 * 8.0).reshape(3, 4, 4, 8)\n"
@@ -87,7 +88,7 @@ def test_a_place_that_can_be_written_is_no_matter_for_words(tmp_path):
 
 def test_nobody_without_a_home_can_run(tmp_path):
     """No entry among the users, no home, sources that can not be written to: a temporary cache and a line, and the next process finds it."""
-    root = Path(compiling.__file__).resolve().parents[1]
+    root = Path(compiling.__file__).resolve().parents[2]
     for package in ("mdlite", "kernels"):
         shutil.copytree(root / package, tmp_path / "src" / package, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "src" / "kernels" / "__pycache__").write_text("in the way, also of root")
@@ -97,7 +98,7 @@ def test_nobody_without_a_home_can_run(tmp_path):
         "pwd.getpwuid = none\nimport mdlite\n"
         "c = mdlite.load_case('trapped', method='time-local', **{'run.duration': 0.01})\n"
         "mdlite.run(c, notice=print)\n"
-        "from mdlite import plots, propagator\nfrom mdlite.kernels import jit\nprint(propagator.cache_folder())\nprint(jit.CACHE_FOLDER)"
+        "from mdlite.physics import propagator\nfrom mdlite.report import plots\nfrom mdlite.kernels import jit\nprint(propagator.cache_folder())\nprint(jit.CACHE_FOLDER)"
     )
     away = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NUMBA_CACHE_DIR", "MDLITE_CACHE_DIR")
     surroundings = {name: value for name, value in os.environ.items() if name not in away}
@@ -206,13 +207,12 @@ def test_a_run_calls_only_kernels_that_were_prepared(tmp_path, kind):
 
 @pytest.mark.parametrize("case", ["trapped", "reflection", "diffusion", "arrhenius", "ladder", "framework", "barriers", "map"])
 def test_every_validation_says_what_it_will_run(case):
-    import importlib
-
     import mdlite
+    from mdlite import extensions
 
     config = mdlite.load_case(case)
-    found = importlib.import_module(f"mdlite.{config.validate_.protocol}").settings(config)
-    names = {name for one in found for name in engines.groups_of(one)}
+    found = extensions.find(f"protocol {config.validate_.protocol}").settings(config)
+    names = {name for one in found for name in build.groups_of(one)}
     assert names <= compiling.GROUPS.keys()
     if case == "trapped":
         assert {"reference", "time-local", "implicit"} <= names and not {"reference-in-place", "reference-in-turn"} <= names

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import RunError
-from mdlite.model import Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.reference import ReferenceEngine
+from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 
 LATTICE = Lattice(size=(6, 5, 7))
 MODEL = Model(
@@ -28,7 +28,7 @@ def test_a_thermal_crystal_does_not_drift(lattices):
 
 
 def test_a_start_without_momentum_is_left_alone():
-    from mdlite.engines import at_rest_as_a_whole
+    from mdlite.engines.build import at_rest_as_a_whole
 
     v = np.random.default_rng(1).normal(size=(3, *LATTICE.size))
     assert at_rest_as_a_whole(dataclasses.replace(MODEL, ion=Ion()), v) is v

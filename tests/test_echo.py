@@ -7,26 +7,26 @@ import pytest
 
 import mdlite
 from hostile import call
-from mdlite import echo, observers
-from mdlite.config import load, parse
+from mdlite.config import introduction, load, parse
+from mdlite.simulation import observers
 
 FREE = {"ion.velocity": [3.0, 0.0, 0.0], "run.duration": 0.1, "run.dt": 0.005}
 
 
 def test_the_line_has_what_decides_the_physics():
-    assert echo.line(load("trapped", ["ion.mass=22.99"])).startswith(
+    assert introduction.line(load("trapped", ["ion.mass=22.99"])).startswith(
         "ion 221.8 Da; atoms 33.77 Da, 3 Å apart, Ω_max 4.99 THz; T = 0; reference"
     )
-    line = echo.line(load("diffusion", ["thermal.energy=900"]))
+    line = introduction.line(load("diffusion", ["thermal.energy=900"]))
     assert "T = 10444 K" in line and "time-local, 20³ atoms, 384 ions, 200000 steps of 0.005 ps" in line
-    assert "ion 6.754 Da along z only" in echo.line(load("trapped"))
-    assert "held in place" in echo.line(load("trapped", ["ion.mass=inf", "ion.velocity=[0,0,0]"]))
-    assert "by default" not in echo.line(load("trapped"))
+    assert "ion 6.754 Da along z only" in introduction.line(load("trapped"))
+    assert "held in place" in introduction.line(load("trapped", ["ion.mass=inf", "ion.velocity=[0,0,0]"]))
+    assert "by default" not in introduction.line(load("trapped"))
 
 
 def test_numbers_of_the_line_by_hand():
     """1 meV ps²/Å² = 1.602176634e-22 J · 1e-24 s² / 1e-20 m² = 1.602e-26 kg; Ω² = (4 k1 + 8 k2)/m; k_B = 8.617e-5 eV/K."""
-    line = echo.line(load("diffusion", ["lattice.mass=5.0", "lattice.k1=700.0", "thermal.energy=40.0"]))
+    line = introduction.line(load("diffusion", ["lattice.mass=5.0", "lattice.k1=700.0", "thermal.energy=40.0"]))
     dalton = 1.602176634e-26 / 1.66053906660e-27
     assert f"atoms {5 * dalton:.4g} Da" in line and f"ion {0.7 * dalton:.4g} Da" in line
     assert (
@@ -38,7 +38,7 @@ def test_numbers_of_the_line_by_hand():
 def test_what_is_left_to_defaults_is_said(small_case):
     data = small_case().to_dict()
     data["lattice"] = {"size": 8, "mass": 2.0}
-    assert echo.line(parse(data)).endswith("by default: lattice spacing = 3, k1 = 520, k2 = 170")
+    assert introduction.line(parse(data)).endswith("by default: lattice spacing = 3, k1 = 520, k2 = 170")
 
 
 @pytest.mark.parametrize(
@@ -65,21 +65,21 @@ def test_what_is_left_to_defaults_is_said(small_case):
     ],
 )
 def test_other_units_are_suspected(overrides, message):
-    doubts = echo.doubts(load("trapped", [*overrides, "run.dt=1e-4"]))
+    doubts = introduction.doubts(load("trapped", [*overrides, "run.dt=1e-4"]))
     assert len(doubts) == 1 and doubts[0].startswith("warning: ") and message in doubts[0]
 
 
 def test_temperatures_in_kelvin_are_suspected():
-    (doubt,) = echo.doubts(load("diffusion", ["thermal.energy=900"]))
+    (doubt,) = introduction.doubts(load("diffusion", ["thermal.energy=900"]))
     assert "900 meV is 10444 K, hotter than any solid: was it meant in K? That would be thermal.temperature = 900" in doubt
-    (doubt,) = echo.doubts(load("diffusion", ["thermal.energy=300"]))
+    (doubt,) = introduction.doubts(load("diffusion", ["thermal.energy=300"]))
     assert "3481 K" in doubt
-    assert not echo.doubts(load("diffusion"))
+    assert not introduction.doubts(load("diffusion"))
 
 
 @pytest.mark.parametrize("name", mdlite.config.case_names())
 def test_no_built_in_case_is_doubted(name):
-    assert not echo.doubts(mdlite.load_case(name)) and "by default" not in echo.line(mdlite.load_case(name))
+    assert not introduction.doubts(mdlite.load_case(name)) and "by default" not in introduction.line(mdlite.load_case(name))
 
 
 def test_run_validate_and_sweep_say_it_once(tmp_path, monkeypatch):

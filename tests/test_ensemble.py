@@ -9,14 +9,14 @@ from scipy.integrate import solve_ivp
 
 import mdlite
 from independent import spring_matrix, yukawa
-from mdlite.ensemble import EnsembleEngine, ModesEngine, starting_positions
+from mdlite.engines.ensemble import EnsembleEngine, ModesEngine, starting_positions
+from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.errors import InputError, RunError
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.modes import ModeMotion
-from mdlite.reference import ReferenceEngine, ReplicaEngine
-from mdlite.response import loss_matrix, recoil_kernel
-from mdlite.thermal import thermal_state
-from mdlite.timelocal import TimeLocalEngine
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.physics.modes import ModeMotion
+from mdlite.physics.response import loss_matrix, recoil_kernel
+from mdlite.physics.thermal import thermal_state
 
 LATTICE = Lattice(size=(4, 5, 6))
 ION = Ion((0.7, 0.9, 1.1), (4.7, 4.4, 4.5), (3.0, -2.0, 2.5))

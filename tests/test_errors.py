@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mdlite import analysis, brownian
+from mdlite import analysis
+from mdlite.analysis import brownian
+from mdlite.analysis.statistics import block_means, count_interval, count_limit, inefficiency, interval, student
 from mdlite.errors import InputError
-from mdlite.statistics import block_means, count_interval, count_limit, inefficiency, interval, student
 
 
 def walks(frames, ions, step, rng, diffusion=1.0, noise=0.0):

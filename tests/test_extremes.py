@@ -7,11 +7,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import mdlite
-from mdlite import echo, keys
-from mdlite.config import parse, parse_override, set_key
+from mdlite.config import introduction, keys, parse, parse_override, set_key
+from mdlite.config.explain import all_keys
+from mdlite.config.sections import LARGEST, SMALLEST
 from mdlite.errors import InputError, RunError
-from mdlite.explain import all_keys
-from mdlite.sections import LARGEST, SMALLEST
 
 LATTICE = {"size": [6, 6, 7], "spacing": 3.0, "mass": 3.5, "k1": 520.0, "k2": 170.0}
 ATOMS = (
@@ -54,7 +53,7 @@ def outcome(data):
             lines = str(error).splitlines()
             assert lines and all(len(line) < 500 for line in lines), error
             return None, lines
-        echo.tell(config, lambda line: None)
+        introduction.tell(config, lambda line: None)
         return config, []
 
 

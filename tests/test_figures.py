@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 import mdlite
-from mdlite import plots, plots_thermal
+from mdlite.report import plots, plots_thermal
 
 ROOT = Path(__file__).resolve().parent.parent
-DRAWN = [*sorted((ROOT / "mdlite").glob("*.py")), *sorted((ROOT / "scripts").glob("*.py"))]
+DRAWN = [*sorted((ROOT / "mdlite").rglob("*.py")), *sorted((ROOT / "scripts").glob("*.py"))]
 
 
 def cut(figure) -> list[str]:
@@ -39,13 +39,13 @@ def labels(axis) -> list[str]:
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda p: p.stem)
 def test_all_figures_are_made_by_one_helper(path):
-    """Nobody takes a figure from Matplotlib itself, where labels may be cut: only `mdlite.plots` does."""
+    """Nobody takes a figure from Matplotlib itself, where labels may be cut: only `mdlite.report.plots` does."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
     modules += [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     assert "matplotlib.pyplot" not in modules
     named = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names if a.name in ("Figure", "figure")]
-    assert path.stem in ("plots", "runs") or "matplotlib.figure" not in named
+    assert path.stem in ("plots", "result") or "matplotlib.figure" not in named
 
 
 def test_documents_draw_by_the_helper_too():
@@ -118,7 +118,7 @@ def test_only_a_periodic_lattice_has_an_echo_to_mark(boundary, marked):
 
 
 def test_one_ion_is_one_ion_and_scales_stand_beside(tmp_path):
-    from mdlite import motion
+    from mdlite.report import motion
 
     case = mdlite.load_case("diffusion", **{"lattice.size": 6, "thermal.lattices": 1, "thermal.ions": 1, "run.duration": 20.0})
     run = mdlite.run(case)
@@ -127,7 +127,7 @@ def test_one_ion_is_one_ion_and_scales_stand_beside(tmp_path):
 
 
 def test_phonons_have_terahertz_beside(tmp_path):
-    from mdlite import lattice_report
+    from mdlite.report import lattice_report
 
     lattice = mdlite.load_case("trapped").to_model().lattice
     _, figure = lattice_report.collect(lattice, [(0, 0, 0)], [0.0], "GX", False)

@@ -12,16 +12,19 @@ import pytest
 
 import mdlite
 from independent import yukawa
-from mdlite import edge, losses, measures, motion
-from mdlite.ensemble import EnsembleEngine, ModesEngine
+from mdlite.analysis import losses
+from mdlite.engines import patch_edge
+from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
+from mdlite.engines.guard import Guard, heat
+from mdlite.engines.patch import PatchEngine, PatchEnsembleEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.errors import InputError, RunError
-from mdlite.guard import Guard, heat
 from mdlite.kernels.guard import CONTACT, CROSSING, ENERGY, KINETIC, SPEED, STIFFNESS
-from mdlite.model import GOOD_TURN, MOST_TURN, Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.patch import PatchEngine, PatchEnsembleEngine
-from mdlite.reference import ReferenceEngine
-from mdlite.thermal import thermal_state
-from mdlite.timelocal import TimeLocalEngine
+from mdlite.physics.model import GOOD_TURN, MOST_TURN, Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.physics.thermal import thermal_state
+from mdlite.report import motion
+from mdlite.sweeps import measures
 from mdlite.units import HBAR
 
 HOT = {"lattice.size": 8, "thermal.energy": 50.0, "thermal.statistics": "classical", "thermal.lattices": 2, "thermal.ions": 6}
@@ -53,11 +56,11 @@ def thrown(engine, potential, speed, lattice=LATTICE):
     ion = Ion((0.05,) * 3, (7.5, 7.5, 7.5), (speed, 0.0, 0.0))
     model = Model(lattice, ion, Interaction(potential, Shell(1)))
     if engine is PatchEnsembleEngine:
-        return engine(model, 0.005, [STILL], np.array([ion.position]), 8, bounds=edge.open_edge(lattice, 8, 0.005))
+        return engine(model, 0.005, [STILL], np.array([ion.position]), 8, bounds=patch_edge.open_edge(lattice, 8, 0.005))
     if engine is EnsembleEngine:
         return engine(model, "time-local", 0.005, [STILL], np.array([ion.position]))
     if engine is PatchEngine:
-        return engine(model, 0.005, 8, bounds=edge.open_edge(lattice, 8, 0.005))
+        return engine(model, 0.005, 8, bounds=patch_edge.open_edge(lattice, 8, 0.005))
     return engine(model, 0.005) if engine is ReferenceEngine else engine(model, "time-local", 0.005)
 
 
@@ -80,7 +83,7 @@ def test_an_ion_is_stopped_at_the_step_where_it_fails(method):
 
     def make(kinetic=np.inf, stiffness=np.inf):
         if method == "patch":
-            engine = PatchEnsembleEngine(MODEL, 0.005, [STATE], starts, 8, bounds=edge.open_edge(LATTICE, 8, 0.005))
+            engine = PatchEnsembleEngine(MODEL, 0.005, [STATE], starts, 8, bounds=patch_edge.open_edge(LATTICE, 8, 0.005))
         elif method == "modes":
             engine = ModesEngine(MODEL, "time-local", 0.005, [STATE], starts)
         else:
@@ -254,7 +257,9 @@ def test_a_crystal_too_hot_for_a_sphere_is_told(method):
     for displacement in (0.5 * u, u):
         states = [(displacement, np.zeros_like(u))]
         if method == "patch":
-            engine = PatchEnsembleEngine(model, 1e-6, states, np.array([[1.5] * 3]), 8, bounds=edge.open_edge(LATTICE, 8, 1e-6))
+            engine = PatchEnsembleEngine(
+                model, 1e-6, states, np.array([[1.5] * 3]), 8, bounds=patch_edge.open_edge(LATTICE, 8, 1e-6)
+            )
         else:
             engine = EnsembleEngine(model, method, 1e-6, states, np.array([[1.5] * 3]))
         engine.advance(1)

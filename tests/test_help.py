@@ -11,8 +11,9 @@ import pytest
 import typer
 
 from hostile import call
-from mdlite import cli_help, keys
-from mdlite.cli import app
+from mdlite.cli import help
+from mdlite.cli.main import app
+from mdlite.config import keys
 
 ROOT = typer.main.get_command(app)
 COMMANDS = ROOT.commands
@@ -38,13 +39,13 @@ def test_summaries_are_whole_and_in_groups():
     text = mdlite("-h")
     flat = " ".join(text.split())
     for name, command in COMMANDS.items():
-        assert f"{name} {cli_help.summary(command)}" in flat and command.rich_help_panel in cli_help.GROUPS
-    assert "..." not in text.split("Options:")[1] and [g for g in cli_help.GROUPS if f"\n{g}:\n" in text] == list(cli_help.GROUPS)
+        assert f"{name} {help.summary(command)}" in flat and command.rich_help_panel in help.GROUPS
+    assert "..." not in text.split("Options:")[1] and [g for g in help.GROUPS if f"\n{g}:\n" in text] == list(help.GROUPS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_examples_that_it_understands(name):
-    found = cli_help.examples_of(COMMANDS[name])
+    found = help.examples_of(COMMANDS[name])
     assert found
     for line in found:
         words = shlex.split(line)
@@ -73,9 +74,9 @@ def test_configurations_are_completed(tmp_path, monkeypatch):
     (tmp_path / "throws").mkdir()
     for name in ("throws/one.toml", "trap.toml", "trap.h5", ".hidden.toml"):
         (tmp_path / name).write_text("")
-    assert cli_help.complete_config("tr") == ["trapped", "trapped-heavy", "trap.toml"]
-    assert cli_help.complete_config("thr") == ["throw", "throws/"] and cli_help.complete_config("throws/") == ["throws/one.toml"]
-    assert cli_help.complete_config("nowhere/") == [] and ".hidden.toml" not in cli_help.complete_config("")
+    assert help.complete_config("tr") == ["trapped", "trapped-heavy", "trap.toml"]
+    assert help.complete_config("thr") == ["throw", "throws/"] and help.complete_config("throws/") == ["throws/one.toml"]
+    assert help.complete_config("nowhere/") == [] and ".hidden.toml" not in help.complete_config("")
 
 
 def test_keys_with_units_defaults_and_what_they_are():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import html, plots, report
+from mdlite.report import html, markdown, plots
 
 HOSTILE = "<script>alert(1)</script> ![x](http://example.com/x.png) [go](http://example.com) $5 `a` | b"
 VOID = {"meta", "img", "br", "link", "hr"}
@@ -129,7 +129,9 @@ def test_few_sections_need_no_contents_and_equal_ones_get_anchors_of_their_own()
 
 
 def test_columns_of_numbers_are_to_the_right():
-    text = report.table(["name", "x (Å)", "a|b"], [["one", 1.25, "–"], ["2", "", "+3.00 (-4 %)"], ["three", float("nan"), 1e-12]])
+    text = markdown.table(
+        ["name", "x (Å)", "a|b"], [["one", 1.25, "–"], ["2", "", "+3.00 (-4 %)"], ["three", float("nan"), 1e-12]]
+    )
     assert text.split("\n")[1] == "| --- | ---: | ---: |"
     found = Page(html.page("T", text, {}))
     assert [a.get("class") for a in found.named("td")] == [None, "number", "number"] * 3
@@ -151,16 +153,16 @@ def test_columns_of_numbers_are_to_the_right():
     ],
 )
 def test_a_value_is_given_as_far_as_its_error(value, error, expected):
-    assert report.measured(value, error) == expected
+    assert markdown.measured(value, error) == expected
 
 
 def test_titles_in_markdown_show_what_they_say():
-    assert report.plain_text("k_B T, two\n\nlines_ *a*") == r"k_B T, two lines\_ \*a\*"
+    assert markdown.plain_text("k_B T, two\n\nlines_ *a*") == r"k_B T, two lines\_ \*a\*"
 
 
 def test_wide_tables_and_figures_say_so_on_a_narrow_screen():
-    narrow = report.table(["a", "b"], [["one", 1.0]])
-    wide = report.table(["method", *(f"at {n} meV" for n in range(6))], [["time-local", *["0.5637 (-25 %)"] * 6]])
+    narrow = markdown.table(["a", "b"], [["one", 1.0]])
+    wide = markdown.table(["method", *(f"at {n} meV" for n in range(6))], [["time-local", *["0.5637 (-25 %)"] * 6]])
     found = Page(html.page("T", f"# T\n\n{narrow}\n\n{wide}", {}))
     assert [a["class"] for a in found.named("div")] == ["table", "table wide"]
     style = found.text["style"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
 from mdlite.errors import InputError
-from mdlite.integrators import INTEGRATORS
-from mdlite.reference import ReferenceEngine, ReplicaEngine
-from mdlite.thermal import thermal_state
+from mdlite.physics.integrators import INTEGRATORS
+from mdlite.physics.thermal import thermal_state
 
 MODEL = mdlite.load_case(
     "trapped",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.engines import make_engine
+from mdlite.engines.build import make_engine
 from mdlite.errors import InputError
 
 SNAPSHOTS = {"snapshots.every": 4, "run.sample_every": 5}

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite.echofree import EchoFreeEngine, mirrors
-from mdlite.ensemble import moving_crystal
+from mdlite.engines.echofree import EchoFreeEngine, mirrors
+from mdlite.engines.ensemble import moving_crystal
+from mdlite.engines.memory import MemoryEngine
+from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
-from mdlite.memory import MemoryEngine
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.reference import ReferenceEngine
-from mdlite.thermal import thermal_state
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
+from mdlite.physics.thermal import thermal_state
 
 LATTICE = Lattice(size=(40, 40, 40))
 CAGED = Ion((0.7, 0.9, 1.1), (1.4, 1.5, 1.6), (9.0, 7.0, 5.0))

@@ -7,9 +7,9 @@ import pytest
 
 import mdlite
 from hostile import call
-from mdlite import axes
 from mdlite.config import case_text, load, load_lattice, parse
 from mdlite.errors import InputError
+from mdlite.sweeps import plan
 
 TRAPPED = case_text("trapped")
 SWEEP = 'base = "trapped"\n[grid]\n"run.dt" = [0.005, 0.0025]\n'
@@ -49,7 +49,7 @@ def test_files_that_are_no_configuration(tmp_path, content, message):
     assert message in said(load, path)
     if content:
         assert len(said(load, path).splitlines()) == 1
-        assert len(said(axes.load, path).splitlines()) == 1
+        assert len(said(plan.load, path).splitlines()) == 1
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
@@ -59,11 +59,11 @@ def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path, mark, ends):
     path.write_bytes(mark + TRAPPED.replace("\n", ends).encode())
     assert load(path) == mdlite.load_case("trapped")
     path.write_bytes(mark + SWEEP.replace("\n", ends).encode())
-    assert len(axes.load(path).points) == 2
+    assert len(plan.load(path).points) == 2
 
 
 def test_places_that_are_no_files(tmp_path):
-    assert "it is a folder" in said(load, tmp_path) and "it is a folder" in said(axes.load, tmp_path)
+    assert "it is a folder" in said(load, tmp_path) and "it is a folder" in said(plan.load, tmp_path)
     (tmp_path / "myrun.toml").write_text(TRAPPED)
     assert "no such file" in said(load, tmp_path / "myrun.tml") and said(load, tmp_path / "myrun.tml").endswith(
         "did you mean myrun.toml?"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 
 
 def model(atoms, position=(0.0, 0.0, 0.0)):

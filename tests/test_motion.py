@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 import mdlite
-from mdlite import analysis, motion
+from mdlite import analysis
 from mdlite.errors import InputError
-from mdlite.report import measured
+from mdlite.report import motion
+from mdlite.report.markdown import measured
 
 SMALL = {"lattice.size": 8, "thermal.lattices": 3, "thermal.ions": 8, "run.duration": 20.0}
 

@@ -9,7 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import mdlite
-from mdlite import notebook, progress, reading, runs
+from mdlite.io import reading
+from mdlite.report import notebook
+from mdlite.simulation import progress, result
 from test_html import Page
 
 HOSTILE = "<b onclick='x'>&amp; $5 $"
@@ -83,7 +85,7 @@ def test_a_run_as_a_table_with_a_picture(run, tmp_path, small_case):
 
 
 def test_a_run_without_frames_or_with_too_many_has_no_picture(run, monkeypatch):
-    monkeypatch.setattr(runs, "LARGEST_PICTURED", 1000.0)
+    monkeypatch.setattr(result, "LARGEST_PICTURED", 1000.0)
     assert not Page(run._repr_html_()).named("img")
     monkeypatch.undo()
     empty = mdlite.Run(run.config, {"status": "stopped: <i>"}, {name: values[:1] for name, values in run.data.items()})

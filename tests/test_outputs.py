@@ -15,8 +15,9 @@ import pytest
 
 import hostile
 import mdlite
-from mdlite import collection, outputs
 from mdlite.errors import Interrupted, RunError
+from mdlite.io import outputs
+from mdlite.sweeps import results
 
 QUICK = {"method": "time-local", "run.duration": 1.0}
 SETTINGS = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]
@@ -267,7 +268,7 @@ def test_what_stands_in_the_way_inside_a_folder(folder):
     mdlite.sweep(SWEEP, "s", workers=1)
     os.mkfifo(folder / "s" / "results.csv")
     with pytest.raises(mdlite.InputError, match="is a named pipe"):
-        collection.save("s")
+        results.save("s")
     assert not (folder / "s" / "results.nc").exists()
     (folder / "s" / "results.csv").unlink()
     place = folder / "s" / "points" / "00001"

@@ -9,8 +9,10 @@ import pytest
 
 import hostile
 import mdlite
-from mdlite import measures, motion, storage
 from mdlite.errors import Interrupted
+from mdlite.io import storage
+from mdlite.report import motion
+from mdlite.sweeps import measures
 
 CASES = {
     "cold": ("trapped", {"method": "time-local", "run.duration": 2.0}),

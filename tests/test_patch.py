@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import analysis, edge, propagator
+from mdlite import analysis
+from mdlite.engines import patch_edge
+from mdlite.engines.patch import PatchEngine, PatchEnsembleEngine
+from mdlite.engines.reference import ReferenceEngine
 from mdlite.kernels import patch as kernels
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.patch import PatchEngine, PatchEnsembleEngine
-from mdlite.reference import ReferenceEngine
-from mdlite.thermal import thermal_state
+from mdlite.physics import propagator
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
+from mdlite.physics.thermal import thermal_state
 
 LATTICE = Lattice(size=(14, 14, 14))
 CHAIN = Interaction(Potential("yukawa", (150.0, 0.5)), Sites(tuple((6, 6, z) for z in range(4, 10))))
@@ -30,7 +32,7 @@ def path(engine, steps):
 
 def test_without_an_edge_it_is_the_periodic_lattice():
     """A patch as large as the lattice, with no edge, does what the reference does, echoes included."""
-    bounds = edge.open_edge(LATTICE, 14, 0.005)
+    bounds = patch_edge.open_edge(LATTICE, 14, 0.005)
     found, true = path(PatchEngine(BOUND, 0.005, 14, bounds=bounds), 600), path(ReferenceEngine(BOUND, 0.005), 600)
     assert np.abs(found - true).max() < 1e-11
     assert np.ptp(true, axis=0).min() > 0.1
@@ -40,7 +42,7 @@ def test_the_field_of_a_thermal_crystal_splits_into_free_and_scattered():
     """r_H + δr is the reference's crystal, at any time, because the springs are linear."""
     state = thermal_state(LATTICE, 25.0, "classical", np.random.default_rng(5))
     true = path(ReferenceEngine(BOUND, 0.005, 1, False, *state), 300)
-    bounds = edge.open_edge(LATTICE, 14, 0.005)
+    bounds = patch_edge.open_edge(LATTICE, 14, 0.005)
     engine = PatchEnsembleEngine(BOUND, 0.005, [state], np.array([BOUND.ion.position]), 14, bounds=bounds)
     found = path(engine, 300)[:, 0, 0]
     assert np.abs(found - true).max() < 1e-10
@@ -63,7 +65,7 @@ def test_an_ensemble_in_a_crystal_at_rest_is_so_many_single_ions():
 def test_moving_the_patch_with_the_ion_loses_nothing_that_matters():
     """Until sound has been to the edge of a large patch, an ion that hops between cells is that of a larger lattice, to 1e-8 Å."""
     size, steps = 40, 170
-    engine = PatchEngine(FLYING, 0.005, size, bounds=edge.open_edge(FLYING.lattice, size, 0.005))
+    engine = PatchEngine(FLYING, 0.005, size, bounds=patch_edge.open_edge(FLYING.lattice, size, 0.005))
     start = engine.state()["corner"].copy()
     found = path(engine, steps)
     assert np.abs(engine.state()["corner"] - start).sum() >= 2
@@ -93,8 +95,8 @@ def test_late_decay_rate_against_the_exact_equation(case):
 
 def response(lattice, size, dt, omega, steps=3000):
     """Ĝ(ω) of a patch from an impulse along x on a middle atom, at that atom and at the one next to it along x, by the kernel."""
-    bounds = edge.edge(lattice, size, dt)
-    history = np.zeros((steps + 1, *edge.patch_lattice(lattice, size).field_shape))
+    bounds = patch_edge.edge(lattice, size, dt)
+    history = np.zeros((steps + 1, *patch_edge.patch_lattice(lattice, size).field_shape))
     first = size // 2 - 1
     kernels.impulse(np.full(3, first), 0, bounds, dt, history)
     waves = dt * np.exp(1j * np.outer(omega, dt * np.arange(steps + 1)))
@@ -112,7 +114,7 @@ def test_friction_of_the_patch_against_that_of_the_infinite_crystal():
     waves = dt * fading * np.exp(1j * np.outer(omega, dt * np.arange(steps + 1)))
     true = propagator.transformed(lattice, [[0, 0, 0], [1, 0, 0]], waves, dt, "verlet")[..., 0, 0]
     error = (found.imag - true.imag) / true.imag[:, :1]
-    stated = edge.fit(170.0 / 520.0, 12)
+    stated = patch_edge.fit(170.0 / 520.0, 12)
     assert np.abs(error).max() < 1.5 * stated.friction_error < 0.06
     assert np.sqrt((error**2).mean()) < 0.012
     assert np.abs(found - true).max() < 0.03 * np.abs(true).max()
@@ -121,18 +123,18 @@ def test_friction_of_the_patch_against_that_of_the_infinite_crystal():
 
 def test_the_edge_takes_and_never_gives():
     """Every number of a fit is that of a passive medium, and the middle is the crystal."""
-    found = edge.fit(170.0 / 520.0, 12)
-    where, depth = edge.classes(12)
+    found = patch_edge.fit(170.0 / 520.0, 12)
+    where, depth = patch_edge.classes(12)
     assert len(np.unique(where)) == len(depth) == 6 * 21
-    assert found.damping.min() >= 0.0 and found.stiffness.min() >= 0.0 and found.inertia.min() >= edge.LIGHTEST
-    middle = depth < edge.CORE
+    assert found.damping.min() >= 0.0 and found.stiffness.min() >= 0.0 and found.inertia.min() >= patch_edge.LIGHTEST
+    middle = depth < patch_edge.CORE
     assert not found.damping[middle].any() and not found.stiffness[middle].any() and (found.inertia[middle] == 1.0).all()
     assert (found.damping[~middle] > 0.0).any() and found.common_error < found.friction_error < 0.05
 
 
 def test_the_jacobian_of_the_fit():
     """Where nothing rings for long, the derivatives that it assumes are those that differences give."""
-    fitting = edge._Fitting(0.3, 8)
+    fitting = patch_edge._Fitting(0.3, 8)
     n = len(fitting.depth)
     p = np.concatenate([np.full(n, 1.5), np.full(n, 0.3), np.full(n, 1.2)])
     jacobian, h = fitting._jacobian(fitting._field(p)), 1e-4
@@ -191,7 +193,7 @@ def test_a_stopped_ion_keeps_its_last_state_through_a_checkpoint():
     starts = np.array([[19.5, 19.5, 19.5], [22.5, 10.5, 4.5]])
 
     def make():
-        return PatchEnsembleEngine(model, 0.005, [state], starts, 8, bounds=edge.open_edge(LATTICE, 8, 0.005))
+        return PatchEnsembleEngine(model, 0.005, [state], starts, 8, bounds=patch_edge.open_edge(LATTICE, 8, 0.005))
 
     engine = make()
     engine.advance(40)
@@ -211,4 +213,4 @@ def test_a_stopped_ion_keeps_its_last_state_through_a_checkpoint():
 def test_a_patch_that_can_not_hold_the_atoms_is_refused():
     wide = dataclasses.replace(FLYING, interaction=Interaction(Potential("yukawa", (4000.0, 0.5)), Cutoff(11.0, 1.0)))
     with pytest.raises(mdlite.InputError, match="at least 10"):
-        PatchEngine(wide, 0.005, 8, bounds=edge.open_edge(wide.lattice, 8, 0.005))
+        PatchEngine(wide, 0.005, 8, bounds=patch_edge.open_edge(wide.lattice, 8, 0.005))

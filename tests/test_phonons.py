@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from independent import spring_matrix
-from mdlite import phonons
 from mdlite.errors import InputError
-from mdlite.model import Lattice
+from mdlite.physics import phonons
+from mdlite.physics.model import Lattice
 
 LATTICE = Lattice(mass=3.7, spacing=2.8, k1=410.0, k2=133.0)
 
@@ -66,7 +66,7 @@ def test_density_of_states_moments():
     assert np.sum(g) * width == pytest.approx(3.0, rel=1e-12)
     trace = 3.0 * (2.0 * LATTICE.k1 + 4.0 * LATTICE.k2) / LATTICE.mass
     assert np.sum(g * (omega**2 + width**2 / 12)) * width == pytest.approx(trace, rel=1e-3)
-    from mdlite.response import loss_matrix
+    from mdlite.physics.response import loss_matrix
 
     # L = (a³/16π² m) ∫ dΩ̂ Σ_s ê ê/c³, so Debye's ∫ dΩ̂ Σ_s 1/c³ is 16π² m tr L / a³
     debye = (

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mdlite import propagator, response
 from mdlite.errors import InputError
 from mdlite.kernels.stencil import kick_drift
-from mdlite.model import Lattice
-from mdlite.phonons import dynamical_matrix
+from mdlite.physics import propagator, response
+from mdlite.physics.model import Lattice
+from mdlite.physics.phonons import dynamical_matrix
 
 LATTICES = [Lattice(), Lattice(mass=2.0, k1=300.0, k2=400.0)]
 VECTORS = np.array([[0, 0, 0], [1, 0, 0], [2, 1, 0], [2, 2, 1], [3, 2, 1]])

@@ -6,8 +6,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from independent import pair_force, spring_matrix, yukawa
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.reference import ReferenceEngine
+from mdlite.engines.reference import ReferenceEngine
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
 
 NOTHING = Interaction(Potential("gaussian", (0.0, 1.0)), Sites(((0, 0, 0),)))
 THROWN = Ion(mass=(0.7, 0.7, 0.7), position=(10.7, 10.4, 10.5), velocity=(5.0, -3.0, 4.0))
@@ -169,7 +169,7 @@ def test_bits_do_not_depend_on_pieces_sampling_or_threads():
 def test_echo_time_counts_with_the_fastest_sound():
     assert model((100, 100, 100)).echo_time == pytest.approx((300.0 - 12.0) / 47.0258, rel=1e-5)
     stiff = Lattice(k1=400.0, k2=610.0)
-    from mdlite.phonons import sound_speeds
+    from mdlite.physics.phonons import sound_speeds
 
     rng = np.random.default_rng(1)
     fastest = max(sound_speeds(stiff, d)[2] for d in [*rng.normal(size=(500, 3)), [1, 1, 1]])

@@ -5,9 +5,9 @@ import pytest
 from scipy.optimize import minimize
 
 from independent import spring_forces, spring_matrix, yukawa
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
-from mdlite.relax import relax
-from mdlite.timelocal import adiabatic_energy
+from mdlite.engines.timelocal import adiabatic_energy
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
+from mdlite.physics.relax import relax
 
 
 def model(atoms, size=(10, 11, 12)):

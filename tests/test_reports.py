@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import bench, lattice_report, propagator, report, run_info, rungs, rungs_measures, units, validation, verdict
+from mdlite import units
+from mdlite.engines import speed
 from mdlite.errors import InputError
+from mdlite.physics import propagator
+from mdlite.protocols import rungs, rungs_measures, validate
+from mdlite.report import lattice_report, markdown, run_info, verdict
 
 THROW = {"lattice.size": 24, "run.duration": 1.0}
 METHODS = ("memory-kernel", "patch", "implicit", "time-local", "static", "rigid")
@@ -109,7 +113,7 @@ def test_trapped_has_the_methods_that_are_recommended(tmp_path):
     told = first_paragraph(text)
     assert told == summary["verdict"] and told.startswith("**Take `patch`**") and "per ps" in told
     times = runs["reference"]["seconds_per_ps"] / runs["patch"]["seconds_per_ps"]
-    assert f"{report.short(times)} times cheaper" in told and verdict.duration(runs["patch"]["seconds_per_ps"]) in told
+    assert f"{markdown.short(times)} times cheaper" in told and verdict.duration(runs["patch"]["seconds_per_ps"]) in told
     for method in METHODS:  # what each solves
         assert any(line.startswith(f"| `{method}` |") for line in text.splitlines())
     for wide in re.findall(r"[-+]\d+\.\d+ %|[-+]\d{3,}\.\d+ %", text):
@@ -134,7 +138,7 @@ def test_the_default_leaves_out_what_can_not_run_and_a_list_of_one_s_own_does_no
 
 
 def test_thermal_protocols_have_a_list_that_they_can_run():
-    from mdlite.sections import ValidateSection
+    from mdlite.config.sections import ValidateSection
 
     assert ValidateSection(protocol="diffusion").rungs == ["patch", "implicit", "time-local"]
     assert ValidateSection().rungs == list(METHODS)
@@ -157,7 +161,7 @@ def test_an_oscillation_is_straight_and_often_enough():
 
 def test_no_report_without_a_verdict():
     with pytest.raises(TypeError, match="verdict"):
-        validation.Outcome({}, "body", {})
+        validate.Outcome({}, "body", {})
 
 
 def point(error, deflection, seconds=(2e-3, 3.0)):
@@ -238,7 +242,7 @@ def test_verdict_on_the_ladder_and_the_map():
     ],
 )
 def test_errors_have_two_digits(value, expected):
-    assert report.percent(value) == expected
+    assert markdown.percent(value) == expected
 
 
 def test_units_stand_beside_each_other():
@@ -291,18 +295,18 @@ QUIET |= {
 )
 def test_a_busy_machine_is_told_to_be_one(changes, sign):
     slow = QUIET | changes | {"atom_steps_per_s": {20: 9e7, 60: 1.6e8, 160: 6e7}}
-    (advice,) = bench.advise(slow)  # nothing else can be said of it: no word of memory or pages
+    (advice,) = speed.advise(slow)  # nothing else can be said of it: no word of memory or pages
     assert sign in advice and "unreliable" in advice and "measure again" in advice
-    assert bench.report(slow | {"advice": [advice]}).startswith("unreliable")
-    assert bench.advise(QUIET) == ["nothing: this is what the machine can do"]
-    assert not bench.report(QUIET | {"advice": bench.advise(QUIET)}).startswith("unreliable")
+    assert speed.report(slow | {"advice": [advice]}).startswith("unreliable")
+    assert speed.advise(QUIET) == ["nothing: this is what the machine can do"]
+    assert not speed.report(QUIET | {"advice": speed.advise(QUIET)}).startswith("unreliable")
 
 
 def test_examine_sees_the_other_programs(monkeypatch):
     rates = iter([1e9, 5e8, 9e8] * 3)
-    monkeypatch.setattr(bench, "triad_bandwidth", lambda: 4e10)
-    monkeypatch.setattr(bench, "kernel_rate", lambda size, steps: {"atom_steps_per_s": next(rates), "core_share": 0.5})
-    found = bench.examine()
+    monkeypatch.setattr(speed, "triad_bandwidth", lambda: 4e10)
+    monkeypatch.setattr(speed, "kernel_rate", lambda size, steps: {"atom_steps_per_s": next(rates), "core_share": 0.5})
+    found = speed.examine()
     assert found["core_share"] == 0.5 and set(found["spread"].values()) == {1.0} and "50 %" in found["advice"][-1]
 
 
@@ -319,14 +323,14 @@ def test_what_the_package_brings_along_is_what_would_be_computed(monkeypatch):
 
 
 def test_the_edge_that_is_brought_along_has_the_errors_it_claims():
-    from mdlite import edge
+    from mdlite.engines import patch_edge
 
     lattice = mdlite.load_case("trapped").to_model().lattice
     ratio = lattice.k2 / lattice.k1
-    assert edge.is_known(ratio, 12)
-    fit = edge.fit(ratio, 12)
-    _, depth = edge.classes(12)
+    assert patch_edge.is_known(ratio, 12)
+    fit = patch_edge.fit(ratio, 12)
+    _, depth = patch_edge.classes(12)
     assert len(fit.damping) == len(depth) and fit.friction_error < 0.05 and fit.common_error < 0.03
-    middle = depth < edge.CORE
+    middle = depth < patch_edge.CORE
     assert np.all(fit.damping[middle] == 0.0) and np.all(fit.stiffness[middle] == 0.0) and np.all(fit.inertia[middle] == 1.0)
-    assert np.all(fit.damping >= 0.0) and np.all(fit.stiffness >= 0.0) and np.all(fit.inertia >= edge.LIGHTEST - 1e-12)
+    assert np.all(fit.damping >= 0.0) and np.all(fit.stiffness >= 0.0) and np.all(fit.inertia >= patch_edge.LIGHTEST - 1e-12)

@@ -5,9 +5,9 @@ import pytest
 
 from independent import spring_matrix
 from mdlite.errors import InputError
-from mdlite.model import Lattice
-from mdlite.phonons import dynamical_matrix
-from mdlite.response import loss_matrix, recoil_kernel, static_recoil
+from mdlite.physics.model import Lattice
+from mdlite.physics.phonons import dynamical_matrix
+from mdlite.physics.response import loss_matrix, recoil_kernel, static_recoil
 
 LATTICE = Lattice()
 VECTORS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, 3], [-2, 1, 0], [3, -1, 2]])

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import storage
-from mdlite.checkpoint import Checkpoints, exclusive
 from mdlite.config import parse
 from mdlite.errors import InputError, Interrupted, RunError
+from mdlite.io import storage
+from mdlite.io.checkpoint import Checkpoints, exclusive
 
 CAGE = {
     "ion": {"mass": 0.7, "position": [10.7, 10.4, 10.5], "velocity": [5.0, -3.0, 4.0]},
@@ -173,7 +173,7 @@ def test_checkpoints_by_steps_and_the_last_two_kept(tmp_path, whole):
 @pytest.mark.parametrize("seed", range(8))
 def test_a_power_failure_after_a_checkpoint_loses_nothing_before_it(tmp_path, whole, seed, monkeypatch):
     """Of all writes to the output since the last checkpoint, some have reached the disk and some have not."""
-    from mdlite import journal, storage
+    from mdlite.io import journal, storage
 
     path, writes, rng = tmp_path / "run.h5", [], random.Random(seed)
     monkeypatch.setattr(storage, "WRITE_SECONDS", -1.0)
@@ -211,7 +211,7 @@ def test_a_power_failure_after_a_checkpoint_loses_nothing_before_it(tmp_path, wh
 
 def test_every_prefix_of_a_commit_is_a_file_that_opens(tmp_path, monkeypatch):
     """A process killed between any two writes to the disk leaves a file with every frame that was committed before."""
-    from mdlite import journal, storage
+    from mdlite.io import journal, storage
 
     path, copy = tmp_path / "run.h5", tmp_path / "copy.h5"
     committed, seen = [0], []
@@ -245,7 +245,7 @@ def test_every_prefix_of_a_commit_is_a_file_that_opens(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_stops_the_run_and_leaves_a_valid_file(tmp_path, whole, monkeypatch):
-    from mdlite import journal, storage
+    from mdlite.io import journal, storage
 
     path = tmp_path / "run.h5"
     monkeypatch.setattr(storage, "WRITE_SECONDS", -1.0)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import engines, observers
+from mdlite.engines import build
+from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError, RunError
-from mdlite.reference import ReferenceEngine
+from mdlite.simulation import observers
 
 
 def test_frames_and_budgets_come_when_asked(small_case):
@@ -126,5 +127,5 @@ def test_too_large_a_lattice_is_refused(small_case):
 
 def test_compilation_is_reported_once():
     lines = []
-    engines.prepare(["reference", "time-local", "implicit"], lines.append)
-    assert engines.prepare(["reference", "time-local", "implicit"], lines.append) == 0.0
+    build.prepare(["reference", "time-local", "implicit"], lines.append)
+    assert build.prepare(["reference", "time-local", "implicit"], lines.append) == 0.0

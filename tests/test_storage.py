@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import export
 from mdlite.errors import InputError
+from mdlite.io import export
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_foreign_files_are_refused(tmp_path, written):
 
 
 def test_unwritable_places_are_refused_before_anything_runs(tmp_path):
-    from mdlite.storage import check_output
+    from mdlite.io.storage import check_output
 
     with pytest.raises(InputError, match="is a folder"):
         check_output(tmp_path, False)

@@ -17,8 +17,10 @@ import pytest
 import xarray
 
 import mdlite
-from mdlite import axes, collection, config, point, pool, pool_dask, sweeps
+from mdlite import config
 from mdlite.errors import Interrupted
+from mdlite.sweeps import plan as axes
+from mdlite.sweeps import point, pool, pool_dask, results, running
 
 SWEEP = """
 base = "trapped"
@@ -281,14 +283,14 @@ def test_a_job_array_needs_no_sweep(tmp_path):
     mdlite.sweep(SMALL, tmp_path / "a", prepare=True)
     folder = tmp_path / "a" / "points" / "00002"
     mdlite.run(config.load(folder / "point.toml"), folder / "run.h5", resume=True)
-    found = collection.collect(tmp_path / "a")
+    found = results.collect(tmp_path / "a")
     assert found.status.values.tolist() == [["missing", "missing"], ["done", "missing"]]
     assert np.isfinite(found.final_kinetic_energy.sel({"ion.velocity.z": 4.0, "run.dt": 0.005}))
 
 
 def test_results_in_one_file(tmp_path):
     mdlite.sweep(SMALL, tmp_path / "a", workers=1)
-    paths = collection.save(tmp_path / "a")
+    paths = results.save(tmp_path / "a")
     found = xarray.open_dataset(paths[0])
     assert found.sizes == {"ion.velocity.z": 2, "run.dt": 2}
     assert found["run.dt"].attrs["units"] == "ps" and found.largest_speed.attrs["units"] == "Angstrom/ps"
@@ -319,14 +321,14 @@ def test_replicas_are_averaged_by_their_scatter(tmp_path):
     assert float(one.temperature) == pytest.approx(sample.mean()) and float(one.temperature_error) == pytest.approx(error)
     assert float(one.temperature_high) == pytest.approx(sample.mean() + stats.t.ppf(0.975, 2) * error)
     assert int(one.temperature_replicas) == 3 and means.temperature_error.attrs["units"] == "meV"
-    paths = collection.save(tmp_path / "a")
+    paths = results.save(tmp_path / "a")
     assert [path.name for path in paths] == ["results.nc", "results.csv", "averages.nc", "averages.csv"]
     lines = paths[3].read_text().splitlines()
     assert "temperature_low: meV" in lines[0] and len(lines) == 4 and lines[1].startswith("thermal.energy,")
     assert xarray.open_dataset(paths[2]).temperature.equals(means.temperature)
-    assert "warning: 3 replicas" in collection.summary(tmp_path / "a")
+    assert "warning: 3 replicas" in results.summary(tmp_path / "a")
     with pytest.raises(mdlite.InputError, match="replicas = 1: there is nothing to average"):
-        collection.averaged(every.isel(replica=0))
+        results.averaged(every.isel(replica=0))
 
 
 def test_validations_as_points(tmp_path):
@@ -360,7 +362,7 @@ def test_a_worker_that_dies_takes_only_its_point(tmp_path):
     os.kill(workers[-1], signal.SIGKILL)
     out = process.communicate(timeout=200)[0]
     assert "4 of 4 points done, 0 failed" in out
-    assert sweeps.read_manifest(tmp_path / "a")["points"][3]["values"] == {"ion.velocity.z": 4.0, "run.dt": 0.01}
+    assert running.read_manifest(tmp_path / "a")["points"][3]["values"] == {"ion.velocity.z": 4.0, "run.dt": 0.01}
 
 
 def test_the_job_array_script(tmp_path):
@@ -374,7 +376,7 @@ def test_the_job_array_script(tmp_path):
         environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": task, "STRIDE": "2"}
         subprocess.run(["bash", script, tmp_path / "a"], env=os.environ | environment, check=True)
     mdlite.sweep(SMALL, tmp_path / "b")
-    one, other = collection.collect(tmp_path / "a"), collection.collect(tmp_path / "b")
+    one, other = results.collect(tmp_path / "a"), results.collect(tmp_path / "b")
     assert one.drop_vars("seconds").identical(other.drop_vars("seconds"))
 
 
@@ -466,7 +468,7 @@ def test_a_damaged_result_is_named_and_made_again(tmp_path, prepared, text, told
     place = tmp_path / "a" / "points" / "00002" / "result.json"
     before = place.read_text()
     place.write_bytes(text.encode("latin-1"))
-    for use in (collection.collect, collection.table, collection.save):
+    for use in (results.collect, results.table, results.save):
         with pytest.raises(mdlite.InputError) as error:
             use(tmp_path / "a")
         assert str(place) in str(error.value) and told in str(error.value) and len(str(error.value).splitlines()) == 1
@@ -478,12 +480,12 @@ def test_a_result_with_gaps_is_taken(tmp_path, prepared):
     shutil.copytree(prepared, tmp_path / "a")
     place = tmp_path / "a" / "points" / "00002" / "result.json"
     place.write_text('{"largest_force": NaN, "largest_speed": 3, "period": null, "of_another_version": 1.5}')
-    found = collection.collect(tmp_path / "a")
+    found = results.collect(tmp_path / "a")
     assert found.largest_speed[1, 0] == 3.0 and np.isnan(found.largest_force[1, 0])
     (tmp_path / "a" / "points" / "00002" / "result.json").unlink()
     (tmp_path / "a" / "points" / "00002" / "run.h5").unlink()
     (tmp_path / "a" / "points" / "00002" / "error.json").write_text('{"tries": "many", "error": [1]}')
-    assert collection.collect(tmp_path / "a").status.values.tolist() == [["done", "done"], ["failed", "done"]]
+    assert results.collect(tmp_path / "a").status.values.tolist() == [["done", "done"], ["failed", "done"]]
 
 
 @pytest.fixture(scope="module")
@@ -515,7 +517,7 @@ def test_a_damaged_manifest_is_refused(tmp_path, prepared, change):
     told = json.loads((tmp_path / "a" / "manifest.json").read_text())
     change(told)
     (tmp_path / "a" / "manifest.json").write_text(json.dumps(told))
-    for use in (lambda: mdlite.sweep(SMALL, tmp_path / "a"), lambda: collection.save(tmp_path / "a")):
+    for use in (lambda: mdlite.sweep(SMALL, tmp_path / "a"), lambda: results.save(tmp_path / "a")):
         with pytest.raises(mdlite.InputError, match="is not the folder of a sweep"):
             use()
 

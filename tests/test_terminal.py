@@ -45,7 +45,7 @@ def test_every_letter_of_the_program_has_a_spelling():
     import mdlite
 
     root = Path(mdlite.__file__).parent
-    texts = [path.read_text(encoding="utf-8") for pattern in ("*.py", "cases/*.toml") for path in root.glob(pattern)]
+    texts = [path.read_text(encoding="utf-8") for pattern in ("*.py", "*.toml") for path in root.rglob(pattern)]
     letters = {letter for text in texts for letter in text if not letter.isascii()}
     assert [letter for letter in sorted(letters) if "?" in terminal.spelled(letter)] == []
 

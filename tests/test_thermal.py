@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from independent import spring_matrix
-from mdlite.model import Lattice
-from mdlite.thermal import thermal_state, variances
+from mdlite.physics.model import Lattice
+from mdlite.physics.thermal import thermal_state, variances
 from mdlite.units import BOLTZMANN, HBAR
 
 SIZE = (4, 5, 6)
@@ -74,7 +74,7 @@ def test_displacements_and_velocities_are_uncorrelated_and_nothing_drifts(sample
 def test_occupations_have_their_distribution(energy, statistics, modes):
     """a + i ȧ/Ω of the Bloch amplitude a gives ζ of one mode back: n is an integer (Bose, geometric), or n + ½ exponential."""
     rng, q, branch = np.random.default_rng(5), (1, 2, 0), 2
-    from mdlite.phonons import dynamical_matrix
+    from mdlite.physics.phonons import dynamical_matrix
 
     theta = 2.0 * np.pi * np.array(q) / SIZE
     squares, vectors = np.linalg.eigh(dynamical_matrix(LATTICE, theta))

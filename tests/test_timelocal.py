@@ -9,9 +9,9 @@ from scipy.optimize import brentq, root
 
 from independent import time_local_force, yukawa
 from mdlite import analysis
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.response import loss_matrix, recoil_kernel
-from mdlite.timelocal import RUNGS, TimeLocalEngine, adiabatic_energy
+from mdlite.engines.timelocal import RUNGS, TimeLocalEngine, adiabatic_energy
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
+from mdlite.physics.response import loss_matrix, recoil_kernel
 
 LATTICE = Lattice(size=(10, 10, 10))
 STRENGTH, LENGTH = 1500.0, 0.5

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from mdlite import edge, linear, timelocal
-from mdlite.ensemble import EnsembleEngine, ModesEngine
-from mdlite.memory import MemoryEngine
-from mdlite.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.patch import PatchEngine, PatchEnsembleEngine
-from mdlite.reference import ReferenceEngine, ReplicaEngine
-from mdlite.relax import relax
-from mdlite.thermal import thermal_state
+from mdlite.accuracy import small_oscillations
+from mdlite.engines import patch_edge, timelocal
+from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
+from mdlite.engines.memory import MemoryEngine
+from mdlite.engines.patch import PatchEngine, PatchEnsembleEngine
+from mdlite.engines.reference import ReferenceEngine, ReplicaEngine
+from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
+from mdlite.physics.relax import relax
+from mdlite.physics.thermal import thermal_state
 
 SIZE, STEPS = (6, 6, 7), 300
 STATE = thermal_state(Lattice(size=SIZE), 25.0, "classical", np.random.default_rng(8))
@@ -39,9 +40,9 @@ class Scaled:
         if method == "replicas":
             return ReplicaEngine(model, dt, self.states)
         if method == "patch":
-            return PatchEngine(model, dt, 8, bounds=edge.open_edge(model.lattice, 8, dt))
+            return PatchEngine(model, dt, 8, bounds=patch_edge.open_edge(model.lattice, 8, dt))
         if method == "patches":
-            return PatchEnsembleEngine(model, dt, self.states, start, 8, bounds=edge.open_edge(model.lattice, 8, dt))
+            return PatchEnsembleEngine(model, dt, self.states, start, 8, bounds=patch_edge.open_edge(model.lattice, 8, dt))
         if method == "memory-kernel":
             return MemoryEngine(model, dt, 2.0 * self.time)
         if method == "modes":
@@ -84,7 +85,11 @@ def test_nor_do_small_oscillations_and_relaxation():
         ion = Ion((np.inf, np.inf, scaled.model.ion.mass[0]), place)
         weak = Potential("yukawa", (150.0 * scaled.energy * a, 0.5 * a))
         model = Model(scaled.model.lattice, ion, Interaction(weak, sites))
-        modes = linear.rung_mode(model, "time-local", 2), linear.rung_mode(model, "implicit", 2), linear.exact_mode(model, 2)
+        modes = (
+            small_oscillations.rung_mode(model, "time-local", 2),
+            small_oscillations.rung_mode(model, "implicit", 2),
+            small_oscillations.exact_mode(model, 2),
+        )
         held = relax(model)
         rates = [x * scaled.time for mode in modes for x in (mode.omega, mode.rate)]
         return np.array([*rates, held.energy / scaled.energy, *(held.ion_force * a / scaled.energy)])

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import comparison, estimate, foretaste, groups, map_points, map_report, map_thermal, regression, surrogate, timelocal
+from mdlite.accuracy import estimate, foretaste, groups, regression, surrogate
+from mdlite.accuracy_map import points as map_points
+from mdlite.accuracy_map import report, thermal
+from mdlite.engines import timelocal
 from mdlite.kernels.potentials import FORMS
-from mdlite.response import loss_matrix, recoil_kernel
+from mdlite.physics.response import loss_matrix, recoil_kernel
+from mdlite.sweeps import comparison
 
 
 def small_oscillation(**changes):
@@ -166,8 +170,8 @@ def test_a_small_map_and_how_it_goes_on(tmp_path):
 def test_typical_errors():
     import pandas
 
-    assert map_report.typical(pandas.Series([0.3, -0.4])) == pytest.approx(np.sqrt(0.125))
-    assert map_report.typical(pandas.Series([0.0, np.nan, 5.0])) == pytest.approx(np.sqrt(2.0 / 3.0)), "stopped, or beyond 100 %"
+    assert report.typical(pandas.Series([0.3, -0.4])) == pytest.approx(np.sqrt(0.125))
+    assert report.typical(pandas.Series([0.0, np.nan, 5.0])) == pytest.approx(np.sqrt(2.0 / 3.0)), "stopped, or beyond 100 %"
 
 
 BORN_MAYER = {"kind": "born-mayer", "strength": 20000.0, "range": 0.3}
@@ -301,7 +305,7 @@ def test_derivatives_through_a_table():
 def test_points_of_every_potential_in_every_motion():
     """Drawn points are what they should be: every potential, in turn, and energy conserved and encounters had by the rigid ion."""
     size = {"ratios": (170.0 / 520.0,), "collisions": 1, "trapped": 1, "throws": 1}
-    assert set(map_points.DRAWN) == set(map_thermal.RANGES) == {name for name, *_ in FORMS}
+    assert set(map_points.DRAWN) == set(thermal.RANGES) == {name for name, *_ in FORMS}
     for motion in map_points.MOTIONS:
         rows = map_points.drawn(motion, size, 1)
         assert [row["interaction.potential"]["kind"] for row in rows] == [name for name, *_ in FORMS]
@@ -314,7 +318,7 @@ def test_points_of_every_potential_in_every_motion():
 
 
 def test_an_unresolved_diffusion_teaches_nothing():
-    from mdlite.comparison import _resolved
+    from mdlite.sweeps.comparison import _resolved
 
     told = {"diffusion_A2_per_ps": 1.0, "diffusion_error_A2_per_ps": 0.1, "diffusion_limit_A2_per_ps": np.nan}
     assert _resolved(told)

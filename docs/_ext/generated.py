@@ -18,11 +18,11 @@ ROOT_FILES = ("ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")
 """Markdown files at the root of the repository that are pages here too."""
 MODULES = (
     ("analysis", "Trajectories to numbers."),
-    ("phonons", "The lattice by itself."),
-    ("response", "How the lattice answers a force."),
-    ("linear", "Small oscillations of an ion, exact and by every rung."),
-    ("relax", "The lattice at rest around an ion that is held."),
-    ("thermal", "Thermal states."),
+    ("physics.phonons", "The lattice by itself."),
+    ("physics.response", "How the lattice answers a force."),
+    ("accuracy.small_oscillations", "Small oscillations of an ion, exact and by every rung."),
+    ("physics.relax", "The lattice at rest around an ion that is held."),
+    ("physics.thermal", "Thermal states."),
     ("units", ""),
 )
 """Modules shown whole, below the public names."""
@@ -61,15 +61,15 @@ def _default(value: str) -> str:
 
 def configuration() -> str:
     """All keys of a configuration."""
-    from mdlite import keys
+    from mdlite.config import keys
 
     return sections(keys.configuration(), 2)
 
 
 def sweep() -> str:
     """All keys of a sweep."""
-    from mdlite import keys
-    from mdlite.axes import Range, Span, SweepSection
+    from mdlite.config import keys
+    from mdlite.sweeps.plan import Range, Span, SweepSection
 
     parts = []
     for section, title in (
@@ -87,9 +87,9 @@ def command_line() -> str:
     """All commands, with arguments and options."""
     import typer
 
-    from mdlite.cli import app
-    from mdlite.cli_help import examples_of
-    from mdlite.keys import pretty
+    from mdlite.cli.help import examples_of
+    from mdlite.cli.main import app
+    from mdlite.config.keys import pretty
 
     parts = []
     for name, command in typer.main.get_command(app).commands.items():

@@ -6,7 +6,7 @@ import pytest
 
 from independent import spring_forces, spring_matrix
 from mdlite.kernels import springs, stencil
-from mdlite.model import Lattice
+from mdlite.physics.model import Lattice
 
 K1, K2, MASS = 520.0, 170.0, 3.5
 

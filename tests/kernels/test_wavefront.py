@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import mdlite
+from mdlite.engines.reference import ReferenceEngine, wavefront
 from mdlite.kernels.wavefront import room_needed
-from mdlite.model import aligned_zeros
-from mdlite.reference import ReferenceEngine, wavefront
-from mdlite.thermal import thermal_state
+from mdlite.physics.model import aligned_zeros
+from mdlite.physics.thermal import thermal_state
 
 SITES = {"kind": "sites", "sites": [[0, 0, 0], [3, 5, 2]]}
 CASES = {

@@ -7,7 +7,7 @@ import pytest
 
 import mdlite
 from mdlite.errors import InputError
-from mdlite.report import measured
+from mdlite.report.markdown import measured
 
 
 def files(folder):
@@ -128,7 +128,7 @@ def test_reflection_of_one_point(tmp_path):
 def test_slow_collision_is_the_statics(tmp_path):
     """In the limit of a slow ion the deflection of the atom is -W(0) ∇U, with the gradient at the displaced atom."""
     config = mdlite.load_case("reflection", **{"lattice.size": 20})
-    from mdlite.reflection import along_path, point
+    from mdlite.protocols.reflection import along_path, point
 
     one = point(config, 0.5, 1.0).replace(**{"run.dt": 0.01, "run.duration": 18.0})
     run = mdlite.run(one)

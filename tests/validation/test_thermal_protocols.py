@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import mdlite
-from mdlite import arrhenius, diffusion, engines
+from mdlite.engines import build
 from mdlite.errors import InputError
+from mdlite.protocols import arrhenius, diffusion
 
 SMALL = {
     "lattice.size": 8,
@@ -145,7 +146,7 @@ def test_bad_input(tmp_path, case, key, value, message):
 
 def test_the_lattices_of_all_methods_are_the_same():
     config = mdlite.load_case("diffusion", **SMALL)
-    states = [engines.make_engine(diffusion.setting(config, m)) for m in ("reference", "time-local")]
+    states = [build.make_engine(diffusion.setting(config, m)) for m in ("reference", "time-local")]
     u = states[0]._lattices.u
     assert u.tobytes() == states[1].crystals.u.tobytes() and u.any()
 

@@ -1,0 +1,1 @@
+"""The commands. Heavy imports stand inside the commands, so that `mdlite --help` answers at once."""

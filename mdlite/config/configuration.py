@@ -1,0 +1,290 @@
+"""Configuration: TOML → pydantic → frozen model. Every error names the field, its value and what would be right.
+
+Energies are in meV, lengths in Å, times in ps, masses in meV ps²/Å² (1 is 9.64853 Da); each field says its unit.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from mdlite import extensions
+from mdlite.config import rules, textfile
+from mdlite.config.explain import short, shortened, told
+from mdlite.config.sections import (
+    InteractionSection,
+    IonSection,
+    LatticeSection,
+    MemorySection,
+    Method,
+    PatchSection,
+    RunSection,
+    Section,
+    SnapshotSection,
+    ThermalSection,
+    ValidateSection,
+    seconds,
+)
+from mdlite.errors import InputError
+from mdlite.kernels.potentials import FORMS
+from mdlite.physics import model
+
+AXES = ("x", "y", "z")
+UNITS = (
+    "meV ps^2/Angstrom^2",
+    "meV Angstrom^12",
+    "meV/Angstrom^2",
+    "Angstrom/ps",
+    "meV Angstrom",
+    "Angstrom",
+    "meV",
+    "ps",
+    "K",
+)
+"""As they stand in descriptions, the longer ones first."""
+
+SWEEP_BLOCKS = {"grid", "zip", "list", "random", "task", "replicas", "set"}
+"""Tables and keys that only a sweep's file has."""
+
+CASES = resources.files("mdlite") / "config" / "cases"
+
+LONGEST_MEMORY = 30.0
+"""ps, of the memory kernel unless asked for."""
+
+
+class Config(Section):
+    """One run, or one validation."""
+
+    title: str = Field("", description="a line for reports")
+    method: Method = Field("reference", description="how the framework is treated")
+    response: Literal["infinite", "finite"] = Field("infinite", description="whose W(0) the time-local rungs take")
+    lattice: LatticeSection = Field(default_factory=LatticeSection)
+    ion: IonSection
+    interaction: InteractionSection
+    thermal: ThermalSection | None = Field(None, description="temperature; absent: T = 0")
+    memory: MemorySection = Field(default_factory=MemorySection)
+    patch: PatchSection = Field(default_factory=PatchSection)
+    run: RunSection
+    snapshots: SnapshotSection | None = Field(None, description="of the framework; absent: none")
+    validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
+
+    def __repr__(self) -> str:
+        return f"<Config {self.title!r}, {extensions.find('notebook').summary(self)}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return extensions.find("notebook").config_html(self)
+
+    def to_model(self) -> model.Model:
+        """The frozen physical model of this configuration."""
+        potential, atoms = self.interaction.potential, self.interaction.atoms
+        names = [name for name, _, _ in next(row[1] for row in FORMS if row[0] == potential.kind)]
+        if atoms.kind == "sites":
+            chosen = model.Sites(tuple(atoms.sites))
+        elif atoms.kind == "shell":
+            chosen = model.Shell(atoms.extent)
+        else:
+            chosen = model.Cutoff(atoms.radius, atoms.switch_width)
+        return model.Model(
+            lattice=_lattice(self.lattice),
+            ion=model.Ion(**self.ion.model_dump()),
+            interaction=model.Interaction(
+                model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
+            ),
+        )
+
+    @property
+    def n_steps(self) -> int:
+        """Number of time steps of the run."""
+        return round(self.run.duration / self.run.dt)
+
+    @property
+    def memory_window(self) -> float:
+        """How long the memory kernel remembers, ps: a whole number of steps, no longer than the run."""
+        wanted = LONGEST_MEMORY if self.memory.window is None else self.memory.window
+        return self.run.dt * max(1, min(round(wanted / self.run.dt), self.n_steps))
+
+    @property
+    def n_ions(self) -> int:
+        """Number of ions in the run, of all its lattices together."""
+        return self.thermal.ions * self.thermal.lattices if self.thermal is not None else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, defaults included, as nested plain values; keys without a value are left out."""
+        return self.model_dump(by_alias=True, exclude_none=True, mode="python")
+
+    def to_toml(self) -> str:
+        """All settings, defaults included, as TOML that `load` reads back."""
+        text = tomli_w.dumps(_plain(self.to_dict()))
+        innermost = re.compile(r"\[\n([^\[\]]*?),?\n\s*\]")  # one line for a list of numbers or words, one for a list of sites
+        for _ in range(2):
+            text = innermost.sub(lambda found: "\0" + " ".join(found[1].split()) + "\1", text)
+        return text.replace("\0", "[").replace("\1", "]")
+
+    def replace(self, **overrides: Any) -> Config:
+        """A validated copy with some keys changed, by dotted name: ``replace(**{"run.dt": 0.001})``. Raises InputError."""
+        data = self.to_dict()
+        for key, value in overrides.items():
+            set_key(data, key, value)
+        return parse(data)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for TOML, and no zero with a sign: equal settings have one text."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value + 0.0 if isinstance(value, float) else value
+
+
+def case_names() -> list[str]:
+    """Names of the built-in cases."""
+    return sorted(f.name.removesuffix(".toml") for f in CASES.iterdir() if f.name.endswith(".toml"))
+
+
+def case_text(name: str) -> str:
+    """The TOML text of a built-in case."""
+    return CASES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
+def read_text(source: str | Path) -> str:
+    """TOML text of a configuration file, or of the built-in case of that name. Raises InputError if there is neither."""
+    path = Path(source)
+    try:
+        if not path.is_file() and str(source) in case_names():
+            return case_text(str(source))
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise InputError(f"config = {short(str(source))}: can not be read as text: {error}") from None
+    return textfile.read(path, "config", case_names(), f"no built-in case of that name ({', '.join(case_names())})")
+
+
+def load(source: str | Path, overrides: list[str] | tuple[str, ...] = (), start: bool = True) -> Config:
+    """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message.
+
+    start: whether the ion must be able to start where it is; what does not let it start there need not ask.
+    """
+    return parse(_read(source, overrides), start)
+
+
+def load_lattice(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> model.Lattice:
+    """The crystal alone of what `load` reads: no other table need be there, or fit. Raises InputError; for unknown keys in all of it."""
+    data = _read(source, overrides)
+    try:
+        Config.model_validate(data)
+    except ValidationError as error:
+        concerned = [e for e in error.errors(include_url=False) if e["loc"][0] == "lattice" or e["type"] == "extra_forbidden"]
+        if concerned:
+            raise InputError("\n".join(shortened(told(concerned, Config)))) from None
+    return _lattice(LatticeSection.model_validate(data.get("lattice", {})))
+
+
+def _lattice(section: LatticeSection) -> model.Lattice:
+    return model.Lattice(**section.model_dump(exclude={"boundary", "absorber_width"}))
+
+
+def _read(source: str | Path, overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """The tables of a configuration's file, or of a built-in case, with ``key=value`` overrides. Raises InputError."""
+    data = textfile.toml(read_text(source), f"config = {str(source)!r}")
+    if "base" in data and data.keys() & SWEEP_BLOCKS and not data.keys() & {"ion", "interaction"}:
+        raise InputError(
+            f"config = {str(source)!r}: is a sweep (it has base and {', '.join(sorted(data.keys() & SWEEP_BLOCKS))}); "
+            f"`mdlite sweep {source} -o DIR` runs it"
+        )
+    for override in overrides:
+        key, value = parse_override(override)
+        set_key(data, key, value)
+    return data
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value``; the value is TOML, and a bare word stands for a string. Raises InputError."""
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+        raise InputError(f"--set {text!r}: must be key=value with a dotted key, such as run.dt=0.001")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except (ValueError, RecursionError):
+        if re.fullmatch(r"[A-Za-z][\w-]*|\d+(\.\d+)?(s|min|h|d)", value):
+            return key, value
+        raise InputError(
+            f'--set {text!r}: {value!r} is not a TOML value (a number such as 0.1, a [list], or a "string")'
+        ) from None
+
+
+def wall_time(text: str, name: str) -> float:
+    """A length of wall-clock time such as 90s, 5min, 2h or 1:30:00, in seconds. Raises InputError that names ``name``."""
+    try:
+        value = seconds(text)
+        if 0.0 < value <= 1e9:
+            return value
+    except ValueError:
+        pass
+    raise InputError(f"{name} = {text!r}: must be a time such as 90s, 5min, 2h or 1:30:00")
+
+
+def set_key(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in nested dicts, making tables on the way; ``ion.velocity.z`` sets a component of a vector that is there.
+
+    Raises InputError where the way is blocked by a value.
+    """
+    *tables, last = key.split(".")
+    for n, name in enumerate(tables):
+        owner, data = data, data.setdefault(name, {})
+        if isinstance(data, list | tuple) and len(data) == 3 and n == len(tables) - 1 and last in AXES:
+            owner[name] = [value if axis == last else component for axis, component in zip(AXES, data)]
+            return
+        if not isinstance(data, dict):
+            raise InputError(f"{key}: {name} is a value, not a table with keys of its own")
+    data[last] = value
+
+
+def unit_of(config: Config, key: str) -> str:
+    """The unit of a dotted key of a configuration, as its description has it; empty where it has none."""
+    section: Any = config
+    *tables, last = key.split(".")
+    if last in AXES and tables:
+        *tables, last = tables
+    for name in tables:
+        section = getattr(section, name, None)
+    field = type(section).model_fields.get(last) if isinstance(section, Section) else None
+    description = (field.description or "") if field is not None else ""
+    return next((unit for unit in UNITS if re.search(rf"(?<![\w/]){re.escape(unit)}(?![\w^/])", description)), "")
+
+
+def parse(data: dict[str, Any], start: bool = True) -> Config:
+    """Validate nested plain values. Raises InputError with one line for every fault. start: see `load`."""
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise InputError("\n".join(shortened(told(error.errors(include_url=False), Config)))) from None
+    found = rules.faults(config, start)
+    if found:
+        raise InputError("\n".join(shortened([_named_default(config, line) for line in found])))
+    return config
+
+
+def _named_default(config: Config, line: str) -> str:
+    """A fault's line, which says so where its value is a default that nobody gave."""
+    found = re.match(r"([a-z_]\w*(?:\.\w+)*) = [^:]+(?=: )", line)
+    if found is None:
+        return line
+    section: Any = config
+    for name in found[1].split("."):
+        if not isinstance(section, Section):
+            return line
+        name = next((n for n, field in type(section).model_fields.items() if name in (n, field.alias)), None)
+        if name is None:
+            return line
+        if name not in section.model_fields_set:
+            return f"{found[0]} (the default){line[found.end() :]}"
+        section = getattr(section, name)
+    return line

@@ -1,0 +1,171 @@
+"""Kernels compiled before the clock starts, in one phase that says how far it is.
+
+Numba compiles on one core; so where there are several cores, and several groups of kernels (`mdlite.engines.kernel_groups`) to compile, helper processes
+share these, into the cache that this process then reads. A file beside the compiled kernels lists those of a group; only when all of them are
+there, whole, is the group ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mdlite.engines.helpers import Helpers
+from mdlite.engines.kernel_groups import GROUPS
+from mdlite.kernels import cache, jit
+
+MOST_HELPERS = 8
+START_SECONDS = 1.5
+"""For a helper to begin."""
+Notice = Callable[[str], None]
+
+
+_loaded: set[str] = set()
+_one_at_a_time = threading.RLock()
+
+
+def compile_groups(names: Iterable[str], notice: Notice | None = None) -> float:
+    """Load these groups of kernels, or compile them if this machine has not yet: returns the seconds spent compiling.
+
+    notice gets a line before, and another after something was compiled; if it has a ``counter``, as that of `mdlite.simulation.progress.Reporter` has, also
+    how far it is in between.
+    """
+    with _one_at_a_time:
+        wanted = [name for name in dict.fromkeys(names) if name not in _loaded]
+        tell = notice or (lambda line: None)
+        _say_how(notice)
+        missing = [name for name in wanted if not _ready(name)]
+        begin, before, done = time.perf_counter(), jit.compiled(), 0
+        with _Count(missing, notice) as count:
+            if missing:
+                done = _with_helpers(missing, count)
+            with jit.counting(count.one_more):
+                for name in wanted:
+                    GROUPS[name].touch()
+                    _loaded.add(name)
+                    if name in missing:
+                        _note_down(name)
+        done += jit.compiled() - before
+        seconds = time.perf_counter() - begin
+        for line in cache.complaints():
+            tell(line)
+        if done == 0:
+            return 0.0
+        tell(f"compiled {done} kernels in {seconds:.1f} s")
+        return seconds
+
+
+class _Count:
+    """What the user sees of the compilation: a line at the beginning, and a number that moves where one can be shown."""
+
+    def __init__(self, missing: list[str], notice: Notice | None):
+        self.total, self.done = sum(GROUPS[name].kernels for name in missing), 0
+        counter = getattr(notice, "counter", None)
+        self._show = counter(self.total) if counter is not None and missing else None
+        if missing and notice is not None:
+            seconds = _estimate(missing)
+            notice(f"compiling {self.total} kernels, about {seconds:.0f} s, once for this machine ...")
+
+    def __enter__(self) -> _Count:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._show is not None:
+            self._show.close()
+
+    def one_more(self) -> None:
+        """A kernel has been compiled."""
+        self.done += 1
+        self.total = max(self.total, self.done)
+        self.look()
+
+    def look(self) -> None:
+        """Show how far it is."""
+        if self._show is not None:
+            self._show(self.done, self.total)
+
+
+def _workers(groups: int) -> int:
+    """Processes that share the work, 1 if it is done here."""
+    able = jit.CACHE_FOLDER is not None and sys.executable and multiprocessing.parent_process() is None
+    return max(1, min(groups, _cores(), jit.get_num_threads(), MOST_HELPERS)) if able else 1
+
+
+def _estimate(missing: list[str]) -> float:
+    each, workers = [GROUPS[name].seconds for name in missing], _workers(len(missing))
+    return sum(each) if workers == 1 else START_SECONDS + max(*each, sum(each) / workers)
+
+
+def _with_helpers(missing: list[str], count: _Count) -> int:
+    """Have the groups compiled by helpers if that is quicker: returns how many kernels were."""
+    workers = _workers(len(missing))
+    if workers == 1:
+        return 0
+    longest_first = sorted(missing, key=lambda name: -GROUPS[name].seconds)
+    with Helpers(workers, Path(jit.CACHE_FOLDER).parent) as helpers:
+        return helpers.work(longest_first, count.one_more, count.look)
+
+
+def serve() -> None:
+    """What a helper does: the groups whose names come in, with a line out for every kernel, and for every group."""
+    out = sys.stdout
+    with jit.counting(lambda: print("kernel", file=out, flush=True)):
+        for line in sys.stdin:
+            GROUPS[line.strip()].touch()
+            print("group", file=out, flush=True)
+
+
+def _say_how(notice: Notice | None) -> None:
+    """Tell once if the cache is not where it should be (a notice, or for those who asked for none a warning), and of threads that are in each other's way."""
+    line, jit.CACHE_NOTE = jit.CACHE_NOTE, None
+    if line is not None and multiprocessing.parent_process() is None:
+        if notice is None:
+            warnings.warn(line, stacklevel=5)
+        else:
+            notice(line)
+    if notice is None:
+        return
+    if jit.get_num_threads() > _cores() and "threads" not in _loaded:
+        notice(
+            f"{jit.get_num_threads()} threads share {_cores()} cores, which is slow: NUMBA_NUM_THREADS={_cores()} would be right"
+        )
+        _loaded.add("threads")
+    if jit.LAYER == "workqueue" and threading.current_thread() is not threading.main_thread():
+        notice(
+            "numba's workqueue layer can not be shared: runs in several threads of this process take turns (libgomp or tbb would let them overlap)"
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _list_of(name: str) -> Path:
+    return Path(jit.CACHE_FOLDER) / f"ready-{name}-{cache.machine()}"
+
+
+def _ready(name: str) -> bool:
+    """Whether the group has been compiled for this machine, and all its files are sound."""
+    if jit.CACHE_FOLDER is None:
+        return False
+    try:
+        files = json.loads(_list_of(name).read_text(encoding="utf-8"))
+        return bool(files) and all(cache.read(Path(jit.CACHE_FOLDER) / file) is not None for file in files)
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _note_down(name: str) -> None:
+    if jit.CACHE_FOLDER is not None:
+        with contextlib.suppress(OSError):
+            beside = _list_of(name).with_suffix(f".{os.getpid()}")
+            beside.write_text(json.dumps(cache.used()), encoding="utf-8")
+            beside.replace(_list_of(name))

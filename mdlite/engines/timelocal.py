@@ -1,0 +1,165 @@
+"""Engine of the time-local rungs (`mdlite.kernels.timelocal`): the ion alone in an effective medium, T = 0."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from mdlite.engines.base import Engine
+from mdlite.errors import RunError
+from mdlite.kernels import conjugate, timelocal
+from mdlite.kernels.medium import ROWS
+from mdlite.kernels.types import Frames, Medium, MediumIon, MediumWork
+from mdlite.kernels.vectors import WIDTH
+from mdlite.physics import response
+from mdlite.physics.model import Cutoff, Lattice, Model, Shell, Sites, aligned_zeros
+
+RUNGS = ("time-local", "implicit", "static", "rigid")
+
+
+@functools.lru_cache(maxsize=8)
+def _recoil(lattice: Lattice, atoms: Sites | Shell | Cutoff, finite: bool) -> tuple[np.ndarray, np.ndarray]:
+    """W(0) for every difference of two candidates' sites, (n_unique, 3, 3), and which of them a pair has, (n, n)."""
+    offsets = atoms.offsets(lattice.spacing)
+    difference = (offsets[:, None, :] - offsets[None, :, :]).reshape(-1, 3)
+    unique, where = np.unique(difference, axis=0, return_inverse=True)
+    recoil = np.ascontiguousarray(response.recoil_kernel(lattice, unique, finite=finite)[:, 0])
+    return recoil, where.reshape(len(offsets), len(offsets)).astype(np.int64)
+
+
+def medium(model: Model, method: str, finite: bool = False) -> Medium:
+    """W(0) between the candidate atoms, and L, as a rung of ``method`` sees them; finite: W of this N, not the infinite lattice's."""
+    loss = np.zeros((3, 3))
+    if method == "rigid":
+        return Medium(np.zeros(0), loss, None)
+    if method in ("time-local", "implicit"):
+        loss = response.loss_matrix(model.lattice)
+    reply = _reply(*_recoil(model.lattice, model.interaction.atoms, finite))
+    return Medium(reply, loss, True if method == "implicit" else None)
+
+
+def _reply(recoil: np.ndarray, pair: np.ndarray) -> np.ndarray:
+    """W_{j-k}(0), a symmetric matrix, as ``Medium.reply`` wants it."""
+    n = len(pair)
+    out = aligned_zeros(n * 6 * lanes(n)).reshape(n, 6, lanes(n))
+    for row, (a, b) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
+        out[:, row, :n] = recoil[pair.T, a, b]
+    return out.reshape(-1)
+
+
+def lanes(n: int) -> int:
+    """Room for n atoms side by side, in vectors."""
+    return -(-n // WIDTH) * WIDTH
+
+
+def work_arrays(n: int, implicit: bool) -> MediumWork:
+    """Scratch space for n candidate atoms."""
+    rows = conjugate.ROWS if implicit else ROWS
+    return MediumWork(aligned_zeros(rows * lanes(n)), *(np.zeros((n, 3)) for _ in range(4)), shift=np.zeros((7, 3)))
+
+
+def guess_room(n: int, method: str) -> int:
+    """Length of ``MediumIon.guess`` for n candidate atoms."""
+    return 6 * lanes(n) + 10 if method == "implicit" else 0
+
+
+def medium_ion(model: Model, method: str) -> MediumIon:
+    """The model's ion at its start, as a rung of ``method`` wants it, with no force yet."""
+    return MediumIon(
+        position=np.array(model.ion.position),
+        velocity=np.array(model.ion.velocity),
+        inverse_mass=model.ion.inverse_mass,
+        force=np.zeros(3),
+        effective=np.array(model.ion.position),
+        energy=np.zeros(1),
+        stiffest=np.zeros(1),
+        guess=np.zeros(guess_room(len(model.offsets), method)),
+    )
+
+
+def ion_state(ion) -> dict[str, np.ndarray]:
+    """What of a `MediumIon` or an `Ensemble` decides how it moves on."""
+    return {name: getattr(ion, name) for name in ("position", "velocity", "force", "effective", "energy", "guess")}
+
+
+class TimeLocalEngine(Engine):
+    """The ion in the effective medium, by one of the RUNGS.
+
+    model, dt (ps), sample_every (steps), record_atoms as for `mdlite.engines.reference.ReferenceEngine`; the frames' atoms are r_eff.
+    finite: take W(0) from the periodic lattice of this size. loss: replaces the model's L, (3, 3) in Å² ps/meV.
+    Raises InputError if W(0) and L are needed and diverge (k2 = 0).
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        method: str,
+        dt: float,
+        sample_every: int = 1,
+        record_atoms: bool = False,
+        finite: bool = False,
+        loss=None,
+    ):
+        super().__init__(model, method, dt, sample_every, record_atoms)
+        self.coupling = model.coupling()
+        self.medium = medium(model, method, finite)
+        if loss is not None:
+            self.medium = self.medium._replace(loss=np.array(loss, float))
+        self.ion = medium_ion(model, method)
+        self._work = work_arrays(len(model.offsets), method == "implicit")
+        timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work, 0.0)
+        timelocal.show_atoms(self.medium, self._work)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The ion's position (Å), velocity (Å/ps), force (meV/Å), R_eff (Å) and U (meV), and r_eff of its atoms (n, 3), Å."""
+        return ion_state(self.ion) | {"atoms": self._work.atoms}
+
+    def _take(self, n_steps: int, out: Frames) -> None:
+        plan = (self.step, n_steps, self.sample_every)
+        timelocal.advance(self.coupling, self.medium, self.ion, self._work, self.dt, plan, out)
+
+    def _record(self, out: Frames) -> None:
+        timelocal.record(out, 0, self.ion, self._work.atoms)
+
+    def fault(self) -> str | None:
+        """What makes the present state unusable, or None."""
+        return self.guard.fault(self.ion, float(self.ion.energy[0]))
+
+
+class Equilibrium(NamedTuple):
+    """The framework at rest in equilibrium with an ion that is held, by W(0) alone, for the n candidate atoms."""
+
+    displacement: np.ndarray  # (n, 3), Å
+    gradient: np.ndarray  # (n, 3), ∇_r U, meV/Å
+    hessian: np.ndarray  # (n, 3, 3), of φ, meV/Å²
+    interaction: float  # U, meV
+
+
+def relaxed(model: Model, position=None, finite: bool = False) -> Equilibrium:
+    """The equilibrium with the ion held at ``position`` (3,) Å (the model's own by default). Raises RunError where the iteration finds none."""
+    place = tuple(model.ion.position if position is None else position)
+    ion = dataclasses.replace(model.ion, position=place, velocity=(0.0, 0.0, 0.0))
+    engine = TimeLocalEngine(dataclasses.replace(model, ion=ion), "implicit", dt=1e-6, finite=finite)
+    fault = engine.fault()
+    if fault is not None:
+        raise RunError(fault)
+    n = len(model.offsets)
+    rows = engine._work.lanes.reshape(conjugate.ROWS, -1)[:, :n]
+    away, pull, bend = rows[conjugate.APART :][:3].T, rows[conjugate.PULL], rows[conjugate.BEND]
+    hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
+    displacement = rows[conjugate.SHIFT :][:3].T.copy()
+    return Equilibrium(displacement, pull[:, None] * away, hessian, float(engine.ion.energy[0]))
+
+
+def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:
+    """Energy (meV) of the ion held at ``position`` (3,) Å with the framework statically relaxed, by W(0) alone: (total, interaction).
+
+    The displacements obey ξ = -W(0) ∇_r U(s + ξ, R), whose elastic energy is ½ gᵀ W(0) g = -½ Σ g·ξ. Infinite lattice, or with
+    ``finite`` the periodic one of this size. Independent of `mdlite.physics.relax`, which minimises over every atom. Raises RunError where the
+    iteration finds no solution.
+    """
+    held = relaxed(model, position, finite)
+    return held.interaction - 0.5 * float(np.sum(held.gradient * held.displacement)), held.interaction

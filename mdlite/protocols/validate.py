@@ -1,0 +1,110 @@
+"""Validation: pairs of runs, their differences, and a folder that can go into an appendix.
+
+`validate` runs the protocol that a configuration names (``rungs``, ``reflection``, ``barriers``), each in a module of its own that
+returns an `Outcome`; this module turns it into ``summary.json``, ``report.md``, ``report.html`` and figures. Nothing is
+overwritten without ``force``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mdlite import extensions
+from mdlite.config import Config, introduction, rules
+from mdlite.engines import build
+from mdlite.engines.reference import require_memory
+from mdlite.errors import InputError
+from mdlite.io import outputs
+from mdlite.protocols.base import Job, plain
+from mdlite.report import html, markdown
+from mdlite.simulation import simulate
+from mdlite.simulation.progress import Reporter
+
+ENDINGS = (".h5", ".png", ".md", ".html", ".json", ".csv")
+"""Of the files in a validation's folder."""
+
+
+def prepare_folder(output: str | Path, force: bool, resumed: Sequence[str] = ()) -> Path:
+    """Make the folder. With ``force``, what an earlier validation left there is removed, and nothing else.
+
+    resumed: names in it that an unfinished validation has left and goes on with. Raises InputError if it holds anything (without ``force``), is a file, or can not be made.
+    """
+    folder = outputs.check_folder(output, "validate")
+    if folder.is_dir() and any(path.name not in resumed for path in folder.iterdir()) and not force:
+        raise InputError(f"output = {str(output)!r}: is not empty; choose another folder, or give --force to replace its files")
+    outputs.make_folder(folder, output)
+    outputs.require_plain(folder, ENDINGS)
+    with outputs.writing(output):
+        for name in _earlier_files(folder):
+            (folder / name).unlink(missing_ok=True)
+    return folder
+
+
+def _earlier_files(folder: Path) -> list[str]:
+    """Names of the files that an earlier validation says it wrote into the folder."""
+    try:
+        names = list(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [name for name in names if isinstance(name, str) and Path(name).name == name and Path(name).suffix in ENDINGS]
+
+
+def validate(
+    config: Config,
+    output: str | Path,
+    force: bool = False,
+    progress: Callable[[str], Callable[[simulate.Progress], None] | None] | bool | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Run the comparison that ``config.validate_.protocol`` names and write one folder: runs, figures, report.md, summary.json.
+
+    report.html is the same report with the figures inside. progress(label) gives the callback for the run of that name;
+    progress=True shows bars, and the notices. Returns the content of summary.json. Raises InputError before anything is computed,
+    RunError if a run had to stop.
+    """
+    if progress is True:
+        progress = Reporter()
+        notice = notice or progress.notice
+    name = config.validate_.protocol
+    protocol = extensions.find(f"protocol {name}")
+    if config.thermal is not None and not getattr(protocol, "THERMAL", False):
+        raise InputError(
+            f'thermal: validate.protocol = "{name}" compares at T = 0; take the [thermal] table out, or use mdlite run'
+        )
+    if config.thermal is None and getattr(protocol, "THERMAL", False):
+        raise InputError(f'thermal: is missing; validate.protocol = "{name}" compares in a thermal lattice')
+    if config.run.integrator != "velocity-verlet":
+        raise InputError(
+            f'run.integrator = "{config.run.integrator}": validations compare at the same step and scheme, "velocity-verlet"; take it out, or use mdlite run'
+        )
+    own = getattr(protocol, "OWN_START", False)
+    if own:  # its ion starts where the protocol says, or there is none
+        config = config.replace(**{"ion.position": [0.5 * config.lattice.spacing] * 3}) if rules.start_faults(config) else config
+    elif faults := rules.start_faults(config):
+        raise InputError("\n".join(faults))
+    protocol.check(config)
+    require_memory(config.to_model().lattice)
+    folder = prepare_folder(output, force, getattr(protocol, "RESUMED", ()))
+    say = notice or (lambda line: None)
+    introduction.tell(config, say)
+    compile_seconds = build.prepare_for(protocol.settings(config), notice)
+    outcome = protocol.compare(config, Job(folder, force, progress or (lambda label: None), notice))
+    say("writing the figures and the report")
+    for name, draw in outcome.figures.items():
+        outputs.write(folder / name, lambda place, draw=draw: draw().savefig(place, dpi=html.DPI, format="png"))
+    facts = simulate.environment() | {"compile_seconds": compile_seconds}
+    summary = {"title": config.title, "protocol": config.validate_.protocol, "verdict": outcome.verdict, "environment": facts}
+    summary |= outcome.summary
+    summary["settings"] = config.to_dict()
+    summary["files"] = sorted(
+        {p.name for p in folder.glob("*.h5")} | {*outcome.figures, *outcome.files, "report.md", "report.html", "summary.json"}
+    )
+    outputs.write(folder / "summary.json", json.dumps(plain(summary), indent=2) + "\n")
+    text = markdown.page(config, facts, f"{outcome.verdict}\n\n{outcome.body}", list(outcome.figures))
+    outputs.write(folder / "report.md", text)
+    pictures = {figure: (folder / figure).read_bytes() for figure in outcome.figures}
+    outputs.write(folder / "report.html", html.page(config.title or "Validation", text, pictures))
+    return summary

@@ -1,0 +1,1 @@
+"""What people read: numbers with their errors, figures, Markdown, one-page HTML, notebooks."""
