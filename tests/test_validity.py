@@ -425,3 +425,13 @@ def test_fresh_throws_lie_in_their_intervals():
             one = expected.expected[method]["force"]
             held, told = held + (one.low <= np.clip(error, -10.0, 10.0) <= one.high), told + 1
     assert told >= 30 and held >= 0.7 * told
+
+
+def test_points_of_one_kind_tell_nothing():
+    """As the ensembles of a quick map: no kind to foresee them from, so no estimate, and no error of ours."""
+    points = {name: [0.1, 0.2, 0.3] for name in ("compliance", "rapidity", "loss", "mass_ratio", "shift", "company", "barrier")}
+    for method in estimate.METHODS:
+        points[f"{method}.stopped"] = [0.0] * 3
+        points |= {f"{method}.{quantity}": [0.1, None, 0.2] for quantity in surrogate.KINDS["thermal"]}
+    found = surrogate.Surrogates(points | {"kind": ["yukawa/thermal"] * 3}, "thermal")
+    assert not found.known and found.far == 0.0

@@ -159,20 +159,19 @@ class Surrogates:
 
         Points of all kinds in the order of their distance, WINDOW of them at a time: the first window that holds less than ENOUGH of them ends it, or the last.
         """
+        known = [one for (method, _), one in self.known.items() if method == METHODS[0]]
+        if not known:
+            return 0.0
         places = self.places[self.quantities[-1]]
         away = np.array([np.linalg.norm(places[self.kinds != kind] - x, axis=1).min() for kind, x in zip(self.kinds, places)])
-        pairs = [(away[one.rows], one.held()) for (method, _), one in self.known.items() if method == METHODS[0]]
-        if not pairs:
-            return 0.0
+        pairs = [(away[one.rows], one.held()) for one in known]
         distance, held = (np.concatenate(column) for column in zip(*pairs))
         order = np.argsort(distance, kind="stable")
         distance, held = distance[order], held[order]
         width = max(FEWEST, round(WINDOW * len(held)))
         share = np.convolve(held, np.full(width, 1.0 / width), "valid")
         failed = np.flatnonzero(share < ENOUGH)
-        failed = failed[
-            failed > len(share) // 2
-        ]  # that a window among the nearer half fails is the intervals' fault, not the distance's
+        failed = failed[failed > len(share) // 2]  # in the nearer half it is the intervals' fault, not the distance's
         return float(distance[failed[0] + width // 2] if len(failed) else distance[-(width // 2) - 1])
 
     def cross_validation(self) -> dict[str, dict[str, float]]:
