@@ -1,9 +1,9 @@
 """The map of validity: where the time-local method may be used: ``python scripts/validity_map.py out [--full | --quick]``
 
-Errors of the time-local method, and of `implicit` and `patch`, over speed, range and strength of the potential, masses, k2/k1 and
-temperature; heat maps with the contours of 1, 10 and 50 %, the dimensionless groups that order them, and the data from which
-`mdlite.validity` estimates. The folder gets report.html, map.png, groups.png and validity.json. Five minutes on two cores; --full
-an hour or two, --quick a minute. Called again after a stop it goes on.
+Errors of the time-local method, and of `implicit` and `patch`, of every potential in collisions, trapped, thrown and at a temperature, over speed, range,
+strength, masses and k2/k1; heat maps with the contours of 1, 10 and 50 %, the dimensionless groups that order them, and the data from which `mdlite.validity`
+estimates. The folder gets report.html, map.png, groups.png, estimate.png and validity.json. Ten minutes on two cores; --full an hour, --quick two minutes.
+Called again after a stop it goes on.
 """
 
 import argparse
@@ -21,8 +21,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="folder for the points, the report and the figures")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--full", action="store_const", const="full", dest="size", help="every point: some hours")
-    size.add_argument("--quick", action="store_const", const="quick", dest="size", help="a few points: a minute")
+    size.add_argument("--full", action="store_const", const="full", dest="size", help="every point: an hour")
+    size.add_argument("--quick", action="store_const", const="quick", dest="size", help="a few points: two minutes")
     arguments = parser.parse_args()
     reporter = Reporter()
     config = mdlite.load_case("map", **{"validate.map": arguments.size or "coarse"})

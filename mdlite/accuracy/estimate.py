@@ -1,7 +1,7 @@
 """What error to expect of the time-local method and its better rungs, before a run: `validity`.
 
-The map of validity (`mdlite validate map`) has measured errors at many points; `mdlite.accuracy.surrogate` has put smooth functions through them, and found out
-how far these hold for kinds of situation that they have not seen. Where not even that is known, the estimate says that it is outside.
+The map of validity (`mdlite validate map`) has measured errors at many points; `mdlite.accuracy.surrogate` has put smooth functions through them,
+`mdlite.accuracy.conformal` has found out how far these hold for kinds of situation that they have not seen. Where not even that is known, the estimate says that it is outside.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 
 from mdlite import arguments
 from mdlite.accuracy import groups
+from mdlite.accuracy.conformal import HELD, LIMIT
 from mdlite.accuracy.groups import Groups
-from mdlite.accuracy.surrogate import HELD, KINDS, LARGEST, LIMIT, METHODS, Surrogates
+from mdlite.accuracy.regression import LARGEST
+from mdlite.accuracy.surrogate import KINDS, METHODS, Surrogates
 from mdlite.config import Config, config_of
 from mdlite.errors import InputError, RunError
 

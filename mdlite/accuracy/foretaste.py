@@ -9,17 +9,19 @@ from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.errors import RunError
 from mdlite.physics.model import Model
 
+FREE = 1e-3
+"""Interaction energy over kinetic energy below which an ion counts as having left."""
 ITERATIONS, ENOUGH = 30, 1e-10
 """Of Newton's method for the crystal in equilibrium with the ion, and how still it is at the end (Å)."""
 
 
 class Path:
-    """A rung's path: time (ps), position (F, 3) in Å, velocity (F, 3) in Å/ps, force (F, 3) in meV/Å and interaction (F,) in meV after every step."""
+    """A rung's path: time (ps), position (F, 3) in Å, velocity (F, 3) in Å/ps, force (F, 3) in meV/Å, kinetic and interaction (F,) in meV before every step."""
 
     def __init__(self, model: Model, rung: str, dt: float, steps: int):
         self.model, self.engine = model, TimeLocalEngine(model, rung, dt)
         _, frames = self.engine.advance(steps)
-        self.time = dt * np.arange(1, steps + 1)
+        self.time = dt * np.arange(steps)
         self.position, self.velocity, self.force, self.interaction = (
             frames.position,
             frames.velocity,
@@ -27,6 +29,11 @@ class Path:
             frames.interaction,
         )
         self.kinetic = model.ion.kinetic_energy(frames.velocity)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the ion's last state is one at which a run stops."""
+        return self.engine.fault() is not None
 
     @property
     def peak(self) -> float:
@@ -41,19 +48,29 @@ class Path:
         same = np.flatnonzero(np.sign(passed.velocity) == np.sign(self.model.ion.velocity[axis]))
         return (float(passed.time[same[0]]), float(passed.velocity[same[0]])) if len(same) else None
 
-    def spent(self, centre: float | None, recoil: np.ndarray) -> float:
-        """Energy that the ion has lost, meV: by the time it is back at the plane ``centre``, or by the end. recoil: W(0) of the candidate atoms (3A, 3A)."""
-        start = float(self.model.ion.kinetic_energy(np.array(self.model.ion.velocity)))
-        if not np.isfinite(self.position[-1]).all():
-            return -np.inf
+    @property
+    def free(self) -> bool:
+        """Whether the ion starts and ends next to free."""
+        return bool(np.all(np.abs(self.interaction[[0, -1]]) < FREE * self.kinetic[0]))
+
+    def spent(self, centre: float | None, free: bool, recoil: np.ndarray) -> float:
+        """Energy that the ion has lost, meV, as `mdlite.sweeps.comparison` tells it: by the time it is back at the plane ``centre``, or by the end.
+
+        free: whether it is to be free there. recoil: W(0) of the candidate atoms (3A, 3A). Infinite for an ion that ran away, no number where it can not be told.
+        """
+        if self.lost:
+            return np.inf
+        start = float(self.kinetic[0])
         if centre is not None:
             axis = int(np.argmax(np.ptp(self.position, axis=0)))
             returned = self.back(centre)
             return start - (0.5 * float(self.model.ion.mass[axis]) * returned[1] ** 2 if returned else 0.0)
+        if free:
+            return start - float(self.kinetic[-1] + self.interaction[-1] - self.interaction[0])
         try:
-            before, after = (relaxed_energy(self.model, place, recoil) for place in (self.model.ion.position, self.position[-1]))
+            before, after = (relaxed_energy(self.model, place, recoil) for place in self.position[[0, -1]])
         except RunError:
-            return -np.inf
+            return np.nan
         return start + before - float(self.kinetic[-1]) - after
 
 

@@ -41,7 +41,29 @@ TOLERANCE = 0.05
 
 
 class Groups(NamedTuple):
-    """compliance κ, rapidity ν, loss η, and what else orders the errors (see the module); without a number where it is not known."""
+    """compliance κ, rapidity ν, loss η (see the module), and what else orders the errors; NaN where it is not known.
+
+    Of the path in the rigid lattice, all without unit but the last two:
+
+    - mass_ratio: the ion's mass along its path over an atom's.
+    - yielding: share of the largest force that the crystal's static yielding takes away, to first order.
+    - shift: how far that yielding moves an atom, over the range of the encounter (speed/ω).
+    - company: whether atoms are pushed together: |Σ f_k|² over Σ |f_k|², 1 for one atom at a time, less where their forces cancel.
+    - directions: how many directions the force has, 1 (on a line) to 3.
+    - encounters: how often the force has come and gone in what was looked at; whole_run: in the whole run.
+    - dissipated: L ∫|S|² dt over the largest kinetic energy, by the first return to ``validate.centre`` or in the run.
+    - hardest: the largest force, meV/Å; liveliest: the largest kinetic energy, meV.
+
+    Of what other rungs make of the same start (T = 0; infinite for an ion that runs away):
+
+    - softening, drag: logarithm of the largest force by the rungs static and time-local over the rigid one's.
+    - detour: rms distance between the two paths where the force acts, over the range of the encounter.
+    - spent: energy that the time-local ion loses, over the largest kinetic energy.
+
+    At a temperature:
+
+    - barrier: the least rise of the energy on the way to a neighbouring cell, the crystal in equilibrium with the ion all along, over k_BT.
+    """
 
     compliance: float
     rapidity: float
@@ -206,10 +228,10 @@ def _beside(rigid: Path, dt: float, found: Groups, centre: float | None) -> dict
     total = np.einsum("fkab,fb->fa", _field(model, rigid.position[:end])[1], -rigid.velocity[:end])
     return {
         "softening": float(np.log(static.peak / rigid.peak)),
-        "drag": float(np.log(own.peak / rigid.peak)),
-        "detour": float(detour) if np.isfinite(detour) else np.inf,
+        "drag": np.inf if own.lost else float(np.log(own.peak / rigid.peak)),
+        "detour": np.inf if own.lost else float(detour),
         "dissipated": float(loss * np.sum(total**2) * dt / kinetic),
-        "spent": own.spent(centre, recoil) / kinetic,
+        "spent": own.spent(centre, rigid.free, recoil) / kinetic,
         "hardest": rigid.peak,
         "liveliest": kinetic,
     }

@@ -16,6 +16,7 @@ from mdlite import analysis
 from mdlite.accuracy import groups
 from mdlite.config import Config, load
 from mdlite.engines.timelocal import TimeLocalEngine
+from mdlite.errors import InputError
 from mdlite.kernels.potentials import FORMS
 
 STRENGTH, RANGE = "interaction.potential.strength", "interaction.potential.range"
@@ -114,7 +115,10 @@ def _accepted(motion, name, count, ratios: Sequence[float], plan, seeds) -> list
                 "interaction.potential": {"kind": name, parameters[0][0]: one, parameters[1][0]: two},
                 "lattice.k2": base.lattice.k1 * ratios[n % len(ratios)],
             }
-            made = make(base, row, Draw(n, two, speed, mass, encounters, other))
+            try:
+                made = make(base, row, Draw(n, two, speed, mass, encounters, other))
+            except InputError:  # an atom at the start too stiff for any step
+                continue
             if made is not None:
                 rows.append(made)
             if len(rows) == count:

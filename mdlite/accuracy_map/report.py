@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mdlite.accuracy.conformal import HELD, LIMIT
 from mdlite.accuracy.estimate import NAMES
-from mdlite.accuracy.surrogate import HELD, KINDS, LIMIT, METHODS, Surrogates
+from mdlite.accuracy.surrogate import KINDS, METHODS, Surrogates
 from mdlite.accuracy_map.points import MOTIONS
 from mdlite.report import markdown
 
@@ -21,7 +22,9 @@ RAPIDITY = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, np.inf)
 FEWEST = 3
 """Points in a cell of the table."""
 SMALL = (0.1, 0.35)
-"""κ and ν below which the error is a law of two terms."""
+"""κ and ν below which the error is a law of two terms, for an ion that meets one atom at a time: ..."""
+ALONE = 0.1
+"""... how far its company (`mdlite.accuracy.groups`) is from 1."""
 SETTLED = 0.05
 LEAST_LOSS = 1e-3
 """meV; of less the exact run's own error is a part."""
@@ -90,11 +93,9 @@ def summary(tables: dict[str, pandas.DataFrame], surrogates: dict[str, Surrogate
 
 
 def law(points: pandas.DataFrame, method: str) -> dict[str, float] | None:
-    """a and b of error = a κ + b ν² for the energy lost, by least squares over the points with small groups; None with too few."""
-    near = points[
-        (points["compliance"] < SMALL[0]) & (points["rapidity"] < SMALL[1]) & (points["exact.energy_loss"] > LEAST_LOSS)
-    ]
-    near = near[near[f"{method}.energy_loss"].notna()]
+    """a and b of error = a κ + b ν² for the energy lost to one atom at a time, by least squares over the points with small groups; None with too few."""
+    small = (points["compliance"] < SMALL[0]) & (points["rapidity"] < SMALL[1]) & ((points["company"] - 1.0).abs() < ALONE)
+    near = points[small & (points["exact.energy_loss"] > LEAST_LOSS) & points[f"{method}.energy_loss"].notna()]
     if len(near) < 3 * FEWEST:
         return None
     x = np.column_stack([near["compliance"], near["rapidity"] ** 2])
@@ -181,7 +182,7 @@ def _law(found: dict[str, dict[str, float] | None]) -> str:
         if one is not None
     ]
     told = "\n".join(lines) or "Too few points."
-    return f"## Small groups\n\nEnergy lost, κ below {SMALL[0]:g} and ν below {SMALL[1]:g}, fitted:\n\n{told}"
+    return f"## Small groups\n\nEnergy lost by ions that meet one atom at a time, κ below {SMALL[0]:g} and ν below {SMALL[1]:g}, fitted:\n\n{told}"
 
 
 def _methods(summary: dict[str, Any]) -> str:

@@ -290,7 +290,7 @@ class ValidateSection(Section):
     energies: list[Positive] = Field([1e-3, 5.0, 25.0, 50.0], description="framework, ladder: k_B T, meV", min_length=1)
     series: list[SeriesSection] = Field([], description="arrhenius: the lines, each with its temperatures")
     map: Literal["quick", "coarse", "full"] = Field(
-        "coarse", description="map: how many points: a minute, five minutes, or an hour or two of them"
+        "coarse", description="map: how many points: two, ten or sixty minutes of them, on two cores"
     )
     map_seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = Field(1, description="map: of its Sobol points")
     ensemble_duration: Positive = Field(120.0, description="diffusion: length of the ensembles of time-local ions, ps")

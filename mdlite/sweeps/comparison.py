@@ -12,6 +12,7 @@ import numpy as np
 
 from mdlite import analysis
 from mdlite.accuracy import groups
+from mdlite.accuracy.foretaste import FREE
 from mdlite.accuracy.surrogate import METHODS
 from mdlite.analysis import losses
 from mdlite.config import Config
@@ -23,8 +24,6 @@ from mdlite.simulation import simulate
 if TYPE_CHECKING:
     from mdlite.simulation.result import Run
 
-FREE = 1e-3
-"""Interaction energy over kinetic energy below which an ion counts as having left."""
 MOST_UNSURE = 0.3
 """Relative standard error of a D that others are measured by."""
 LEAST = 1e-3
