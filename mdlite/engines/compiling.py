@@ -119,10 +119,15 @@ def _to_compile(missing: list[str]) -> int:
     if not missing:
         return 0
     lists = {name: _listed(name) for name in GROUPS}
-    kept = frozenset().union(*(GROUPS[name].names for name, files in lists.items() if files or name in _loaded))
-    new = frozenset().union(*(GROUPS[name].names for name in missing if not lists[name])) - kept
+    kept = _names(name for name, files in lists.items() if files or name in _loaded)
+    new = _names(name for name in missing if not lists[name]) - kept
     spoilt = {file for name in missing for file in lists[name] if cache.read(Path(jit.CACHE_FOLDER) / file) is None}
     return len(new) + len(spoilt)
+
+
+def _names(groups: Iterable[str]) -> frozenset[str]:
+    """The kernels of these groups, each once."""
+    return frozenset().union(*(GROUPS[name].names for name in groups))
 
 
 def _estimate(missing: list[str], kernels: int) -> float:
@@ -130,8 +135,8 @@ def _estimate(missing: list[str], kernels: int) -> float:
     if not missing:
         return 0.0
     each, workers = [GROUPS[name].seconds for name in missing], _workers(len(missing))
-    alone = sum(each) * kernels / sum(len(GROUPS[name].names) for name in missing)
-    return alone if workers == 1 else START_SECONDS + max(*each, alone / workers)
+    left = min(1.0, kernels / len(_names(missing)))  # of what they would take in an empty cache
+    return left * sum(each) if workers == 1 else START_SECONDS + left * max(*each, sum(each) / workers)
 
 
 def _with_helpers(missing: list[str], count: _Count) -> int:
