@@ -69,12 +69,20 @@ def test_the_ion_is_seen_as_it_is_recorded(small_case, method):
             assert np.array_equal(value, recorded[step])
 
 
-def test_all_ions_of_an_ensemble_are_seen(small_case):
+@pytest.mark.parametrize("method", ["time-local", "patch", "reference"])
+def test_all_ions_of_an_ensemble_are_seen(small_case, method):
     seen = []
-    look = mdlite.Observer(100, lambda step, view: seen.append((view.position, view.velocity)))
-    run = mdlite.run(small_case(**ENSEMBLE), observers=[look])
-    assert np.array_equal([one for one, _ in seen], run.position[::100]) and run.position.shape[1] == 6
-    assert np.array_equal([one for _, one in seen], run.velocity[::100])
+    look = mdlite.Observer(50, lambda step, view: seen.append((view.position, view.velocity, view.force)))
+    ions = 1 if method == "reference" else 3
+    config = small_case(**ENSEMBLE | {"method": method, "patch.size": 8, "thermal.ions": ions})
+    run = mdlite.run(config, observers=[look])
+    position, velocity, force = (np.array(arrays) for arrays in zip(*seen))
+    assert np.array_equal(position, run.position[::50]) and run.position.shape[1] == 2 * ions
+    assert np.array_equal(velocity, run.velocity[::50])
+    # M (v(t + dt) - v(t - dt)) / 2 dt, right to second order in dt
+    push = 0.7 * (run.velocity[1:] - run.velocity[:-1]) / config.run.dt
+    assert np.allclose(force[1:-1], 0.5 * (push[1:] + push[:-1])[49:-1:50], rtol=0.0, atol=2e-3 * abs(force).max())
+    assert abs(force).max() > 20.0
 
 
 def test_the_lattice_is_seen_as_snapshots_have_it(small_case):
@@ -109,6 +117,23 @@ def test_a_method_without_a_lattice_says_so(small_case):
     look = mdlite.Observer(10, lambda step, view: view.lattice.velocity)
     with pytest.raises(RunError, match=r'observer <lambda>: failed at t = 0 ps .*method = "rigid" has no explicit lattice'):
         mdlite.run(small_case(method="rigid"), observers=[look])
+
+
+def test_an_interrupted_run_notes_what_its_file_keeps(small_case, tmp_path):
+    def stop(step, view):
+        if step == 100:
+            raise KeyboardInterrupt
+
+    for name, wanted, told in (
+        ("a.h5", {}, "has been begun, and keeps nothing yet"),
+        ("b.h5", {"run.checkpoint_steps": 40}, "--resume goes on"),
+    ):
+        with pytest.raises(KeyboardInterrupt) as found:
+            mdlite.run(small_case(**wanted), tmp_path / name, observers=[mdlite.Observer(50, stop)])
+        assert len(found.value.__notes__) == 1 and name in found.value.__notes__[0] and told in found.value.__notes__[0]
+    with pytest.raises(Interrupted) as found:
+        mdlite.run(small_case(), tmp_path / "c.h5", observers=[Path(50, interrupt=(100,))])
+    assert "c.h5 keeps what was recorded, --resume goes on from the last checkpoint" in found.value.__notes__[0]
 
 
 def test_who_looks_changes_nothing(small_case, tmp_path):

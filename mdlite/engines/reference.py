@@ -265,6 +265,10 @@ class ReplicaEngine(Engine):
         shape = (rows, len(self.replicas), 1)
         return EnsembleFrames(np.empty((*shape, 3)), np.empty((*shape, 3)), np.empty(shape))
 
+    def ion_forces(self) -> np.ndarray:
+        """On the ions at the present step, (R, 3), meV/Å."""
+        return np.stack([replica.sample()[1].force[0] for replica in self.replicas])
+
     def budget(self) -> dict[str, np.ndarray]:
         """As `ReferenceEngine.budget`, every value with a leading axis for the replica."""
         budgets = [replica.budget() for replica in self.replicas]

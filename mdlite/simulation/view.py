@@ -32,7 +32,10 @@ class View:
     @cached_property
     def _ions(self) -> dict[str, np.ndarray]:
         arrays = frame_arrays(self._engine.sample()[1], self._engine.model, False)
-        return {name: _read_only(values[0]) for name, values in arrays.items()}
+        found = {name: values[0] for name, values in arrays.items()}
+        if "force" not in found:  # of an ensemble none are recorded
+            found["force"] = self._engine.ion_forces().copy()
+        return {name: _read_only(values) for name, values in found.items()}
 
     @property
     def position(self) -> np.ndarray:
@@ -46,9 +49,7 @@ class View:
 
     @property
     def force(self) -> np.ndarray:
-        """On the ions, (ions, 3), meV/Å. Raises AttributeError for ions in several lattices, or several in one."""
-        if "force" not in self._ions:
-            raise AttributeError("force: is not known of the many ions of an ensemble")
+        """On the ions, (ions, 3), meV/Å."""
         return self._ions["force"]
 
     @cached_property
@@ -57,7 +58,8 @@ class View:
         found = self._engine.synchronous() if hasattr(self._engine, "synchronous") else None
         if found is None:
             raise AttributeError(f'lattice: method = "{self.config.method}" has no explicit lattice in which the ion moves')
-        return LatticeView(found[0], found[1], self.config.lattice.spacing, getattr(self._engine, "corner", (0, 0, 0)))
+        corner = self._engine.plan.low if hasattr(self._engine, "plan") else (0, 0, 0)  # of the box of a lattice without echoes
+        return LatticeView(found[0], found[1], self.config.lattice.spacing, corner)
 
 
 class LatticeView:
