@@ -97,6 +97,37 @@ def test_the_lattice_is_seen_as_snapshots_have_it(small_case):
     assert abs(seen[-1].displacement).max() > 1e-3 and seen[0].box.tolist() == [24.0, 27.0, 30.0]
 
 
+EXPLICIT = {
+    "periodic": {},
+    "echo-free": {"lattice.boundary": "echo-free"},
+    "absorbing": {"lattice.boundary": "absorbing", "lattice.absorber_width": 6, "lattice.size": 24},
+}
+
+
+@pytest.mark.parametrize("boundary", EXPLICIT)
+def test_the_atoms_of_every_explicit_lattice_are_where_frames_have_them(small_case, boundary):
+    seen = []
+    config = small_case(**EXPLICIT[boundary], **{"run.record_atoms": True, "run.sample_every": 50})
+    run = mdlite.run(config, observers=[mdlite.Observer(50, lambda step, view: seen.append(view.lattice))])
+    for n, lattice in enumerate(seen):
+        x, y, z = (run.atom_site[n] - lattice.corner).T
+        moved = [field[:, x, y, z].T for field in (lattice.displacement, lattice.velocity, lattice.position)]
+        assert np.allclose(moved[0], run.atom_position[n] - 3.0 * run.atom_site[n], rtol=0.0, atol=1e-13)
+        assert np.allclose(moved[1], run.atom_velocity[n], rtol=0.0, atol=1e-12)
+        assert np.allclose(moved[2], run.atom_position[n], rtol=0.0, atol=1e-13)
+    assert abs(moved[0]).max() > 1e-3
+
+
+def test_the_lattices_of_replicas_are_seen(small_case):
+    seen = []
+    config = small_case(**{"thermal": {"energy": 25.0, "seed": 3, "lattices": 3}, "run.energy_every": 100})
+    run = mdlite.run(config, observers=[mdlite.Observer(100, lambda step, view: seen.append(view.lattice))])
+    for n, lattice in enumerate(seen):
+        assert lattice.displacement.shape == (3, 3, 8, 9, 10)
+        kinetic = 0.5 * config.lattice.mass * (lattice.velocity**2).sum(axis=(1, 2, 3, 4))
+        assert np.allclose(kinetic, run.energy_framework_kinetic[n], rtol=1e-12)
+
+
 def test_what_is_seen_can_not_be_changed(small_case):
     def meddle(step, view):
         for array in (

@@ -12,7 +12,7 @@ from mdlite.engines.reference import ReferenceEngine, require_memory
 from mdlite.errors import InputError
 from mdlite.kernels import echofree as kernels
 from mdlite.kernels import verlet
-from mdlite.kernels.types import Frames
+from mdlite.kernels.types import Frames, IonState, LatticeState
 from mdlite.physics.model import Interaction, Ion, Lattice, Model, Sites
 from mdlite.physics.phonons import sound_speeds
 
@@ -152,6 +152,14 @@ class EchoFreeEngine(ReferenceEngine):
         """From the box's coordinates to the crystal's."""
         for array in (out.position, out.effective_position, out.atom_position):
             array += self._shift  # in place
+
+    def synchronous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """See `Engine.synchronous`: of the atoms of the box, whose first has the lattice index ``plan.low``. Right within the region that still moves;
+        before a mirror there is one plane of images."""
+        copy = LatticeState(self.lattice.u.copy(), self.lattice.v.copy())
+        ion = IonState(*(array.copy() for array in self.ion))
+        verlet.half_step_back(copy, self.springs, self.coupling, ion, -self.clock.half)
+        return self.boxed.lattice.atoms(copy.u), self.boxed.lattice.atoms(copy.v), ion.position + self._shift, ion.velocity
 
     def announcement(self) -> str:
         """The box, its memory, and how long the run will take, about."""

@@ -265,6 +265,11 @@ class ReplicaEngine(Engine):
         shape = (rows, len(self.replicas), 1)
         return EnsembleFrames(np.empty((*shape, 3)), np.empty((*shape, 3)), np.empty(shape))
 
+    def synchronous(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """As `ReferenceEngine.synchronous`, with a leading axis for the replica."""
+        u, v, position, velocity = (np.stack(arrays) for arrays in zip(*(replica.synchronous() for replica in self.replicas)))
+        return u, v, position, velocity
+
     def ion_forces(self) -> np.ndarray:
         """On the ions at the present step, (R, 3), meV/Å."""
         return np.stack([replica.sample()[1].force[0] for replica in self.replicas])
