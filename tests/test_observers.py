@@ -69,12 +69,20 @@ def test_the_ion_is_seen_as_it_is_recorded(small_case, method):
             assert np.array_equal(value, recorded[step])
 
 
-def test_all_ions_of_an_ensemble_are_seen(small_case):
+@pytest.mark.parametrize("method", ["time-local", "patch", "reference"])
+def test_all_ions_of_an_ensemble_are_seen(small_case, method):
     seen = []
-    look = mdlite.Observer(100, lambda step, view: seen.append((view.position, view.velocity)))
-    run = mdlite.run(small_case(**ENSEMBLE), observers=[look])
-    assert np.array_equal([one for one, _ in seen], run.position[::100]) and run.position.shape[1] == 6
-    assert np.array_equal([one for _, one in seen], run.velocity[::100])
+    look = mdlite.Observer(50, lambda step, view: seen.append((view.position, view.velocity, view.force)))
+    ions = 1 if method == "reference" else 3
+    config = small_case(**ENSEMBLE | {"method": method, "patch.size": 8, "thermal.ions": ions})
+    run = mdlite.run(config, observers=[look])
+    position, velocity, force = (np.array(arrays) for arrays in zip(*seen))
+    assert np.array_equal(position, run.position[::50]) and run.position.shape[1] == 2 * ions
+    assert np.array_equal(velocity, run.velocity[::50])
+    # M (v(t + dt) - v(t - dt)) / 2 dt, right to second order in dt
+    push = 0.7 * (run.velocity[1:] - run.velocity[:-1]) / config.run.dt
+    assert np.allclose(force[1:-1], 0.5 * (push[1:] + push[:-1])[49:-1:50], rtol=0.0, atol=2e-3 * abs(force).max())
+    assert abs(force).max() > 20.0
 
 
 def test_the_lattice_is_seen_as_snapshots_have_it(small_case):
@@ -87,6 +95,37 @@ def test_the_lattice_is_seen_as_snapshots_have_it(small_case):
         assert np.allclose(place, run.lattice_position[n], rtol=0.0, atol=1e-13)
         assert np.allclose(velocity, run.lattice_velocity[n], rtol=0.0, atol=1e-13)
     assert abs(seen[-1].displacement).max() > 1e-3 and seen[0].box.tolist() == [24.0, 27.0, 30.0]
+
+
+EXPLICIT = {
+    "periodic": {},
+    "echo-free": {"lattice.boundary": "echo-free"},
+    "absorbing": {"lattice.boundary": "absorbing", "lattice.absorber_width": 6, "lattice.size": 24},
+}
+
+
+@pytest.mark.parametrize("boundary", EXPLICIT)
+def test_the_atoms_of_every_explicit_lattice_are_where_frames_have_them(small_case, boundary):
+    seen = []
+    config = small_case(**EXPLICIT[boundary], **{"run.record_atoms": True, "run.sample_every": 50})
+    run = mdlite.run(config, observers=[mdlite.Observer(50, lambda step, view: seen.append(view.lattice))])
+    for n, lattice in enumerate(seen):
+        x, y, z = (run.atom_site[n] - lattice.corner).T
+        moved = [field[:, x, y, z].T for field in (lattice.displacement, lattice.velocity, lattice.position)]
+        assert np.allclose(moved[0], run.atom_position[n] - 3.0 * run.atom_site[n], rtol=0.0, atol=1e-13)
+        assert np.allclose(moved[1], run.atom_velocity[n], rtol=0.0, atol=1e-12)
+        assert np.allclose(moved[2], run.atom_position[n], rtol=0.0, atol=1e-13)
+    assert abs(moved[0]).max() > 1e-3
+
+
+def test_the_lattices_of_replicas_are_seen(small_case):
+    seen = []
+    config = small_case(**{"thermal": {"energy": 25.0, "seed": 3, "lattices": 3}, "run.energy_every": 100})
+    run = mdlite.run(config, observers=[mdlite.Observer(100, lambda step, view: seen.append(view.lattice))])
+    for n, lattice in enumerate(seen):
+        assert lattice.displacement.shape == (3, 3, 8, 9, 10)
+        kinetic = 0.5 * config.lattice.mass * (lattice.velocity**2).sum(axis=(1, 2, 3, 4))
+        assert np.allclose(kinetic, run.energy_framework_kinetic[n], rtol=1e-12)
 
 
 def test_what_is_seen_can_not_be_changed(small_case):
@@ -109,6 +148,23 @@ def test_a_method_without_a_lattice_says_so(small_case):
     look = mdlite.Observer(10, lambda step, view: view.lattice.velocity)
     with pytest.raises(RunError, match=r'observer <lambda>: failed at t = 0 ps .*method = "rigid" has no explicit lattice'):
         mdlite.run(small_case(method="rigid"), observers=[look])
+
+
+def test_an_interrupted_run_notes_what_its_file_keeps(small_case, tmp_path):
+    def stop(step, view):
+        if step == 100:
+            raise KeyboardInterrupt
+
+    for name, wanted, told in (
+        ("a.h5", {}, "has been begun, and keeps nothing yet"),
+        ("b.h5", {"run.checkpoint_steps": 40}, "--resume goes on"),
+    ):
+        with pytest.raises(KeyboardInterrupt) as found:
+            mdlite.run(small_case(**wanted), tmp_path / name, observers=[mdlite.Observer(50, stop)])
+        assert len(found.value.__notes__) == 1 and name in found.value.__notes__[0] and told in found.value.__notes__[0]
+    with pytest.raises(Interrupted) as found:
+        mdlite.run(small_case(), tmp_path / "c.h5", observers=[Path(50, interrupt=(100,))])
+    assert "c.h5 keeps what was recorded, --resume goes on from the last checkpoint" in found.value.__notes__[0]
 
 
 def test_who_looks_changes_nothing(small_case, tmp_path):

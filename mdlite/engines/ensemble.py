@@ -83,6 +83,10 @@ class IonsEngine(Engine[ManyFrames]):
     def _displacements(self) -> np.ndarray:
         """Of the crystals' atoms at the present step, Å."""
 
+    def ion_forces(self) -> np.ndarray:
+        """On the ions at the present step, (L I, 3), meV/Å; of one that was stopped, its last."""
+        return self.ions.force.reshape(-1, 3)
+
     def _stops(self) -> dict[str, np.ndarray]:
         """What of the stopped ions has to be kept, (L, I)."""
         return {name: getattr(self.ions, name) for name in ("stopped", "cause", "stiffest")}

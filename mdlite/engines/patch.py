@@ -293,16 +293,18 @@ def _crystals(lattices: int) -> None:
 GROUPS |= {
     "edge": Group(_edge, "moments.chebyshev_moments patch.impulse", 2.3),
     "patch": Group(
-        _alone, "guard.cause_to_stop patch.advance patch.half_step_back patch.meet patch.record potentials.evaluate", 2.5
+        _alone,
+        "guard.cause_to_stop coupling.coupled_forces:2 patch.advance patch.half_step_back patch.record potentials.evaluate",
+        2.5,
     ),
     "patches-1": Group(
         lambda: _crystals(1),
-        "patch.half_step_back:2 patch.meet:2 patches.advance_ensemble patches.show patches.travel_all potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
+        "coupling.coupled_forces:3 patch.half_step_back:2 patch_ensemble.advance_ensemble patch_ensemble.show patch_ensemble.travel_all potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
         7.0,
     ),
     "patches-2": Group(
         lambda: _crystals(2),
-        "patch.half_step_back:2 patch.meet:2 patches.advance_all patches.show patches.travel_all:2 potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
+        "coupling.coupled_forces:3 patch.half_step_back:2 patch_ensemble.advance_all patch_ensemble.show patch_ensemble.travel_all:2 potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
         9.8,
     ),
 }

@@ -53,6 +53,10 @@ class ReplicaEngine(Engine[ManyFrames]):
         u, v, position, velocity = (np.stack(arrays) for arrays in zip(*(replica.synchronous() for replica in self.replicas)))
         return u, v, position, velocity
 
+    def ion_forces(self) -> np.ndarray:
+        """On the ions at the present step, (R, 3), meV/Å."""
+        return np.stack([replica.sample()[1].force[0] for replica in self.replicas])
+
     def _take(self, n_steps: int, out: EnsembleFrames) -> None:
         first = self.replicas[0]
         count = len(self.replicas)

@@ -31,7 +31,10 @@ class View:
     @cached_property
     def _ions(self) -> dict[str, np.ndarray]:
         arrays = self._engine.sample()[1].arrays(self._engine.model, False)
-        return {name: _read_only(values[0]) for name, values in arrays.items()}
+        found = {name: values[0] for name, values in arrays.items()}
+        if "force" not in found:  # of an ensemble none are recorded
+            found["force"] = self._engine.ion_forces().copy()
+        return {name: _read_only(values) for name, values in found.items()}
 
     @property
     def position(self) -> np.ndarray:
@@ -45,9 +48,7 @@ class View:
 
     @property
     def force(self) -> np.ndarray:
-        """On the ions, (ions, 3), meV/Å. Raises AttributeError for ions in several lattices, or several in one."""
-        if "force" not in self._ions:
-            raise AttributeError("force: is not known of the many ions of an ensemble")
+        """On the ions, (ions, 3), meV/Å."""
         return self._ions["force"]
 
     @cached_property
