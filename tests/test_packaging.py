@@ -63,6 +63,7 @@ def test_a_wheel_has_the_kernels_inside(clone, tmp_path):
     inside = {p.name for p in (tmp_path / "site" / "mdlite" / "kernels").glob("*.py")}
     assert inside == {p.name for p in (ROOT / "kernels").glob("*.py")}
     assert not (tmp_path / "site" / "kernels").exists()
+    assert (tmp_path / "site" / "mdlite" / "py.typed").is_file()
     for folder in (tmp_path, clone.parent):
         method, file = python(WHERE, folder, tmp_path / "site")
         assert method == "reference" and Path(file) == tmp_path / "site" / "mdlite" / "kernels" / "types.py"
