@@ -202,7 +202,7 @@ def test_kernels_of_all_groups():
         assert {kernel.partition(":")[0] for kernel in compiling.GROUPS[name].names} <= known, name
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("group", compiling.all_groups())
 def test_a_group_compiles_what_it_says(tmp_path, group):
     """In an empty cache. Whoever changes kernels brings the names up to date by what this shows."""

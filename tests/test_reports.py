@@ -11,7 +11,7 @@ from mdlite import units
 from mdlite.engines import speed
 from mdlite.errors import InputError
 from mdlite.physics import propagator
-from mdlite.protocols import rungs, rungs_measures, validate
+from mdlite.protocols import base, rungs, rungs_measures
 from mdlite.report import lattice_report, markdown, run_info, verdict
 
 THROW = {"lattice.size": 24, "run.duration": 1.0}
@@ -161,7 +161,7 @@ def test_an_oscillation_is_straight_and_often_enough():
 
 def test_no_report_without_a_verdict():
     with pytest.raises(TypeError, match="verdict"):
-        validate.Outcome({}, "body", {})
+        base.Outcome({}, "body", {})
 
 
 def point(error, deflection, seconds=(2e-3, 3.0)):
