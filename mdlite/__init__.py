@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # what editors and type checkers see, of _PUBLIC and _MODULES
     from mdlite.engines import timelocal as timelocal
     from mdlite.errors import InputError as InputError
     from mdlite.errors import RunError as RunError
-    from mdlite.io import storage as storage
+    from mdlite.io import recorder as storage  # noqa: F401
     from mdlite.physics import model as model
     from mdlite.physics import phonons as phonons
     from mdlite.physics import relax as relax
@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what editors and type checkers see, of _PUBLIC and _MODULES
     from mdlite.protocols.validate import validate as validate
     from mdlite.report import motion as motion
     from mdlite.report import plots as plots
+    from mdlite.simulation.observers import Observer as Observer
     from mdlite.simulation.result import Run as Run
     from mdlite.simulation.simulate import run as run
     from mdlite.sweeps import comparison as comparison
