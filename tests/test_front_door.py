@@ -74,7 +74,7 @@ def test_a_sweep_takes_a_config_as_its_base(short, tmp_path):
 
 
 @pytest.mark.parametrize("function", ["run", "validate", "validity", "sweep"])
-@pytest.mark.parametrize("source", [3, None, [1, 2], b"trapped", 1.5, object()], ids=repr)
+@pytest.mark.parametrize("source", [3, None, [1, 2], b"trapped", 1.5, Ellipsis], ids=repr)
 def test_what_is_no_configuration(function, source, never, tmp_path):
     more = [] if function in ("run", "validity") else [tmp_path / "out"]
     told = said(getattr(mdlite, function), source, *more)
