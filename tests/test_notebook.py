@@ -158,7 +158,7 @@ def test_progress_true_in_a_notebook(small_case, capsys, kernel):
 def test_a_notebook_s_bar_ends_where_the_run_did(kernel):
     bar = progress.Reporter()("<i>")
     for done in (1, 2, 3):
-        bar(mdlite.simulate.Progress(done, 10, 0.1, None))
+        bar(progress.Progress(done, 10, 0.1, None))
     bar.close()
     assert repr(kernel[-1]).startswith("<i>:  30 %") and "<i>" in Page(kernel[-1]._repr_html_()).text["div"]
 
