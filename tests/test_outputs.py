@@ -323,7 +323,7 @@ def test_checkpoints_are_kept_until_there_is_something_in_their_place(folder):
 def test_the_working_folder_is_gone(folder):
     place = folder / "gone"
     place.mkdir()
-    line = "import os, sys; os.rmdir(os.getcwd()); sys.argv = ['mdlite', *sys.argv[1:]]; from mdlite.cli import main; main()"
+    line = "import os, sys; os.rmdir(os.getcwd()); sys.argv = ['mdlite', *sys.argv[1:]]; from mdlite.cli.main import main; main()"
 
     def call(*words):
         place.mkdir(exist_ok=True)
