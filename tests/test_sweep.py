@@ -525,7 +525,7 @@ def test_a_damaged_manifest_is_refused(tmp_path, prepared, change):
 def test_too_few_open_files(tmp_path):
     """As after `ulimit -n 20`."""
     (tmp_path / "s.toml").write_text(SWEEP)
-    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); from mdlite.cli import main; main()"
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); from mdlite.cli.main import main; main()"
     line = [sys.executable, "-c", code, "sweep", "s.toml", "-q", "-o", "out"]
     done = subprocess.run([*line, "--workers", "2"], cwd=tmp_path, capture_output=True, text=True)
     told = "error: workers = 2: need 28 open files, this shell allows 20 (ulimit -n); allow more, or give fewer --workers\n"
