@@ -30,7 +30,7 @@ from mdlite.io.outputs import check_output, writing
 try:
     import fcntl
 except ImportError:  # no such locks here
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
 KINDS = ("state", "observers")
@@ -110,7 +110,7 @@ class Checkpoints:
         place = self.folder / f"{facts['number'] % 2}.npz"
         text = json.dumps({"format": FORMAT} | facts).encode()
         with atomic.replacing(place, place.with_suffix(".tmp")) as unfinished, unfinished.open("wb") as file:
-            named = {f"{kind}_{name}": a for kind, of in zip(KINDS, (state, observers)) for name, a in of.items()}
+            named: dict[str, Any] = {f"{kind}_{name}": a for kind, of in zip(KINDS, (state, observers)) for name, a in of.items()}
             np.savez(file, facts=np.frombuffer(text, np.uint8), **named)
 
     def latest(self) -> Saved | None:

@@ -124,10 +124,13 @@ def save(run: Run, path: str | Path, format_name: str, force: bool, **options: A
     """
     if format_name == "h5md-lattice" and "lattice_position" not in run.data:
         raise InputError("--format = 'h5md-lattice': the run has no snapshots of the lattice; give it a [snapshots] table")
-    path = check_output(path, force, ENDINGS[format_name], {"the run itself": getattr(run.data, "path", None)})
+    source = getattr(run.data, "path", None)
+    if format_name == "h5md-lattice" and source is None:
+        raise InputError("--format = 'h5md-lattice': links into the run's file, and this run has none; write it to one")
+    path = check_output(path, force, ENDINGS[format_name], {"the run itself": source})
     with writing(path), atomic.replacing(path) as unfinished:
-        if format_name == "h5md-lattice":
-            link_lattice(run.data.path, unfinished, path.parent)
+        if source is not None and format_name == "h5md-lattice":
+            link_lattice(source, unfinished, path.parent)
             return len(run.lattice_time)
         with unfinished.open("x", encoding="utf-8") as file:
             return write_extxyz(run, file, **options)

@@ -74,7 +74,8 @@ def _element(file: h5py.File, name: str, shape: tuple, dtype, unit: str, compres
     """A time-dependent H5MD element with an empty ``value`` that grows along its first axis."""
     group = file.create_group(name)
     row = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-    chunks, filters = (int(np.clip(CHUNK_BYTES // row, 1, 1024)), *shape), {}
+    chunks: tuple[int, ...] = (int(np.clip(CHUNK_BYTES // row, 1, 1024)), *shape)
+    filters: dict[str, Any] = {}
     if name.startswith("particles/lattice/") and "box" not in name:
         chunks, filters = snapshots.storage(shape, compressed and "velocity" not in name)
     value = group.create_dataset("value", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunks, **filters)

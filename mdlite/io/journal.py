@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 PAGE = 4096
 SHARED = 1 << 20
@@ -43,7 +44,7 @@ class JournaledFile:
         self._failure: OSError | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._undo: Path | None = None
-        self._undo_file = None
+        self._undo_file: BinaryIO | None = None
         self._marked = 0
         self._saved: set[int] = set()
 

@@ -60,7 +60,8 @@ class Contents(Mapping):
                 raise TypeError("facts")
             if self._sums and self._sums["settings"] != settings_sum(self.toml, self.facts, self.run):
                 raise ValueError("settings")
-            self._place, self._rows = {}, {}
+            self._place: dict[str, str] = {}
+            self._rows: dict[str, int] = {}
             for stream in ("frames", "snapshots"):
                 found = {name: place for name, place in places(stream).items() if place in f}
                 self._add(f, found)

@@ -34,7 +34,7 @@ def require_space(path: Path, config: Config, frame: dict[str, np.ndarray], snap
     """Raise InputError if the disk has not room for a run's frames, budgets and snapshots, its last state and two checkpoints."""
     frames = config.n_steps // config.run.sample_every + 2
     needed = 1.1 * frames * (16 + sum(a[0].nbytes for a in frame.values())) + 2e5
-    if snapshot:
+    if snapshot and config.snapshots is not None:
         needed += 1.1 * (frames // config.snapshots.every + 2) * sum(a.nbytes for a in snapshot.values())
     with writing(path):
         require_disk(path, needed + 3.0 * sum(a.nbytes for a in state.values()))

@@ -106,7 +106,7 @@ def _require_same(before: Config, now: Config, step: int) -> None:
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out = {}
+    out: dict[str, Any] = {}
     for key, value in data.items():
         if isinstance(value, dict):
             out |= _flat(value, f"{prefix}{key}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,7 +45,7 @@ class SnapshotWriter:
         data.resize(row + 1, axis=0)
         self._sums.add(place, values)
         step = data.chunks[1]
-        parts = [values[0, begin : begin + step] for begin in range(0, values.shape[1], step)]
+        parts: Iterable[Any] = [values[0, begin : begin + step] for begin in range(0, values.shape[1], step)]
         if data.compression:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(min(CHUNK_PARTS, os.cpu_count() or 1))

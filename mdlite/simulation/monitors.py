@@ -16,7 +16,7 @@ BUDGET_SCALARS = ("elastic", "framework_kinetic", "interaction", "ion_kinetic")
 class Encounters:
     """Which ions have met no atom so far: no force, no energy, and a velocity that never changed from frame to frame."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._alone: np.ndarray | None = None
         self._velocity: np.ndarray | None = None
 

@@ -32,7 +32,7 @@ class Observer:
     def __init__(self, every: int, observe: Callable[[int, View], str | None] | None = None):
         self.every = every
         if observe is not None:
-            self.observe = observe  # type: ignore[method-assign]
+            vars(self)["observe"] = observe
 
     def observe(self, step: int, view: View) -> str | None:
         """Look at the run; return None, or why it should pause. To be given by a subclass."""

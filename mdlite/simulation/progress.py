@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.1
@@ -109,7 +110,8 @@ class _Live:
     """A rich progress bar, from the first step on; ``close`` gives the terminal back."""
 
     def __init__(self, label: str):
-        self.label, self.bar, self.last = label, None, 0.0
+        self.label, self.last = label, 0.0
+        self.bar: Any = None
 
     def __call__(self, state: Progress) -> None:
         now = time.monotonic()
@@ -147,7 +149,8 @@ class _Notebook:
     """A bar in the output of a notebook's cell, drawn again in place."""
 
     def __init__(self, label: str):
-        self.label, self.last, self.handle = label, 0.0, None
+        self.label, self.last = label, 0.0
+        self.handle: Any = None
         self.pending: Progress | None = None
 
     def __call__(self, state: Progress) -> None:

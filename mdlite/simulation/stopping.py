@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -18,7 +19,7 @@ class Stopper:
     def __init__(self, deadline: float | None = None):
         self.deadline = deadline
         self.signal: int | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stopper:
         if threading.current_thread() is threading.main_thread():
