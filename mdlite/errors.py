@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """What the user gave can not be used; the message names the field, its value and what would be right. Exit code 2."""
+    """What the user gave cannot be used; the message names the field, its value and what would be right. Exit code 2."""
 
 
 class BusyError(InputError):

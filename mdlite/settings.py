@@ -16,7 +16,7 @@ MOST_THREADS = 1024
 
 
 def check() -> None:
-    """Raises InputError for a value of numba's variables that numba, or mdlite, can not work with."""
+    """Raises InputError for a value of numba's variables that numba, or mdlite, cannot work with."""
     _threads()
     _layer()
     if _number("NUMBA_DISABLE_JIT", 0, 1, "0, or nothing") == 1:
@@ -26,14 +26,14 @@ def check() -> None:
 
 
 def started(launch: Callable[[], str]) -> str:
-    """What ``launch``, which starts numba's threads, says. Raises InputError where numba can not."""
+    """What ``launch``, which starts numba's threads, says. Raises InputError where numba cannot."""
     try:
         return launch()
     except (ValueError, ImportError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split("\n")[0].split())
         chosen = [f"{name} = {os.environ[name]!r}" for name in CHOICES if os.environ.get(name)]
         raise InputError(
-            f"{', '.join(chosen) or 'numba'}: its threads can not be started ({reason}); take the variable out of the "
+            f"{', '.join(chosen) or 'numba'}: its threads cannot be started ({reason}); take the variable out of the "
             "environment, or name a layer that "
             "is installed: omp, workqueue, or tbb after pip install tbb"
         ) from None

@@ -47,7 +47,7 @@ def writable(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise mdlite.InputError(f"output = {str(folder)!r}: can not be written: {error.strerror or error}") from None
+        raise mdlite.InputError(f"output = {str(folder)!r}: cannot be written: {error.strerror or error}") from None
     return folder
 
 

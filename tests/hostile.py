@@ -131,7 +131,7 @@ def try_file(data: bytes, truth: dict | None, checkpoints: dict[str, bytes], sou
 
 
 def prepare():
-    """Limit this process, so that a file that claims petabytes can not take the machine's memory."""
+    """Limit this process, so that a file that claims petabytes cannot take the machine's memory."""
     import resource
 
     faulthandler.enable()

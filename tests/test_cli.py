@@ -42,7 +42,7 @@ def test_run_info_and_plot(tmp_path):
         (("run", "trapped", "-o", "x.h5", "--set", "run.dt=-1"), "error: run.dt = -1: must be greater than 0"),
         (("run", "trapped", "-o", "there.txt"), "error: output = 'there.txt': exists"),
         (("run", "trapped", "-o", "no/x.h5"), "error: output = 'no/x.h5': the folder 'no' does not exist"),
-        (("run", "trapped", "-o", "/proc/x.h5"), "error: output = '/proc/x.h5': can not be written"),
+        (("run", "trapped", "-o", "/proc/x.h5"), "error: output = '/proc/x.h5': cannot be written"),
         (("plot", "there.txt"), "error: file = 'there.txt': is not an mdlite run"),
         (("info", "there.txt"), "error: file = 'there.txt': is not an mdlite run"),
         (("info", "gone.h5"), "error: file = 'gone.h5': no such file"),
@@ -63,7 +63,7 @@ def test_run_info_and_plot(tmp_path):
         (("bench-kernel", "--json", "there.txt"), "error: output = 'there.txt': exists"),
         (("bench-kernel", "--size", "2"), "error: size = 2: must be at least 3"),
         (("run", "trapped", "-o", "x" * 300), "the name is longer than 240 bytes"),
-        (("run", "trapped" * 60, "-o", "x.h5"), "can not be read as text"),
+        (("run", "trapped" * 60, "-o", "x.h5"), "cannot be read as text"),
         (("run", "trapped", "-o", "x.h5", "--set", "run.sample_every=99999999999999999999"), "error: run.sample_every = 9999"),
         (("run", "trapped", "-o", "x.h5", "--set", "run.sample_every=" + "9" * 5000), "is not a TOML value"),
         (

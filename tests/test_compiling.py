@@ -89,7 +89,7 @@ def test_a_place_that_can_be_written_is_no_matter_for_words(tmp_path):
 
 
 def test_nobody_without_a_home_can_run(tmp_path):
-    """No entry among the users, no home, sources that can not be written to: a temporary cache and a line, and the next process finds it."""
+    """No entry among the users, no home, sources that cannot be written to: a temporary cache and a line, and the next process finds it."""
     root = Path(compiling.__file__).resolve().parents[2]
     for package in ("mdlite", "kernels"):
         shutil.copytree(root / package, tmp_path / "src" / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -125,7 +125,7 @@ def test_a_cache_that_can_not_be_written_any_more_is_told(tmp_path, monkeypatch)
     monkeypatch.setattr(cache.Path, "mkdir", full)
     files.save(("key",), 1)
     files.save(("other",), 2)
-    assert cache.complaints() == [f"compiled kernels can not be kept in {tmp_path / 'folder'}: No space left on device"]
+    assert cache.complaints() == [f"compiled kernels cannot be kept in {tmp_path / 'folder'}: No space left on device"]
     assert cache.complaints() == []
 
 
@@ -327,7 +327,7 @@ def test_two_runs_in_threads_of_one_process(tmp_path, layer):
         ("NUMBA_NUM_THREADS", "all", "must be a whole number of threads"),
         ("NUMBA_NUM_THREADS", "1000000", "must be a whole number of threads"),
         ("NUMBA_THREADING_LAYER", "openmp", "must be one of default, safe"),
-        ("NUMBA_THREADING_LAYER_PRIORITY", "foo bar", "can not be started"),
+        ("NUMBA_THREADING_LAYER_PRIORITY", "foo bar", "cannot be started"),
         ("NUMBA_DISABLE_JIT", "1", "take it out"),
     ],
 )

@@ -135,11 +135,11 @@ def test_files(tmp_path):
     with pytest.raises(InputError, match="is not valid TOML"):
         load(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="can not be read as text"):
+    with pytest.raises(InputError, match="cannot be read as text"):
         load(path)
     with pytest.raises(InputError, match="no such file, and no built-in case"):
         load(tmp_path / "nothing.toml")
-    with pytest.raises(InputError, match="can not be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         load(tmp_path)
     path.write_text("x = " + "[" * 20000)
     with pytest.raises(InputError, match="is not valid TOML"):

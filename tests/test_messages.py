@@ -24,11 +24,11 @@ def said(function, *arguments):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (TRAPPED.encode("utf-16"), "can not be read as text: it is in UTF-16; save it as UTF-8"),
-        (b"title = \"a\"\nx = '\xe5'\n", "can not be read as text: it is not UTF-8 (byte 0xe5 in line 2); save it as UTF-8"),
+        (TRAPPED.encode("utf-16"), "cannot be read as text: it is in UTF-16; save it as UTF-8"),
+        (b"title = \"a\"\nx = '\xe5'\n", "cannot be read as text: it is not UTF-8 (byte 0xe5 in line 2); save it as UTF-8"),
         (b"a = 1\nb = \0\n", "holds a zero byte (line 2)"),
         (b"\x89HDF\r\n\x1a\n" + bytes(2000), "it is an HDF5 file, such as a run's; `mdlite info c.toml` shows"),
-        (os.urandom(3000) + b"\xff", "can not be read as text"),
+        (os.urandom(3000) + b"\xff", "cannot be read as text"),
         (b"x = " + b"[" * 5000 + b"]" * 5000, "nested too deep"),
         (b"x = " + b"{a=" * 5000 + b"1" + b"}" * 5000, "nested too deep"),
         (b".".join([b"a"] * 5000) + b" = 1", "nested deeper than 60 levels"),
@@ -70,7 +70,7 @@ def test_places_that_are_no_files(tmp_path):
     )
     assert said(load, "traped").endswith("did you mean trapped?")
     assert "larger than 64 MB" in said(load, "/dev/zero")
-    assert "can not be read as text" in said(load, "a\0b") and "can not be read as text" in said(load, "x" * 5000)
+    assert "cannot be read as text" in said(load, "a\0b") and "cannot be read as text" in said(load, "x" * 5000)
 
 
 def test_the_wrong_command_for_a_file(tmp_path, monkeypatch):

@@ -337,7 +337,7 @@ def test_a_state_that_is_not_taken_over(small_case, tmp_path):
 
     path = tmp_path / "run.h5"
     mdlite.run(small_case(), path, observers=[Stubborn(30, pause=(60,))])
-    with pytest.raises(InputError, match=r"observer Stubborn: can not take over its state of the checkpoint: ValueError: no"):
+    with pytest.raises(InputError, match=r"observer Stubborn: cannot take over its state of the checkpoint: ValueError: no"):
         mdlite.run(small_case(), path, resume=True, observers=[Stubborn(30)])
     assert mdlite.run(small_case(), path, resume=True).facts["status"] == "complete"
 

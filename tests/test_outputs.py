@@ -124,7 +124,7 @@ def test_streams_of_the_system_are_no_files():
         ("none/x.h5", "the folder 'none' does not exist"),
         ("loop", "leads back to itself"),
         ("ä" * 130 + ".h5", "longer than 240 bytes"),
-        ("a/" * 3000 + "x.h5", "can not be written: File name too long"),
+        ("a/" * 3000 + "x.h5", "cannot be written: File name too long"),
         (".", "is a folder"),
     ],
 )
@@ -297,7 +297,7 @@ def test_a_file_is_written_whole_or_not_at_all(folder):
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(RunError, match="output = 'f': can not be written: No space left on device"):
+    with pytest.raises(RunError, match="output = 'f': cannot be written: No space left on device"):
         outputs.write("f", fail)
     assert (folder / "f").read_text() == "before" and sorted(p.name for p in folder.iterdir()) == ["c.toml", "f", "run.h5"]
     outputs.write("f", "äfter")

@@ -212,9 +212,9 @@ def test_verdict_on_ensembles():
     assert "`patch` had to stop" in verdict.thermal([stopped])
     unknown = entry(1.0, 1.0)
     unknown["methods"]["patch"]["diffusion_error_A2_per_ps"] = np.nan
-    assert verdict.thermal([unknown]).startswith("**This run can not decide**")
+    assert verdict.thermal([unknown]).startswith("**This run cannot decide**")
     vague = verdict.thermal([entry(1.2, 2.0, chance=0.6)])
-    assert vague.startswith("**This run can not decide**") and "`patch` agrees with the reference, but the errors are" in vague
+    assert vague.startswith("**This run cannot decide**") and "`patch` agrees with the reference, but the errors are" in vague
     few = entry(0.9, 0.9, chance=0.02)
     for one in few["methods"].values():
         one["lattices"] = 2

@@ -264,7 +264,7 @@ def test_a_full_disk_stops_the_run_and_leaves_a_valid_file(tmp_path, whole, monk
     with monkeypatch.context() as patch:
         patch.setattr(journal.JournaledFile, "_put", full)
         with pytest.raises(
-            RunError, match=r"can not be written any more: No space left on device; the file keeps what was there before"
+            RunError, match=r"cannot be written any more: No space left on device; the file keeps what was there before"
         ):
             mdlite.run(config(**{"run.checkpoint_steps": 20, "run.keep_state": False}), path)
     kept = mdlite.Run.load(path)
@@ -317,7 +317,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"is not the file that .* belongs to"):
         mdlite.run(config("rigid"), path, resume=True)
     path.unlink()
-    for resume, told in ((True, "is gone, and .* can not go on without it"), (False, "has checkpoints of an earlier run")):
+    for resume, told in ((True, "is gone, and .* cannot go on without it"), (False, "has checkpoints of an earlier run")):
         with pytest.raises(InputError, match=told):
             mdlite.run(config("rigid"), path, resume=resume)
     path.write_text("something else")

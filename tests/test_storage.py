@@ -74,7 +74,7 @@ def test_unwritable_places_are_refused_before_anything_runs(tmp_path):
         check_output(tmp_path, False)
     with pytest.raises(InputError, match="does not exist; make it first"):
         check_output(tmp_path / "a" / "b.h5", False)
-    with pytest.raises(InputError, match="can not be written"):
+    with pytest.raises(InputError, match="cannot be written"):
         check_output("/proc/run.h5", False)
     assert check_output(tmp_path / "new.h5", False) == tmp_path / "new.h5"
     assert not (tmp_path / "new.h5").exists()

@@ -138,7 +138,7 @@ def test_what_validity_says():
 
 @pytest.mark.parametrize(
     "change, message",
-    [({"lattice.k2": 0.0}, "lattice.k2 = 0"), (None, "is not a map of validity"), ("gone", "can not be read")],
+    [({"lattice.k2": 0.0}, "lattice.k2 = 0"), (None, "is not a map of validity"), ("gone", "cannot be read")],
 )
 def test_what_validity_refuses(tmp_path, change, message):
     file = tmp_path / "x.json"

@@ -158,7 +158,7 @@ def _map(path: str | None, made: int | None) -> dict[str, Surrogates]:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"data = {path!r}: can not be read: {error}") from None
+            raise InputError(f"data = {path!r}: cannot be read: {error}") from None
     try:
         content = json.loads(text)
         return {kind: Surrogates(content["points"][kind], kind, content["learnt"][kind]) for kind in KINDS}
@@ -170,7 +170,9 @@ def _estimate(config: Config, found: Groups, surrogates: dict[str, Surrogates]) 
     chosen = surrogates["cold" if config.thermal is None else "thermal"]
     if not found.loss > 0.0:  # no force ever changes: nothing can be wrong
         return Estimate(found, {m: {q: Expected(0.0, 0.0, 0.0, q != "path") for q in chosen.quantities} for m in METHODS})
-    reasons, remarks, vague = [], [], ()
+    reasons: list[str] = []
+    remarks: list[str] = []
+    vague: tuple[str, ...] = ()
     potential = config.interaction.potential
     forms = {kind.split("/")[0] for kind in chosen.kinds if "/" in kind}
     if forms and potential.kind not in forms:

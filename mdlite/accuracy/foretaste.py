@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mdlite import analysis
+from mdlite.engines.base import Setup
 from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.errors import RunError
 from mdlite.physics.model import Model
@@ -19,7 +20,7 @@ class Path:
     """A rung's path: time (ps), position (F, 3) in Å, velocity (F, 3) in Å/ps, force (F, 3) in meV/Å, kinetic and interaction (F,) in meV before every step."""
 
     def __init__(self, model: Model, rung: str, dt: float, steps: int):
-        self.model, self.engine = model, TimeLocalEngine(model, rung, dt)
+        self.model, self.engine = model, TimeLocalEngine(Setup(model, dt, method=rung))
         _, frames = self.engine.advance(steps)
         self.time = dt * np.arange(steps)
         self.position, self.velocity, self.force, self.interaction = (
@@ -56,7 +57,7 @@ class Path:
     def spent(self, centre: float | None, free: bool, recoil: np.ndarray) -> float:
         """Energy that the ion has lost, meV, as `mdlite.sweeps.comparison` tells it: by the time it is back at the plane ``centre``, or by the end.
 
-        free: whether it is to be free there. recoil: W(0) of the candidate atoms (3A, 3A). Infinite for an ion that ran away, no number where it can not be told.
+        free: whether it is to be free there. recoil: W(0) of the candidate atoms (3A, 3A). Infinite for an ion that ran away, no number where it cannot be told.
         """
         if self.lost:
             return np.inf

@@ -49,7 +49,7 @@ WINDOW, ENOUGH = 0.05, 0.65
 def truth(quantity: str, numbers: dict[str, np.ndarray]) -> Truth | None:
     """What the time-local method makes of a quantity, and what it is measured by, from columns of `mdlite.accuracy.groups`; None for what is not known.
 
-    An ion that ran away, or whose loss can not be told, has the largest error.
+    An ion that ran away, or whose loss cannot be told, has the largest error.
     """
     if quantity == "force" and "hardest" in numbers:
         drag = np.nan_to_num(numbers["drag"], nan=MOST)  # it ran away: a file has no number for that
@@ -149,7 +149,8 @@ class Surrogates:
                 own = activated(numbers, np.array([1.0 + self.expect(method, "temperature", found)[0]]))
             else:
                 own = truth(quantity, numbers)
-        return tuple(one.expect(self.place(found, quantity), bool(_wide(found.directions)), own))
+        middle, low, high = one.expect(self.place(found, quantity), bool(_wide(found.directions)), own)
+        return middle, low, high
 
     def distance(self, found: Groups) -> float:
         """From the nearest point, in standard deviations of the points in the coordinates of the last quantity's fits."""

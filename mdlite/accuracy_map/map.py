@@ -169,13 +169,16 @@ def _told(progress: Callable | None):
     """A run's progress callback as a sweep's."""
     if progress is None:
         return None
+    tell = progress
 
-    def tell(state: running.State) -> None:
-        seconds = max(1e-3, state.seconds)
-        progress(simulate.Progress(len(state.done) + len(state.failed), state.points, seconds, None))
+    class Tell:
+        close = staticmethod(getattr(tell, "close", lambda: None))
 
-    tell.close = getattr(progress, "close", lambda: None)
-    return tell
+        def __call__(self, state: running.State) -> None:
+            seconds = max(1e-3, state.seconds)
+            tell(simulate.Progress(len(state.done) + len(state.failed), state.points, seconds, None))
+
+    return Tell()
 
 
 def _columns(tables: dict[str, pandas.DataFrame], names: tuple[str, ...]) -> dict[str, list]:

@@ -15,6 +15,7 @@ import numpy as np
 from mdlite import analysis
 from mdlite.accuracy import groups
 from mdlite.config import Config, load
+from mdlite.engines.base import Setup
 from mdlite.engines.timelocal import TimeLocalEngine
 from mdlite.errors import InputError
 from mdlite.kernels.potentials import FORMS
@@ -231,7 +232,7 @@ def _followed(base: Config, row: dict[str, Any], draw: Draw) -> _Followed | None
     config = base.replace(**row, **FINE)
     model = config.to_model()
     while dt >= SHORTEST_STEP:
-        engine = TimeLocalEngine(model, "rigid", dt)
+        engine = TimeLocalEngine(Setup(model, dt, method="rigid"))
         _, path = engine.advance(MOST_STEPS)
         kinetic = model.ion.kinetic_energy(path.velocity)
         total = kinetic + path.interaction
@@ -243,7 +244,7 @@ def _followed(base: Config, row: dict[str, Any], draw: Draw) -> _Followed | None
 
 
 def _kept(base: Config, row: dict[str, Any], found: _Followed, first: int, end: float) -> dict[str, Any] | None:
-    """The row with its step and duration, unless its compliance in the ``first`` steps is beyond all hope."""
+    """The row with its step and duration, or None where its compliance in the ``first`` steps is larger than LARGEST_COMPLIANCE."""
     own = groups.along(found.config.to_model(), found.position[:first], found.velocity[:first], found.dt)
     if not own.loss > 0.0 or abs(own.compliance) > LARGEST_COMPLIANCE:
         return None

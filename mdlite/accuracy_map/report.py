@@ -221,7 +221,7 @@ def _thermal(rows: list[dict[str, Any]]) -> str:
         for quantity, methods in (("temperature", METHODS), ("diffusion", METHODS[:2])):
             for method in methods:
                 value, error = row.get(f"{method}.{quantity}"), row.get(f"{method}.{quantity}_error")
-                line.append("–" if not _given(value) else f"{1 + value:.2f} ± {error:.2f}")
+                line.append(f"{1 + value:.2f} ± {error:.2f}" if value is not None and _given(value) else "–")
         lines.append(line)
     note = "\n\n† The patch has not come to T within the run: these points judge nobody and are left out of the fits."
     return (

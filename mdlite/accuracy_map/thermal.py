@@ -104,7 +104,7 @@ def _timed(base: Config, row: dict[str, Any]) -> dict[str, Any] | None:
     if not SLOWEST <= found.dissipated / groups.THERMAL_PS < np.inf or not 0.0 < found.compliance <= LARGEST_COMPLIANCE:
         return None
     model, dt = config.to_model(), config.run.dt
-    speed = np.sqrt(HOTTEST * config.thermal.scale * model.ion.inverse_mass)
+    speed = np.sqrt(HOTTEST * config.thermal_state.scale * model.ion.inverse_mass)
     for _ in range(3):
         path = Path(
             replace(model, ion=replace(model.ion, velocity=tuple((speed * [1.0, 0.8, 0.6]).tolist()))),

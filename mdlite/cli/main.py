@@ -47,7 +47,7 @@ def main() -> None:
     code = _run()
     wrong = terminal.finish()
     if wrong is not None and code == 0:
-        code = _complain(f"standard output can not be written: {wrong}", 1)
+        code = _complain(f"standard output cannot be written: {wrong}", 1)
     sys.exit(code)
 
 

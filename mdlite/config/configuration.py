@@ -189,7 +189,7 @@ def read_text(source: str | Path) -> str:
         if not path.is_file() and str(source) in case_names():
             return case_text(str(source))
     except (OSError, ValueError) as error:  # a name that no file can have
-        raise InputError(f"config = {short(str(source))}: can not be read as text: {error}") from None
+        raise InputError(f"config = {short(str(source))}: cannot be read as text: {error}") from None
     return textfile.read(path, "config", case_names(), f"no built-in case of that name ({', '.join(case_names())})")
 
 

@@ -1,4 +1,4 @@
-"""What pydantic can not see: rules between fields, each told as ``field = value: what would be right``."""
+"""What pydantic cannot see: rules between fields, each told as ``field = value: what would be right``."""
 
 from __future__ import annotations
 

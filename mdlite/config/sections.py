@@ -49,7 +49,7 @@ Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
 
 
 class Section(BaseModel):
-    """A table of the configuration: unknown keys are errors, values can not be changed."""
+    """A table of the configuration: unknown keys are errors, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -280,7 +280,7 @@ class ValidateSection(Section):
     sizes: list[Size] = Field([20, 40, 60, 100], description="rungs: sizes of the periodic lattices of a ladder", min_length=1)
     rungs: list[RungName] = Field(
         default_factory=default_rungs,
-        json_schema_extra=lambda schema: schema.update(default=default_rungs()),
+        json_schema_extra=lambda schema: schema.update(default=list[Any](default_rungs())),
         description="compared with the reference; default: all that can run here, at a temperature patch, implicit and time-local",
         min_length=1,
     )

@@ -31,11 +31,11 @@ def read(path: Path, what: str, known: Iterable[str] = (), also: str = "") -> st
         near = did_you_mean(path.name, {**dict.fromkeys(known), **beside})
         raise InputError(f"{name}: no such file{f', and {also}' if also else ''}{near}") from None
     except IsADirectoryError:
-        raise InputError(f"{name}: can not be read as text: it is a folder") from None
+        raise InputError(f"{name}: cannot be read as text: it is a folder") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{name}: can not be read as text: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{name}: cannot be read as text: {getattr(error, 'strerror', None) or error}") from None
     if fault := _no_text(data, path):
-        raise InputError(f"{name}: can not be read as text: {fault}")
+        raise InputError(f"{name}: cannot be read as text: {fault}")
     return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -35,7 +35,8 @@ def make_engine(config: Config, restored: bool = False) -> Engine:
 def setup_of(config: Config, restored: bool = False) -> Setup:
     """What every engine of this configuration is made from. Raises InputError if its crystals do not fit into memory."""
     run, thermal, model = config.run, config.thermal, config.to_model()
-    states, positions = [], None
+    states: list = []
+    positions = None
     if thermal is not None:
         generators, states = _thermal_states(model.lattice, thermal, restored)
         if registry.find(config.method).many_ions:

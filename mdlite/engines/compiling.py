@@ -178,7 +178,7 @@ def _say_how(notice: Notice | None) -> None:
         _loaded.add("threads")
     if jit.LAYER == "workqueue" and threading.current_thread() is not threading.main_thread():
         notice(
-            "numba's workqueue layer can not be shared: runs in several threads of this process take turns (libgomp or tbb would let them overlap)"
+            "numba's workqueue layer cannot be shared: runs in several threads of this process take turns (libgomp or tbb would let them overlap)"
         )
 
 

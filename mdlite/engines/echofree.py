@@ -82,9 +82,9 @@ def plan(model: Model, dt: float, n_steps: int, margin: float | None = None) -> 
     reach = int(radii[:, 0].max()) + 3
     below = np.where([*mirror, False], 2, reach)
     low = sites.min(axis=0) - wander - below
-    size = tuple(int(n) for n in sites.max(axis=0) + wander + reach - low + 1)
+    nx, ny, nz = (int(n) for n in sites.max(axis=0) + wander + reach - low + 1)
     atom_steps = _volume(radii, np.ptp(sites, axis=0) + 0.5 * wander).sum() / 2 ** mirror.sum()
-    return Plan(radii, mirror, low, size, float(atom_steps))
+    return Plan(radii, mirror, low, (nx, ny, nz), float(atom_steps))
 
 
 def _volume(radii: np.ndarray, core: np.ndarray) -> np.ndarray:
@@ -118,13 +118,15 @@ class EchoFreeEngine(ReferenceEngine):
         there = _moved(model, boxed, -self.plan.low)
         super().__init__(dataclasses.replace(setup, model=there, states=(), guard=None), in_place=False)
         self.boxed, self.model = self.model, model
-        self.corner = tuple(int(n) for n in self.plan.low)
+        x, y, z = (int(n) for n in self.plan.low)
+        self.corner = (x, y, z)
         self._shift = self.plan.low * model.lattice.spacing
         self._core = np.array([[2**62] * 3, [-(2**62)] * 3])
         self._fits = True
 
     def state(self) -> dict[str, np.ndarray]:
         """As of a `ReferenceEngine`, and what the region leaves behind: the other buffer of u (Å), and the sites that the ion has been at."""
+        assert self.spare is not None  # it takes turns
         return super().state() | {"u_next": self.spare, "core": self._core}
 
     def half_step_back(self) -> None:
@@ -183,10 +185,11 @@ class EchoFreeEngine(ReferenceEngine):
 
 def _moved(model: Model, lattice, cells: np.ndarray) -> Model:
     """The same model in another lattice, everything shifted by whole cells."""
-    position = tuple(float(x) for x in np.array(model.ion.position) + cells * lattice.spacing)
+    x, y, z = (float(x) for x in np.array(model.ion.position) + cells * lattice.spacing)
     atoms = model.interaction.atoms
     if isinstance(atoms, Sites):
-        atoms = Sites(tuple(tuple(int(n) for n in np.array(site) + cells) for site in atoms.sites))
-    ion: Ion = dataclasses.replace(model.ion, position=position)
+        moved = np.array(atoms.sites) + cells
+        atoms = Sites(tuple((int(i), int(j), int(k)) for i, j, k in moved))
+    ion: Ion = dataclasses.replace(model.ion, position=(x, y, z))
     interaction: Interaction = dataclasses.replace(model.interaction, atoms=atoms)
     return Model(lattice, ion, interaction)

@@ -18,7 +18,7 @@ from mdlite.kernels import ensemble as kernels
 from mdlite.kernels.guard import SOUND
 from mdlite.kernels.springs import fill_halo
 from mdlite.kernels.stencil import kick_drift
-from mdlite.kernels.types import Crystal, Ensemble, EnsembleFrames, MediumWork, Patches, turn
+from mdlite.kernels.types import Coupling, Crystal, Ensemble, EnsembleFrames, MediumWork, Patches, turn
 from mdlite.physics.model import Lattice, Model, aligned_zeros
 from mdlite.physics.modes import ModeMotion
 
@@ -66,6 +66,7 @@ class IonsEngine(Engine[ManyFrames]):
 
     shown = ManyFrames
     ions: Ensemble | Patches
+    coupling: Coupling
 
     def _ions_of(self, c: int) -> Ensemble | Patches:
         """The ions of crystal c, as views."""
@@ -96,7 +97,7 @@ class IonsEngine(Engine[ManyFrames]):
         super().restore(step, {name: np.zeros_like(array) for name, array in self._stops().items()} | state)
 
     def fault(self) -> str | None:
-        """Why the run can not go on, or None: every single ion has been stopped, or a crystal's atoms are too far from their sites."""
+        """Why the run cannot go on, or None: every single ion has been stopped, or a crystal's atoms are too far from their sites."""
         if np.all(self.ions.stopped >= 0):
             return "; ".join(["every ion has run away", *losses.lines(self.facts(), self.method)])
         if np.isfinite(self.coupling.cutoff):
@@ -164,7 +165,7 @@ class EnsembleEngine(IonsEngine):
 
     def _start(self, states) -> Crystal:
         """The crystals around t = 0, with a leading axis."""
-        parts = [moving_crystal(self.model.lattice, *state, self.dt) for state in states]
+        parts = [moving_crystal(self.model.lattice, u, v, self.dt) for u, v in states]
         return Crystal(*(np.stack(arrays) for arrays in zip(*parts)))
 
     def _displacements(self) -> np.ndarray:
@@ -197,7 +198,7 @@ class ModesEngine(EnsembleEngine):
     """The same with crystals that move exactly, by their normal modes (`mdlite.physics.modes`)."""
 
     def _start(self, states) -> Crystal:
-        self._motions = [ModeMotion(self.model.lattice, *state, self.dt) for state in states]
+        self._motions = [ModeMotion(self.model.lattice, u, v, self.dt) for u, v in states]
         return Crystal(*(list(arrays) for arrays in zip(*(motion.crystal for motion in self._motions))))
 
     def state(self) -> dict[str, np.ndarray]:

@@ -53,7 +53,7 @@ class Reference(Method):
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`."""
         if config.lattice.boundary != "periodic":
-            needed = [config.lattice.boundary]
+            needed: list[str] = [config.lattice.boundary]
         elif config.thermal is not None and config.thermal.lattices > 1:
             needed = ["reference", "replicas"]
         else:

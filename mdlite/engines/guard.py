@@ -158,7 +158,7 @@ class Guard:
         distance = np.linalg.norm(model.candidate_sites(start) * model.lattice.spacing - start, axis=1)
         energy = float(np.abs(model.interaction.potential.evaluate(distance)[0]).sum()) if len(distance) else 0.0
         depth = max(0.0, -float(np.nanmin(self._profile[0])))
-        return energy + float(model.ion.kinetic_energy(model.ion.velocity)) + min(NEIGHBOURS, len(distance)) * depth
+        return energy + float(model.ion.kinetic_energy(np.array(model.ion.velocity))) + min(NEIGHBOURS, len(distance)) * depth
 
     @cached_property
     def _profile(self) -> np.ndarray:

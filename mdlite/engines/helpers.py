@@ -41,6 +41,7 @@ class Helpers:
                 threading.Thread(target=self._listen, args=(helper,), daemon=True).start()
 
     def _listen(self, helper: subprocess.Popen) -> None:
+        assert helper.stdout is not None  # a pipe
         for line in helper.stdout:
             self._said.put((helper, line.strip()))
         self._said.put((helper, "end"))
@@ -54,7 +55,8 @@ class Helpers:
         for helper in self._running:
             helper.wait()
             with contextlib.suppress(OSError):
-                helper.stdin.close()
+                if helper.stdin is not None:
+                    helper.stdin.close()
 
     def work(self, groups: list[str], one_more: Callable[[], None], look: Callable[[], None]) -> int:
         """Give out the groups in this order: returns how many kernels were compiled. A group whose helper dies is left undone.
@@ -84,6 +86,7 @@ class Helpers:
         """Hand the next group to a helper: 1, or 0 if there is none."""
         if not waiting:
             return 0
+        assert helper.stdin is not None  # a pipe
         with contextlib.suppress(OSError):
             helper.stdin.write(waiting.pop(0) + "\n")
             helper.stdin.flush()

@@ -254,7 +254,7 @@ class _Fitting:
     def _turned(self, field: np.ndarray, atom: np.ndarray, axis: int) -> np.ndarray:
         """The field of an impulse on another middle atom along ``axis``: turned about the diagonal, and mirrored."""
         signs = np.where(atom == 1, -1, 1)
-        return symmetry.turned(field, [(c - axis) % 3 for c in range(3)], signs) * signs[axis]
+        return symmetry.turned(field, [(c - axis) % 3 for c in range(3)], signs.tolist()) * signs[axis]
 
     def _errors(self, field: np.ndarray) -> tuple[float, float]:
         low = BAND < 0.51

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mdlite.engines import blocking
@@ -91,7 +93,7 @@ class ReferenceEngine(Engine[LoneFrames]):
     def _record(self, out: Frames) -> None:
         kernels.sample(self.lattice, self.springs, self.coupling, self.ion, self.clock.half, out)
 
-    def budget(self) -> dict[str, float | np.ndarray]:
+    def budget(self) -> dict[str, Any] | None:
         """Energies (meV) and momenta (3,) (meV ps/Å; 0 for a frozen axis of the ion) of the present step."""
         out = np.empty(6)
         kernels.energies(self.lattice, self.springs, self.coupling, self.ion, self.clock.half, self._partial, out)
@@ -111,17 +113,18 @@ class ReferenceEngine(Engine[LoneFrames]):
 
         The atoms of such a block change with the ion; ``lattice_id`` (1, (2 extent)³) says which they are.
         """
-        low, shape = np.zeros(3, np.int64), self.model.lattice.size
+        low: np.ndarray = np.zeros(3, np.int64)
+        shape = self.model.lattice.size
         if extent is not None:
             low = np.floor(self.ion.position / self.coupling.spacing).astype(np.int64) + 1 - extent
-            shape = (2 * extent,) * 3
-        position = np.empty((*shape, 3), dtype)
-        velocity = np.empty((*shape, 3) if velocities else (0, 0, 0, 3), dtype)
+            shape = (2 * extent, 2 * extent, 2 * extent)
+        position: np.ndarray = np.empty((*shape, 3), dtype)
+        velocity: np.ndarray = np.empty((*shape, 3) if velocities else (0, 0, 0, 3), dtype)
         half = self.clock.half
         snapshot_kernels.free_atoms(
             self.lattice.u, self.lattice.v, self.springs, half, self.coupling.spacing, low, position, velocity
         )
-        out = {"lattice_position": position.reshape(1, -1, 3)}
+        out: dict[str, np.ndarray] = {"lattice_position": position.reshape(1, -1, 3)}
         if velocities:
             snapshot_kernels.pulled_atoms(self.coupling, self.lattice, self.springs, self.ion, half, low, velocity)
             out["lattice_velocity"] = velocity.reshape(1, -1, 3)

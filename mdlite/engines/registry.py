@@ -54,7 +54,7 @@ class Method:
     measured = False
     """The map of validity has measured its errors."""
     costly = False
-    """Left out of a comparison, with the reason, where it can not run or takes long, unless the user lists it."""
+    """Left out of a comparison, with the reason, where it cannot run or takes long, unless the user lists it."""
     beside_a_lattice: ClassVar[dict[str, Any]] = {}
     """Keys that are set where it is compared with an explicit lattice."""
 
@@ -141,7 +141,8 @@ def names(**wanted: Any) -> tuple[str, ...]:
 
 def rungs(**wanted: Any) -> tuple[str, ...]:
     """The same of those that approximate, the most accurate first; those that claim no place are left out."""
-    return tuple(sorted((n for n in names(**wanted) if _METHODS[n].rung is not None), key=lambda n: _METHODS[n].rung))
+    places = {name: rung for name in names(**wanted) if (rung := _METHODS[name].rung) is not None}
+    return tuple(sorted(places, key=places.__getitem__))
 
 
 def comparable() -> tuple[str, ...]:

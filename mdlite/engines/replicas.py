@@ -84,7 +84,7 @@ class ReplicaEngine(Engine[ManyFrames]):
 
     def budget(self) -> dict[str, np.ndarray]:
         """As `ReferenceEngine.budget`, every value with a leading axis for the replica."""
-        budgets = [replica.budget() for replica in self.replicas]
+        budgets = [budget for replica in self.replicas if (budget := replica.budget()) is not None]
         return {name: np.stack([budget[name] for budget in budgets]) for name in budgets[0]}
 
     def fault(self) -> str | None:

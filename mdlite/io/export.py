@@ -120,7 +120,7 @@ def save(run: Run, path: str | Path, format_name: str, force: bool, **options: A
     """Write a run in one of FORMATS, with the options of `write_extxyz` for that; returns how many frames it has.
 
     ``h5md-lattice`` is a small file of links into the run's own, in which MDAnalysis, which opens the first particles that it finds, finds the
-    lattice. The file takes its name when it is whole. Raises InputError if it exists (unless ``force``) or can not be written.
+    lattice. The file takes its name when it is whole. Raises InputError if it exists (unless ``force``) or cannot be written.
     """
     if format_name == "h5md-lattice" and "lattice_position" not in run.data:
         raise InputError("--format = 'h5md-lattice': the run has no snapshots of the lattice; give it a [snapshots] table")

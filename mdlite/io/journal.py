@@ -1,7 +1,7 @@
 """A file that HDF5 writes into and that is valid on the disk at every moment.
 
-HDF5 changes its metadata in place, piece by piece: a process that dies in between leaves a file that can not be opened, and a full disk
-one that can not even be closed. Here a write behind the committed end goes to the disk at once (nothing refers to it yet), and a write
+HDF5 changes its metadata in place, piece by piece: a process that dies in between leaves a file that cannot be opened, and a full disk
+one that cannot even be closed. Here a write behind the committed end goes to the disk at once (nothing refers to it yet), and a write
 before it waits in memory for `JournaledFile.commit`, which applies them in an order of which every prefix is a valid file: the end of the
 file in the superblock, new nodes and data, index nodes from the root down, and last the object headers, which say how long a dataset is.
 

@@ -116,7 +116,7 @@ def write(path: str | Path, content: str | bytes | Callable[[Path], object]) -> 
     except InputError as error:
         raise RunError(str(error)) from None
     except OSError as error:
-        raise RunError(f"output = {_text(path)}: can not be written: {reason(error)}") from None
+        raise RunError(f"output = {_text(path)}: cannot be written: {reason(error)}") from None
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def writing(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _refused(path, f"can not be written: {reason(error)}") from None
+        raise _refused(path, f"cannot be written: {reason(error)}") from None
 
 
 def _look(path: str | Path, ending: bool = True) -> tuple[Path, os.stat_result | None]:
@@ -143,7 +143,7 @@ def _look(path: str | Path, ending: bool = True) -> tuple[Path, os.stat_result |
     except (FileNotFoundError, NotADirectoryError):
         return target, None
     except OSError as error:
-        raise _refused(path, f"can not be written: {reason(error)}") from None
+        raise _refused(path, f"cannot be written: {reason(error)}") from None
 
 
 def _encodes(text: str) -> bool:
@@ -160,7 +160,7 @@ def _followed(target: Path, path: str | Path) -> Path:
         except OSError:
             return target
         if re.match(r"/(proc|dev(?!/shm/))/", f"{os.path.realpath(target.parent)}/"):
-            raise _refused(path, "is a stream of the system, which can not be replaced; give the name of a file")
+            raise _refused(path, "is a stream of the system, which cannot be replaced; give the name of a file")
         target = Path(os.path.realpath(target.parent)) / link
     raise _refused(path, "is a symbolic link that leads back to itself")
 

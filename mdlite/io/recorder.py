@@ -43,7 +43,7 @@ def require_space(path: Path, config: Config, frame: dict[str, np.ndarray], snap
 class FileRecorder:
     """A `mdlite.simulation.recorders.Recorder` that writes to a file. Made by `create` or `reopen`.
 
-    What can not be written raises a RunError; the file then holds what the last commit brought.
+    What cannot be written raises a RunError; the file then holds what the last commit brought.
     """
 
     def __init__(self, path: Path, ledger: JournaledFile, file: h5py.File, config: Config, run: str):
@@ -168,7 +168,7 @@ class FileRecorder:
             self._ledger.commit(durable)
         except OSError as error:
             raise RunError(
-                f"output = {str(self.path)!r}: can not be written any more: {error.strerror or error}; the file keeps what was there before, "
+                f"output = {str(self.path)!r}: cannot be written any more: {error.strerror or error}; the file keeps what was there before, "
                 "and --resume goes on from the last checkpoint"
             ) from None
 
@@ -195,7 +195,7 @@ class FileRecorder:
         try:
             self._checkpoints.save(told, state, observers)
         except OSError as error:
-            raise RunError(f"checkpoint of {str(self.path)!r}: can not be written: {error.strerror or error}") from None
+            raise RunError(f"checkpoint of {str(self.path)!r}: cannot be written: {error.strerror or error}") from None
 
     def _protect(self) -> None:
         """From now on keep what the output was at the last checkpoint."""
@@ -209,7 +209,7 @@ class FileRecorder:
     ) -> None:
         """Write what is left, the closing facts and, of a complete run, its state and that of its observers; close the file.
 
-        Raises RunError if they can not be written.
+        Raises RunError if they cannot be written.
         """
         try:
             self._write()
@@ -221,7 +221,7 @@ class FileRecorder:
             seal.seal(self.path, extents)
         except OSError as error:
             gone = "the file was removed while the run went on" if not self.path.exists() else error.strerror or error
-            raise RunError(f"output = {str(self.path)!r}: can not be finished: {gone}") from None
+            raise RunError(f"output = {str(self.path)!r}: cannot be finished: {gone}") from None
         finally:
             with contextlib.suppress(RuntimeError, OSError):
                 self._file.close()

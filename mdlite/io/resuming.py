@@ -21,13 +21,13 @@ def find(output: Path, config: Config) -> Saved | None:
     """What to go on from, or None to begin at the beginning; the output stands as it was at that point.
 
     A finished run gives its last state, ``facts["complete"]`` set. Raises InputError, naming what differs, if it is another run, or if the
-    output or its checkpoints can not be used; nothing is changed then.
+    output or its checkpoints cannot be used; nothing is changed then.
     """
     checkpoints = Checkpoints(output)
     if not output.exists():
         if checkpoints.exist():
             raise InputError(
-                f"output = {str(output)!r}: is gone, and {checkpoints.folder} can not go on without it; put it back, or give --force to start again"
+                f"output = {str(output)!r}: is gone, and {checkpoints.folder} cannot go on without it; put it back, or give --force to start again"
             )
         return None
     saved = checkpoints.latest()
@@ -47,7 +47,7 @@ def find(output: Path, config: Config) -> Saved | None:
     try:
         checkpoints.restore_output(saved)
     except OSError as error:
-        raise InputError(f"output = {str(output)!r}: can not be written: {error.strerror or error}") from None
+        raise InputError(f"output = {str(output)!r}: cannot be written: {error.strerror or error}") from None
     return saved
 
 
@@ -64,7 +64,7 @@ def _without_checkpoint(output: Path, config: Config, checkpoints: Checkpoints) 
     if not state and config.n_steps > before.n_steps:
         raise InputError(
             f"run.duration = {config.run.duration:g}: {str(output)!r} ended at {before.run.duration:g} ps and has not kept its last state "
-            "(run.keep_state), so it can not be extended"
+            "(run.keep_state), so it cannot be extended"
         )
     return Saved(
         {"run": contents.run, "number": 0, "step": before.n_steps, "facts": facts, "complete": True}, state, contents.observers()
@@ -88,7 +88,7 @@ def _require_same(before: Config, now: Config, step: int) -> None:
     old, new = _flat(before.to_dict()), _flat(now.to_dict())
     keys = sorted(k for k in old.keys() | new.keys() if not k.startswith("validate.") and k not in FREE_KEYS)
     lines = [
-        f"{key} = {_text(new, key)}: the run was begun with {_text(old, key)}; --resume can not change it"
+        f"{key} = {_text(new, key)}: the run was begun with {_text(old, key)}; --resume cannot change it"
         for key in keys
         if old.get(key) != new.get(key)
     ]
@@ -98,7 +98,7 @@ def _require_same(before: Config, now: Config, step: int) -> None:
         )
     if now.n_steps > before.n_steps and now.method == "reference" and now.lattice.boundary == "echo-free":
         lines.append(
-            f"run.duration = {now.run.duration:g}: the run was begun with {before.run.duration:g}, for which its echo-free box was made; it can not "
+            f"run.duration = {now.run.duration:g}: the run was begun with {before.run.duration:g}, for which its echo-free box was made; it cannot "
             "be extended"
         )
     if lines:

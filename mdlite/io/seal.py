@@ -90,7 +90,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 def require_sound(path: Path) -> None:
-    """Raise ValueError if the file's structure is not what was sealed, or, unsealed, can not be opened without harm."""
+    """Raise ValueError if the file's structure is not what was sealed, or, unsealed, cannot be opened without harm."""
     with path.open("rb") as file:
         found = _find(file)
         if found is not None:
@@ -107,7 +107,7 @@ def require_sound(path: Path) -> None:
     except subprocess.TimeoutExpired:
         raise ValueError("endless") from None
     if done.returncode:
-        raise ValueError("can not be opened")
+        raise ValueError("cannot be opened")
 
 
 def strip(path: Path) -> None:

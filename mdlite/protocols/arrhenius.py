@@ -170,9 +170,7 @@ def _headline(entries: list[dict[str, Any]], method: str) -> str:
     heat = [ratios.quotient(a, b, "temperature", "meV")[0] for a, b in both]
     known = [(a, b) for a, b in both if ratios.resolved(a) and ratios.resolved(b)]
     spread = [ratios.quotient(a, b, "diffusion", "A2_per_ps")[0] for a, b in known]
-    diffuses = (
-        f"its D is {min(spread):.2f} to {max(spread):.2f} of the reference's" if spread else "the two D can not be compared"
-    )
+    diffuses = f"its D is {min(spread):.2f} to {max(spread):.2f} of the reference's" if spread else "the two D cannot be compared"
     first, last = (f"{e['thermal_energy_meV']:g} meV" for e in (entries[0], entries[-1]))
     return f"**the ion has {heat[0]:.2f} of the reference ion's temperature at {first}, {heat[-1]:.2f} at {last}; {diffuses}.**"
 

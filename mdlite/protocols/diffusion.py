@@ -147,7 +147,7 @@ def verdict(entry: dict[str, Any], method: str) -> str:
     diffuses = (
         f"and {spread} of its diffusion coefficient"
         if spread != "–"
-        else "and a diffusion coefficient that can not be compared with its"
+        else "and a diffusion coefficient that cannot be compared with its"
     )
     return f"At {energy:g} meV the `{method}` ion {words}, {diffuses}{lost}."
 

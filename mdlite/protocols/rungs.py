@@ -36,7 +36,7 @@ FRAME, BUDGET = 0.02, 0.08
 
 
 def check(config: Config) -> None:
-    """Raises InputError for a configuration that this protocol can not use."""
+    """Raises InputError for a configuration that this protocol cannot use."""
     true_setting(config)
     rungs_of(config)
 
@@ -76,8 +76,8 @@ def echo_of(config: Config) -> float:
 def rungs_of(config: Config) -> tuple[dict[str, Config], dict[str, str]]:
     """What is compared with the reference, by name: the rungs, and for a ladder periodic lattices of several sizes; and why a rung is left out.
 
-    Left out is what the default list has of the exact method and the patch, where it can not run or takes too long. Raises InputError for any
-    other rung that can not run.
+    Left out is what the default list has of the exact method and the patch, where it cannot run or takes too long. Raises InputError for any
+    other rung that cannot run.
     """
     found: dict[str, Config] = {}
     left_out: dict[str, str] = {}

@@ -32,7 +32,7 @@ def prepare_folder(output: str | Path, force: bool, resumed: Sequence[str] = ())
     """Make the folder. With ``force``, what an earlier validation left there is removed, and nothing else.
 
     resumed: names in it that an unfinished validation has left and goes on with. Raises InputError if it holds anything (without
-    ``force``), is a file, or can not be made.
+    ``force``), is a file, or cannot be made.
     """
     folder = outputs.check_folder(output, "validate")
     if folder.is_dir() and any(path.name not in resumed for path in folder.iterdir()) and not force:

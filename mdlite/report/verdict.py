@@ -201,7 +201,7 @@ def thermal(entries: list[dict[str, Any]]) -> str:
             f"{markdown.short(best['us'])} µs per ion-step, {cheaper} the explicit lattice."
         ]
     elif open_:
-        parts = ["**This run can not decide**: its statistical errors are too large; longer runs or more lattices would tell."]
+        parts = ["**This run cannot decide**: its statistical errors are too large; longer runs or more lattices would tell."]
     else:
         parts = [
             "**None of the approximations that were run is right here**: take the explicit lattice, or `patch` if it was not among them."

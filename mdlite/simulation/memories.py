@@ -17,7 +17,7 @@ def packed(memories: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """What observers remember, tables with their ``name`` and ``state``, as arrays: those in the states by number, and a text, in bytes, that says
     where each belongs; none for no observers.
 
-    Raises TypeError, naming it, for what can not be kept.
+    Raises TypeError, naming it, for what cannot be kept.
     """
     arrays: dict[str, np.ndarray] = {}
     told = [one | {"state": _plain(one["state"], f"observer {one['name']}: state()", arrays)} for one in memories]

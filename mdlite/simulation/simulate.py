@@ -223,7 +223,7 @@ def _announced(config: Config, notice: Callable[[str], None] | None, saved: Save
             raise InputError(
                 f"checkpoint: is damaged, or from another version of mdlite: {error}; give --force to start again"
             ) from None
-    line = engine.announcement()
-    if line is not None:
-        tell(line)
+    announcement = engine.announcement()
+    if announcement is not None:
+        tell(announcement)
     return engine

@@ -200,7 +200,7 @@ class Watched(Watcher):
                 raise TypeError(f"state(): is of type {type(state).__name__}; a table of what to keep, by name, is wanted")
             return {"name": self.name, "seen": self.seen, "state": state}
         except Exception as error:
-            raise RunError(f"observer {self.name}: can not be kept: {type(error).__name__}: {error}") from error
+            raise RunError(f"observer {self.name}: cannot be kept: {type(error).__name__}: {error}") from error
 
     def recall(self, memory: dict[str, Any]) -> None:
         """Go on from what `memory` gave. Raises InputError if the observer fails."""
@@ -208,7 +208,7 @@ class Watched(Watcher):
             self._observer.restore(memory["state"])
         except Exception as error:
             raise InputError(
-                f"observer {self.name}: can not take over its state of the checkpoint: {type(error).__name__}: {error}"
+                f"observer {self.name}: cannot take over its state of the checkpoint: {type(error).__name__}: {error}"
             ) from error
         self.seen = memory["seen"]
 
@@ -237,7 +237,7 @@ def watched(
 
 
 def remembered(observers: Sequence[Watched]) -> dict[str, np.ndarray]:
-    """What users' observers remember, for a checkpoint. Raises RunError if one of them fails, or wants to keep what can not be kept."""
+    """What users' observers remember, for a checkpoint. Raises RunError if one of them fails, or wants to keep what cannot be kept."""
     try:
         return memories.packed([one.memory() for one in observers])
     except TypeError as error:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_UNSURE = 0.3
 """Relative standard error of a D that others are measured by."""
 LEAST = 1e-3
-"""Of the kinetic energy; less can not be told from what the run's own error loses."""
+"""Of the kinetic energy; less cannot be told from what the run's own error loses."""
 
 
 def compare(config: Config) -> dict[str, float | None]:
@@ -96,7 +96,7 @@ def _facts(run: Run, truth: Run) -> dict[str, float | None]:
 
 
 def _loss(run: Run, truth: Run) -> float | None:
-    """What the ion loses in its first period, where ``validate.centre`` is given, else in the run; None where that can not be told."""
+    """What the ion loses in its first period, where ``validate.centre`` is given, else in the run; None where that cannot be told."""
     axis = int(np.argmax(np.ptp(truth.position[:, 0], axis=0)))
     start = float(run.ion_kinetic[0, 0])
     if run.config.validate_.centre is not None:

@@ -89,7 +89,7 @@ def write_json(path: Path, content: Any) -> None:
 def perform(folder: str, task: str, threads: int) -> str | None:
     """Do the point in ``folder`` with so many threads; returns None, or what went wrong, which is then also in ``error.json``.
 
-    Raises Interrupted on SIGINT or SIGTERM, with a checkpoint written; OSError where the folder can not be written.
+    Raises Interrupted on SIGINT or SIGTERM, with a checkpoint written; OSError where the folder cannot be written.
     """
     place = Path(folder)
     if not (place / "point.toml").is_file():

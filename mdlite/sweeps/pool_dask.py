@@ -119,7 +119,7 @@ class Dask:
         self._leave()
 
     def _leave(self) -> None:
-        """Close what is open; a scheduler that is gone can not be told."""
+        """Close what is open; a scheduler that is gone cannot be told."""
         for part in (getattr(self, "_client", None), self._cluster):
             if part is not None:
                 with contextlib.suppress(*_lost()):

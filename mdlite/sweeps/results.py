@@ -201,7 +201,7 @@ def save(folder: str | Path) -> tuple[Path, ...]:
     """Write ``results.nc`` (NetCDF 4) and ``results.csv`` (its first line, a comment, has the units) into the sweep's folder; returns their paths.
 
     Of a sweep with replicas also ``averages.nc`` and ``averages.csv``, what `averaged` says of every point. All are made anew
-    each time, and take their names when they are whole. Raises InputError if they can not be written there, RunError if the disk
+    each time, and take their names when they are whole. Raises InputError if they cannot be written there, RunError if the disk
     is full.
     """
     folder = Path(folder)

@@ -244,7 +244,7 @@ def _go(folder: Path, plan: axes.Plan, crew, threads: int, state: State, progres
 def _outcome(crew, future: concurrent.futures.Future, place: Path) -> str | None:
     """None for a point that is done, or what went wrong, which is left in ``error.json`` if the worker could not.
 
-    Raises RunError where that can not be left, or if the crew is gone: then no point can go on.
+    Raises RunError where that cannot be left, or if the crew is gone: then no point can go on.
     """
     error = crew.failure(future)
     if error is None:
@@ -254,6 +254,6 @@ def _outcome(crew, future: concurrent.futures.Future, place: Path) -> str | None
     try:
         return record_error(place, error)
     except OSError as fault:
-        raise RunError(f"output = {str(place)!r}: can not be written: {reason(fault)}; {pool.GO_ON}") from None
+        raise RunError(f"output = {str(place)!r}: cannot be written: {reason(fault)}; {pool.GO_ON}") from None
     except InputError as fault:
         raise RunError(f"{fault}; {pool.GO_ON}") from None
