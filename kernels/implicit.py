@@ -175,7 +175,8 @@ def find_shift(coupling, medium, ion, lanes, width, goal, s):
     """Solve x = L ∇_R dU/dt by Broyden's method from the x in row BEST of s, ``MediumWork.shift``. False where there is no ξ.
 
     Leaves ion.effective, λ, ξ and y at the solution. A trial that is worse still teaches the Jacobian, so the next one from the same point is
-    shorter; so a receding ion, whose drag falls steeply with x, is followed where plain iteration diverges. Where there is no solution (the crystal around the ion is about to give way, and y
+    shorter; so a receding ion, whose drag falls steeply with x, is followed where plain iteration diverges. Where there is no solution (the crystal
+    around the ion is about to give way, and y
     is unbounded), the best x that was met is taken, a tenth of the lattice constant at most: the loss is wrong for a moment, nothing else.
     """
     limit = LONGEST_STEP * coupling.spacing

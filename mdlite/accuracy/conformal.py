@@ -1,7 +1,8 @@
 """How far a fit holds: intervals that are calibrated on kinds of situation which the fit has not seen.
 
 Every kind of point has been foreseen by a fit without it. What it was off by there, over what points of other kinds nearby were off by, is the score of
-normalised conformal prediction: the quantile of the scores, all kinds of motion on a line (or in space) counting alike, times the misses nearby, is the interval.
+normalised conformal prediction: the quantile of the scores, all kinds of motion on a line (or in space) counting alike, times the misses nearby, is
+the interval.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Errors:
     """The errors of a method in one quantity: the smooth function through them, and how far it holds.
 
     x, y: coordinates of the points, and the values fitted; error: true relative errors; own: `Truth` of the points, or None where the errors themselves are
-    fitted, in the scale of `mdlite.accuracy.regression.to_scale`. kinds: of the points. wide: whether the ion moves in space, not on a line. learnt: what `facts` gave, or None to find it out.
+    fitted, in the scale of `mdlite.accuracy.regression.to_scale`. kinds: of the points. wide: whether the ion moves in space, not on a line. learnt:
+    what `facts` gave, or None to find it out.
     """
 
     def __init__(
@@ -64,7 +66,8 @@ class Errors:
         }
 
     def _classes(self, among: np.ndarray) -> dict[bool, np.ndarray]:
-        """Points among some that set the width of the intervals for motion on a line (False) and in space (True): of that class, where it has two kinds at least."""
+        """Points among some that set the width of the intervals for motion on a line (False) and in space (True): of that class, where it has two
+        kinds at least."""
         chosen = {wide: among & (self.wide == wide) for wide in (False, True)}
         return {wide: those if len(set(self.kinds[those])) > 1 else among for wide, those in chosen.items()}
 
@@ -134,7 +137,8 @@ class Errors:
         """How well points of kinds left out of the fit were foreseen.
 
         points; median_miss and p90_miss: of the difference, where the true error is below 1, as a fraction; verdict_right: fraction of points of which it
-        is foreseen whether the error is below LIMIT; rms_error of the true errors below 1, to compare with; held: fraction in the interval, on the mean over the kinds.
+        is foreseen whether the error is below LIMIT; rms_error of the true errors below 1, to compare with; held: fraction in the interval, on the
+        mean over the kinds.
         """
         guessed, true = self.foreseen, self.error
         small = np.abs(true) < 1.0

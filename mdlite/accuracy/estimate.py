@@ -1,7 +1,8 @@
 """What error to expect of the time-local method and its better rungs, before a run: `validity`.
 
 The map of validity (`mdlite validate map`) has measured errors at many points; `mdlite.accuracy.surrogate` has put smooth functions through them,
-`mdlite.accuracy.conformal` has found out how far these hold for kinds of situation that they have not seen. Where not even that is known, the estimate says that it is outside.
+`mdlite.accuracy.conformal` has found out how far these hold for kinds of situation that they have not seen. Where not even that is known, the
+estimate says that it is outside.
 """
 
 from __future__ import annotations

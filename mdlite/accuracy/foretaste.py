@@ -57,7 +57,8 @@ class Path:
     def spent(self, centre: float | None, free: bool, recoil: np.ndarray) -> float:
         """Energy that the ion has lost, meV, as `mdlite.sweeps.comparison` tells it: by the time it is back at the plane ``centre``, or by the end.
 
-        free: whether it is to be free there. recoil: W(0) of the candidate atoms (3A, 3A). Infinite for an ion that ran away, no number where it cannot be told.
+        free: whether it is to be free there. recoil: W(0) of the candidate atoms (3A, 3A). Infinite for an ion that ran away, no number where it
+        cannot be told.
         """
         if self.lost:
             return np.inf

@@ -238,7 +238,8 @@ def _beside(rigid: Path, dt: float, found: Groups, centre: float | None) -> dict
 
 
 def _barrier(model: Model) -> float:
-    """The least that the way from the ion's start to a neighbouring cell rises, the crystal in equilibrium with the ion all along, meV; infinite where there is none."""
+    """The least that the way from the ion's start to a neighbouring cell rises, the crystal in equilibrium with the ion all along, meV; infinite
+    where there is none."""
     if not model.coupling().moving:
         return np.inf
     recoil, start = _response(model.lattice, model.interaction.atoms)[0], np.array(model.ion.position)

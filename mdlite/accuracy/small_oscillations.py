@@ -68,7 +68,8 @@ def _force(model: Model, method: str):
 def transform(model: Model, omega: np.ndarray) -> np.ndarray:
     """Ĝ(ω) between the candidate atoms for real ω (n,) in rad/ps: complex (n, 3A, 3A), Å²/meV.
 
-    The response to 12 ps (at the default constants), and faded out over 12 more: what that leaves out oscillates at the band's own singular frequencies, and is of no
+    The response to 12 ps (at the default constants), and faded out over 12 more: what that leaves out oscillates at the band's own singular
+    frequencies, and is of no
     weight away from them.
     """
     offsets = model.offsets

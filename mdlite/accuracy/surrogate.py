@@ -1,6 +1,7 @@
 """The errors that the map of validity has measured, as functions of logarithms of the numbers of `mdlite.accuracy.groups`, for every method and quantity.
 
-A *kind* is a potential in a kind of motion: `mdlite.accuracy.conformal` calibrates the intervals on kinds that the fits have not seen. Where even that fails, an
+A *kind* is a potential in a kind of motion: `mdlite.accuracy.conformal` calibrates the intervals on kinds that the fits have not seen. Where even
+that fails, an
 estimate is outside (``far``).
 """
 
@@ -61,7 +62,8 @@ def truth(quantity: str, numbers: dict[str, np.ndarray]) -> Truth | None:
 
 
 def activated(numbers: dict[str, np.ndarray], ratio: np.ndarray) -> Truth:
-    """What D would be, over the true one, if ions at ``ratio`` of the crystal's temperature crossed the same barriers as often as their own temperature lets them."""
+    """What D would be, over the true one, if ions at ``ratio`` of the crystal's temperature crossed the same barriers as often as their own
+    temperature lets them."""
     barrier = np.clip(np.nan_to_num(numbers["barrier"], nan=MOST, posinf=MOST), 0.0, MOST)
     slower = np.exp(np.clip(0.5 * np.log(ratio) - barrier * (1.0 / ratio - 1.0), *ACTIVATED))
     return Truth(slower, np.ones_like(slower))

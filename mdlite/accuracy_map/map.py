@@ -1,6 +1,7 @@
 """Protocol ``map``: where the time-local method may be used, and where its better rungs.
 
-Sweeps of task ``compare`` (`mdlite.accuracy_map.points`): head-on collisions with one atom over a grid of speed, range and strength (the paper's reflection); every
+Sweeps of task ``compare`` (`mdlite.accuracy_map.points`): head-on collisions with one atom over a grid of speed, range and strength (the paper's
+reflection); every
 potential in collisions, trapped and thrown in three dimensions, at Sobol points; and thermal ensembles. Their errors, and the dimensionless numbers of
 `mdlite.accuracy.groups`, go into ``validity.json``, from which `mdlite.validity` estimates.
 """

@@ -1,7 +1,8 @@
 """The points of the map of validity at T = 0: a grid of collisions for the figure, and draws of every potential in every kind of motion.
 
 Rows for the list of a sweep. What is drawn (Sobol points) is strength, range, speed and mass, how long the ion is followed, and of a throw the place and
-direction; the crystals (k2/k1) and the atoms that the ion meets come in turn. Each point gets the step and the duration that its path in a rigid lattice asks for.
+direction; the crystals (k2/k1) and the atoms that the ion meets come in turn. Each point gets the step and the duration that its path in a rigid
+lattice asks for.
 """
 
 from __future__ import annotations

@@ -115,14 +115,17 @@ def _snapshot() -> None:
 GROUPS |= {
     "reference": Group(
         _start,
-        "guard.cause_to_stop potentials.evaluate springs.displacement_sums springs.kick springs.largest_squares springs.lattice_sums reference.energies reference.half_step_back reference.sample",
+        "guard.cause_to_stop potentials.evaluate springs.displacement_sums springs.kick springs.largest_squares "
+        "springs.lattice_sums reference.energies reference.half_step_back reference.sample",
         5.1,
     ),
     "reference-in-turn": Group(lambda: _steps(False), "stencil.kick_drift reference.advance", 2.8),
     "reference-in-place": Group(lambda: _steps(True), "wavefront.advance wavefront.close_seams wavefront.sweep", 6.0),
     "replicas": Group(
         lambda: call_all(ReplicaEngine(Setup(small_room(), STEP, states=at_rest(2, small_room())))),
-        "guard.cause_to_stop potentials.evaluate springs.displacement_sums springs.fill_halo springs.kick springs.largest_squares springs.lattice_sums reference.advance_replicas reference.energies reference.half_step_back reference.sample",
+        "guard.cause_to_stop potentials.evaluate springs.displacement_sums springs.fill_halo springs.kick "
+        "springs.largest_squares springs.lattice_sums reference.advance_replicas reference.energies "
+        "reference.half_step_back reference.sample",
         7.5,
     ),
     "echo-free": Group(
@@ -132,12 +135,14 @@ GROUPS |= {
     ),
     "absorbing": Group(
         lambda: call_all(AbsorbingEngine(Setup(small_model(), STEP), width=1)),
-        "absorbing.absorb absorbing.advance guard.cause_to_stop potentials.evaluate springs.displacement_sums springs.kick stencil.kick_drift reference.half_step_back reference.sample",
+        "absorbing.absorb absorbing.advance guard.cause_to_stop potentials.evaluate springs.displacement_sums "
+        "springs.kick stencil.kick_drift reference.half_step_back reference.sample",
         4.3,
     ),
     "snapshot": Group(
         _snapshot,
-        "snapshot.free_atoms snapshot.free_atoms:2 snapshot.pulled_atoms snapshot.pulled_atoms:2 snapshot.shuffle snapshot.shuffle:2 springs.kick reference.half_step_back",
+        "snapshot.free_atoms snapshot.free_atoms:2 snapshot.pulled_atoms snapshot.pulled_atoms:2 snapshot.shuffle "
+        "snapshot.shuffle:2 springs.kick reference.half_step_back",
         6.8,
     ),
 }

@@ -51,7 +51,8 @@ def displaced(lattice: Lattice, largest: float) -> str | None:
 
 @dataclass(frozen=True)
 class Guard:
-    """What an ion of ``model`` may not do with a step of dt (ps). heat: k_BT (meV), of the zero-point motion at least; turn: of the `mdlite.physics.integrators`."""
+    """What an ion of ``model`` may not do with a step of dt (ps). heat: k_BT (meV), of the zero-point motion at least; turn: of the
+    `mdlite.physics.integrators`."""
 
     model: Model
     method: str
@@ -90,7 +91,8 @@ class Guard:
         return f"{self.reason(cause, ion.position, ion.velocity, stiffest)}; {self.remedy(cause, ion.velocity, stiffest)}"
 
     def entry(self, cause: int, position: np.ndarray, velocity: np.ndarray, stiffest: float, energy: float) -> dict[str, Any]:
-        """What a run's record says of an ion that was stopped with this interaction energy (meV): cause (``step`` or ``method``), reason, and the step that would do (ps) or None."""
+        """What a run's record says of an ion that was stopped with this interaction energy (meV): cause (``step`` or ``method``), reason, and the
+        step that would do (ps) or None."""
         if cause == SOUND:
             return {}
         own = self.by_step(cause)

@@ -50,7 +50,8 @@ def is_quick(model: Model, dt: float, window: float, kind: str) -> bool:
 class MemoryEngine(Engine[LoneFrames]):
     """The ion in the infinite crystal, which is bare at t = 0 (at rest on its sites, or moving freely from a thermal state) or dressed.
 
-    setup: with ``states`` the free crystal begins in the first of them. window: how long forces are remembered, ps. kind: ``exact``, the response of the crystal, or ``verlet``, the response that velocity Verlet with this step has, with which an explicit
+    setup: with ``states`` the free crystal begins in the first of them. window: how long forces are remembered, ps. kind: ``exact``, the response of
+    the crystal, or ``verlet``, the response that velocity Verlet with this step has, with which an explicit
     lattice agrees to rounding. dressed: the crystal starts
     at rest, but relaxed around the ion where it starts.
     Raises InputError for a window that is too long for the machine's memory.
@@ -254,12 +255,14 @@ def _touch(thermal: bool) -> None:
 GROUPS |= {
     "memory-kernel": Group(
         lambda: _touch(False),
-        "coupling.cell_of guard.cause_to_stop memory.advance memory.displace memory.evaluate memory.take_slots moments.chebyshev_moments potentials.evaluate timelocal.record",
+        "coupling.cell_of guard.cause_to_stop memory.advance memory.displace memory.evaluate memory.take_slots "
+        "moments.chebyshev_moments potentials.evaluate timelocal.record",
         6.4,
     ),
     "memory-kernel-thermal": Group(
         lambda: _touch(True),
-        "coupling.cell_of guard.cause_to_stop memory.advance:2 memory.displace memory.evaluate:2 memory.take_slots moments.chebyshev_moments potentials.evaluate springs.fill_halo stencil.kick_drift timelocal.record",
+        "coupling.cell_of guard.cause_to_stop memory.advance:2 memory.displace memory.evaluate:2 memory.take_slots "
+        "moments.chebyshev_moments potentials.evaluate springs.fill_halo stencil.kick_drift timelocal.record",
         7.9,
     ),
 }

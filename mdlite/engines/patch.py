@@ -88,7 +88,8 @@ def warning(model: Model, size: int) -> str | None:
 class PatchEngine(Engine[LoneFrames]):
     """One ion in a crystal that is at rest but for what the ion radiates (T = 0).
 
-    size: atoms along an edge of the patch, even. bounds: `mdlite.engines.patch_edge.Edge`, or None for the fitted one. Raises InputError if W(0) diverges (k2 = 0).
+    size: atoms along an edge of the patch, even. bounds: `mdlite.engines.patch_edge.Edge`, or None for the fitted one. Raises InputError if W(0)
+    diverges (k2 = 0).
     """
 
     method = "patch"
@@ -299,12 +300,14 @@ GROUPS |= {
     ),
     "patches-1": Group(
         lambda: _crystals(1),
-        "coupling.coupled_forces:3 patch.half_step_back:2 patch_ensemble.advance_ensemble patch_ensemble.show patch_ensemble.travel_all potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
+        "coupling.coupled_forces:3 patch.half_step_back:2 patch_ensemble.advance_ensemble patch_ensemble.show "
+        "patch_ensemble.travel_all potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
         7.0,
     ),
     "patches-2": Group(
         lambda: _crystals(2),
-        "coupling.coupled_forces:3 patch.half_step_back:2 patch_ensemble.advance_all patch_ensemble.show patch_ensemble.travel_all:2 potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
+        "coupling.coupled_forces:3 patch.half_step_back:2 patch_ensemble.advance_all patch_ensemble.show "
+        "patch_ensemble.travel_all:2 potentials.evaluate springs.fill_halo springs.kick stencil.kick_drift",
         9.8,
     ),
 }

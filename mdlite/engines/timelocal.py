@@ -97,7 +97,8 @@ class Equilibrium(NamedTuple):
 class TimeLocalEngine(Engine[LoneFrames]):
     """The ion in the effective medium, by one of the methods of `mdlite.engines.rungs`.
 
-    setup: ``method`` says which; the frames' atoms are r_eff. finite: take W(0) from the periodic lattice of this size. loss: replaces the model's L, (3, 3) in Å² ps/meV.
+    setup: ``method`` says which; the frames' atoms are r_eff. finite: take W(0) from the periodic lattice of this size. loss: replaces the model's
+    L, (3, 3) in Å² ps/meV.
     Raises InputError if W(0) and L are needed and diverge (k2 = 0).
     """
 

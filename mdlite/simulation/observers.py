@@ -1,6 +1,7 @@
 """Observers: what looks at a run at steps of its own choice; and the arrays that the run's own observers record.
 
-`mdlite.run(config, observers=[...])` takes a user's; frames, budgets, snapshots, checkpoints and progress are those of every run (`mdlite.simulation.watchers`).
+`mdlite.run(config, observers=[...])` takes a user's; frames, budgets, snapshots, checkpoints and progress are those of every run
+(`mdlite.simulation.watchers`).
 """
 
 from __future__ import annotations

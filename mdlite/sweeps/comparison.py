@@ -34,8 +34,10 @@ def compare(config: Config) -> dict[str, float | None]:
     """The groups (`mdlite.accuracy.groups`) of a configuration, and the relative errors of METHODS by ``method.quantity``; None where there is none.
 
     T = 0: ``energy_loss`` (of the first period between passages of validate.centre, or in the run), ``force`` (the largest on the ion),
-    ``path`` (rms distance of the positions where the force acts, weighted by its square, over the length of `mdlite.accuracy.groups.length`). At a temperature: ``temperature`` and
-    ``diffusion`` with their ``_error``; no ``diffusion`` where the patch has not resolved it. ``method.stopped`` is 1 for a method that had to stop. Raises RunError if the truth has to.
+    ``path`` (rms distance of the positions where the force acts, weighted by its square, over the length of `mdlite.accuracy.groups.length`). At a
+    temperature: ``temperature`` and
+    ``diffusion`` with their ``_error``; no ``diffusion`` where the patch has not resolved it. ``method.stopped`` is 1 for a method that had to stop.
+    Raises RunError if the truth has to.
     """
     groups.require(config)
     own = groups.probe(config)
