@@ -1,4 +1,4 @@
-"""The two things that can go wrong: the input, and the run."""
+"""What can go wrong: the input, the run, somebody else at work there, and a signal."""
 
 
 class InputError(ValueError):

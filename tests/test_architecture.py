@@ -30,11 +30,15 @@ TOP = {"mdlite", "mdlite.__main__"}
 
 
 def stated():
-    """The order that the table of ARCHITECTURE.md states, from the bottom up."""
+    """The order that the tables of ARCHITECTURE.md state, from the bottom up."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## The kernels")[0]
     names = []
-    for package, row in re.findall(r"^\| `(mdlite[.\w]*)` \| ([^|]*) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE):
+    for package, rows in re.findall(r"^### `(mdlite[.\w]*)`:[^\n]*\n((?:(?!^#).*\n)*)", text, re.MULTILINE):
         own = package.rpartition(".")[2]
-        names += [package if name == own != "mdlite" else f"{package}.{name}" for name in re.findall(r"`(\w+)`", row)]
+        names += [
+            package if name == own != "mdlite" else f"{package}.{name}"
+            for name in re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)
+        ]
     return names
 
 
@@ -65,7 +69,7 @@ def packages(name):
     return name if MODULES.get(name, Path()).stem == "__init__" else name.rpartition(".")[0]
 
 
-def test_the_table_names_every_module_once():
+def test_the_tables_name_every_module_once():
     assert sorted(stated()) == sorted(set(MODULES) - TOP)
 
 

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from mdlite import arguments, extensions
 from mdlite.config import rules, textfile
 from mdlite.config.explain import short, shortened, told
-from mdlite.config.methods import MethodName
+from mdlite.config.method_names import MethodName
 from mdlite.config.sections import (
     InteractionSection,
     IonSection,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
-from mdlite.config.methods import RungName, default_rungs, thermal_rungs
+from mdlite.config.method_names import RungName, default_rungs, thermal_rungs
 from mdlite.engines import patch
 from mdlite.kernels.potentials import FORMS, Form
 from mdlite.units import BOLTZMANN

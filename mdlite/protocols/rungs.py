@@ -20,7 +20,7 @@ from mdlite.protocols import rungs_measures as measures
 from mdlite.protocols import rungs_report
 from mdlite.protocols.base import Job, Outcome
 from mdlite.report import plots, verdict
-from mdlite.simulation.observers import budget_interval
+from mdlite.simulation.watchers import budget_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mdlite.config import Config, methods
+from mdlite.config import Config, method_names
 from mdlite.report import markdown, verdict
 from mdlite.report.markdown import METHODS
 from mdlite.units import with_terahertz
@@ -178,7 +178,7 @@ def _decay_section(summary: dict[str, Any]) -> list[str]:
         "Decay rate: of the kinetic energy at the passages, from a line through ln E against t, ± its standard error. At equal times a "
         "method that decays too slowly has more energy left, where the rate is higher: this flatters it."
     )
-    lossless = [name for name in methods.lossless() if name in entries]
+    lossless = [name for name in method_names.lossless() if name in entries]
     if lossless:
         said += f" {verdict.names(lossless)} {'has' if len(lossless) == 1 else 'have'} no loss; their passage energies scatter by the error of the time step."
     return [*parts, said]
@@ -187,7 +187,7 @@ def _decay_section(summary: dict[str, Any]) -> list[str]:
 def _rate_table(rates: dict[str, Any]) -> str:
     rows = []
     for name, values in rates["rate_per_ps"].items():
-        if name in methods.lossless():
+        if name in method_names.lossless():
             continue
         off = rates["difference_percent"].get(name)
         cells = [
@@ -204,7 +204,7 @@ def _decay_table(entries: dict[str, Any], span: str) -> str:
         rate, error = entry["decay_rate_per_ps"][span], entry["decay_rate_error_per_ps"][span]
         off = entry.get("difference")
         shown = markdown.measured(rate, error)
-        rate_off = markdown.percent(off["decay_rate_percent"][span]) if off and name not in methods.lossless() else ""
+        rate_off = markdown.percent(off["decay_rate_percent"][span]) if off and name not in method_names.lossless() else ""
         period_off = markdown.percent(off["period_percent"][span]) if off else ""
         rows.append([name, shown, rate_off, markdown.number(entry["period_ps"][span], 5), period_off])
     return markdown.table(["method", "rate (1/ps)", "error (%)", "period (ps)", "error (%)"], rows)
@@ -244,7 +244,7 @@ def _crossing_table(summary: dict[str, Any], most: int = 20) -> str:
             energies = entry["crossing_kinetic_energy_meV"]
             if n >= min(len(energies), count):
                 row.append("–")
-            elif name in methods.lossless():
+            elif name in method_names.lossless():
                 row.append(f"{energies[n]:.4g}")
             else:
                 row.append(f"{energies[n]:.5g} ({markdown.percent(entry['difference']['crossing_kinetic_energy_percent'][n])} %)")

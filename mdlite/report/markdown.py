@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mdlite.config import Config, methods
+from mdlite.config import Config, method_names
 
 NUMERIC_OR_NONE = re.compile(r"[-+]?(\d|inf\b|nan\b)|(–|never)?$")
 """How the cells of a column of numbers begin."""
@@ -134,7 +134,7 @@ def short(value: float | None) -> str:
 
 def methods_table(names: Sequence[str], start: bool = True) -> str:
     """What each of these methods solves; ``start``: also how its crystal is at t = 0."""
-    known = {name: METHODS.get(name) or methods.about(name) for name in names}
+    known = {name: METHODS.get(name) or method_names.about(name) for name in names}
     rows = [[f"`{name}`", *about[: 3 if start else 2]] for name, about in known.items() if about is not None]
     header = ["method", "solves", "equation"] + (["crystal at the start"] if start else [])
     return table(header, rows) + "\n\nNumbers in brackets are equations of arXiv:2504.06595; docs/theory.md derives them."

@@ -13,7 +13,7 @@ from matplotlib import colormaps
 from matplotlib import figure as matplotlib_figure
 from matplotlib.ticker import LogFormatter, LogFormatterSciNotation
 
-from mdlite.config import methods
+from mdlite.config import method_names
 from mdlite.units import BOLTZMANN, TURN, kelvin, terahertz
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def rung_trajectories(runs: dict[str, Run], axis: int, echo: float) -> Figure:
     for row, (name, c) in zip(axes, quantities):
         for ax, until in zip(row, spans):
             for rung, run in runs.items():
-                if until == end and len(spans) == 2 and rung in methods.lossless():
+                if until == end and len(spans) == 2 and rung in method_names.lossless():
                     continue  # they never decay and would cover everything
                 inside = run.time <= until
                 ax.plot(run.time[inside], run.data[name][inside, 0, c], **style(rung))
@@ -160,7 +160,7 @@ def rung_decay(entries: dict[str, Any], end: float, echo: float) -> Figure:
     for rung, entry in entries.items():
         time, energy = entry["crossing_time_ps"], entry["crossing_kinetic_energy_meV"]
         left.semilogy(time, energy, marker=".", ms=3, **style(rung))
-        if rung not in methods.lossless():
+        if rung not in method_names.lossless():
             shown = time[2:] <= (echo if rung == "reference" else end)
             rates = entry["decay_against_energy"]
             right.semilogx(rates["energy_meV"][shown], rates["rate_per_ps"][shown], marker=".", ms=3, **style(rung))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from mdlite.config import methods
+from mdlite.config import method_names
 from mdlite.report import markdown
 from mdlite.units import counted
 
@@ -48,7 +48,7 @@ def rungs(summary: dict[str, Any]) -> dict[str, Any]:
         span = "until_echo" if yardstick == "reference" and "until_echo" in off["rms_position_percent"] else "whole"
         errors[name] = off["decay_rate_percent"]["before_echo"] if swings else off["rms_position_percent"][span]
     measure = "decay rate of the energy" if swings else "rms distance from the true path, over how far the ion goes"
-    right = [name for name, error in errors.items() if name not in methods.lossless() and abs(error) <= GOOD]
+    right = [name for name, error in errors.items() if name not in method_names.lossless() and abs(error) <= GOOD]
     right.sort(key=lambda name: entries[name]["seconds_per_ps"])
     judged = {"measure": measure, "errors_percent": errors, "right": right, "within_percent": GOOD}
     said = [_cheapest(entries, errors, right, swings), _others(errors, right, swings), _exact(summary)]
@@ -109,8 +109,8 @@ def _off(error: float, signed: bool) -> str:
 def _others(errors: dict[str, float], right: list[str], swings: bool) -> str:
     """What the methods that are not right are off by."""
     rest = [name for name in errors if name not in right and np.isfinite(errors[name])] if right else []
-    told = [f"`{name}` by {_off(errors[name], swings)} %" for name in rest if not (swings and name in methods.lossless())]
-    lossless = [name for name in rest if swings and name in methods.lossless()]
+    told = [f"`{name}` by {_off(errors[name], swings)} %" for name in rest if not (swings and name in method_names.lossless())]
+    lossless = [name for name in rest if swings and name in method_names.lossless()]
     parts = [f"Off are {', '.join(told)}"] if told else []
     parts += [f"{names(lossless)} {'does' if len(lossless) == 1 else 'do'} not lose energy at all"] if lossless else []
     return "; ".join(parts) + "." if parts else ""

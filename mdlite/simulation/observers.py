@@ -1,4 +1,4 @@
-"""Observers: what looks at a run at steps of its own choice; and the arrays that the run's own observers record.
+"""Observers: what looks at a run at steps of its own choice.
 
 `mdlite.run(config, observers=[...])` takes a user's; frames, budgets, snapshots, checkpoints and progress are those of every run
 (`mdlite.simulation.watchers`).
@@ -10,8 +10,6 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from mdlite.config import Config
 from mdlite.errors import InputError
@@ -111,17 +109,3 @@ def _interval(one: Any, where: str) -> int:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def snapshot_arrays(engine, config: Config) -> dict[str, np.ndarray]:
-    """A snapshot of the engine's lattice as the configuration asks for it, arrays (1, atoms, ...); empty if it does not."""
-    wanted = config.snapshots
-    return {} if wanted is None else engine.snapshot(wanted.extent, np.dtype(wanted.precision).type, wanted.velocities)
-
-
-def budget_interval(config: Config) -> int:
-    """Steps between energy budgets: run.energy_every, or the power of two that gives 100 to 200 of them.
-
-    So the steps of a longer run are among those of a shorter one that it continues.
-    """
-    return config.run.energy_every or 1 << max(0, math.ceil(math.log2(config.n_steps / 200)))

@@ -23,12 +23,12 @@ from mdlite.errors import InputError, RunError
 from mdlite.io import checkpoint, outputs, recorder, resuming
 from mdlite.io.checkpoint import Saved
 from mdlite.simulation.loop import Loop
-from mdlite.simulation.observers import Observer, budget_interval, require_observers, snapshot_arrays
+from mdlite.simulation.observers import Observer, require_observers
 from mdlite.simulation.progress import Progress, callbacks
 from mdlite.simulation.recorders import MemoryRecorder, Recorder
 from mdlite.simulation.result import Run
 from mdlite.simulation.stopping import Stopper
-from mdlite.simulation.watchers import remembered, watched
+from mdlite.simulation.watchers import budget_interval, remembered, snapshot_arrays, watched
 
 
 def environment() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from mdlite.config import Config
 from mdlite.errors import InputError, Interrupted, RunError
 from mdlite.simulation import memories
 from mdlite.simulation.monitors import DriftMonitor
-from mdlite.simulation.observers import budget_interval, snapshot_arrays
 from mdlite.simulation.progress import Progress
 from mdlite.simulation.recorders import Recorder
 from mdlite.simulation.stopping import Stopper
@@ -242,3 +242,17 @@ def remembered(observers: Sequence[Watched]) -> dict[str, np.ndarray]:
         return memories.packed([one.memory() for one in observers])
     except TypeError as error:
         raise RunError(str(error)) from None
+
+
+def snapshot_arrays(engine, config: Config) -> dict[str, np.ndarray]:
+    """A snapshot of the engine's lattice as the configuration asks for it, arrays (1, atoms, ...); empty if it does not."""
+    wanted = config.snapshots
+    return {} if wanted is None else engine.snapshot(wanted.extent, np.dtype(wanted.precision).type, wanted.velocities)
+
+
+def budget_interval(config: Config) -> int:
+    """Steps between energy budgets: run.energy_every, or the power of two that gives 100 to 200 of them.
+
+    So the steps of a longer run are among those of a shorter one that it continues.
+    """
+    return config.run.energy_every or 1 << max(0, math.ceil(math.log2(config.n_steps / 200)))
