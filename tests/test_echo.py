@@ -8,7 +8,7 @@ import pytest
 import mdlite
 from hostile import call
 from mdlite.config import introduction, load, parse
-from mdlite.simulation import observers
+from mdlite.simulation import monitors
 
 FREE = {"ion.velocity": [3.0, 0.0, 0.0], "run.duration": 0.1, "run.dt": 0.005}
 
@@ -141,7 +141,7 @@ def test_a_meeting_between_two_frames_shows_in_the_velocity():
         return {"velocity": v, "force": np.zeros_like(v), "interaction": np.zeros(v.shape[:2])}
 
     for velocities, alone in (((2.0, 2.0), [0]), ((2.0, -2.0), []), ((0.0, 0.0), [0]), ((2.0, np.nan), [])):
-        seen = observers.Encounters()
+        seen = monitors.Encounters()
         seen.take(frames(velocities[0]))
         seen.take(frames(velocities[1]))
         assert seen.alone == alone
