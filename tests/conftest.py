@@ -1,5 +1,6 @@
 import os
 import tempfile
+from collections import Counter
 
 import pytest
 
@@ -20,12 +21,28 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is marked thorough, unless it is asked for: by --all, or by its name."""
+    """Leave out what is marked thorough, unless it is asked for: by --all, or by its name.
+
+    ``thorough(quick=2)``: the first two sets of parameters stay; ``thorough(only=("patch",))``: all but these.
+    """
     if config.getoption("--all") or any("::" in argument for argument in config.args):
         return
-    left_out = [item for item in items if "thorough" in item.keywords]
+    seen: Counter = Counter()
+    kept, left_out = [], []
+    for item in items:
+        place = item.nodeid.partition("[")[0]
+        seen[place] += 1
+        mark = item.get_closest_marker("thorough")
+        if (
+            mark is None
+            or seen[place] <= mark.kwargs.get("quick", 0)
+            or ("only" in mark.kwargs and item.callspec.id not in mark.kwargs["only"])
+        ):
+            kept.append(item)
+        else:
+            left_out.append(item)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if "thorough" not in item.keywords]
+    items[:] = kept
 
 
 @pytest.fixture

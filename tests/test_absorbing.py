@@ -9,6 +9,7 @@ from mdlite.errors import InputError
 from mdlite.physics.model import Lattice
 
 
+@pytest.mark.thorough
 def test_reflection_falls_with_the_width_and_rises_with_the_wavelength():
     table = {
         (width, length, wave): absorbing.reflection(Lattice(), width, length, wave)

@@ -58,6 +58,7 @@ def test_triad_is_a_bandwidth():
     assert 1e8 < speed.triad_bandwidth(800_000, 2) < 1e13
 
 
+@pytest.mark.thorough
 def test_nothing_is_left_to_compile_after_precompile(tmp_path):
     """Every kind of run, in the cache that the tests have: the second time nothing is compiled, nor in a run."""
     code = (

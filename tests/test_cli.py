@@ -35,6 +35,7 @@ def test_run_info_and_plot(tmp_path):
     assert np.array_equal(mdlite.Run.load(tmp_path / "t.h5").position, mdlite.Run.load(tmp_path / "q.h5").position)
 
 
+@pytest.mark.thorough(quick=4)
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -98,6 +99,7 @@ def test_a_run_that_must_stop_exits_with_1(tmp_path):
     assert "stopped" in call("info", "x.h5", cwd=tmp_path).stdout
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_with_a_checkpoint_and_says_so(tmp_path, number):
     command = [sys.executable, "-m", "mdlite", "run", "trapped", "-o", "x.h5", "--set", "lattice.size=60"]
@@ -120,6 +122,7 @@ def test_a_folder_named_like_a_case_does_not_hide_it(tmp_path):
     call("run", "trapped", "-o", "t.h5", "-q", *SMALL, cwd=tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_run_without_frames_can_not_be_plotted(tmp_path):
     call("run", "trapped", "-o", "x.h5", *SMALL, "--set", "ion.velocity=[0,0,1e9]", cwd=tmp_path, code=1)
     assert "holds fewer than two frames" in call("plot", "x.h5", cwd=tmp_path, code=2).stderr
@@ -131,6 +134,7 @@ def test_usage_errors_exit_with_2(tmp_path):
     assert "No such command" in call("fly", cwd=tmp_path, code=2).stderr
 
 
+@pytest.mark.thorough
 def test_phonons_writes_what_scripts_read(tmp_path):
     wanted = ("--displacement", "1,1,0", "--displacement", "0,-1,3", "--times", "0,0.05,0.1")
     text = call("phonons", "trapped", *wanted, "--json", "p.json", cwd=tmp_path).stdout
@@ -163,6 +167,7 @@ def test_bench_kernel_reports_a_rate(tmp_path):
     assert found["atom_steps_per_s"] > 0 and found["threads"] >= 1
 
 
+@pytest.mark.thorough
 def test_a_compile_cache_that_grew_in_pieces_works(tmp_path):
     """A parallel kernel from one process, its serial caller from a second, both read by a third: numba alone crashes there."""
     start = (

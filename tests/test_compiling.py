@@ -37,6 +37,7 @@ def mdlite_command(*arguments, cwd, **environment):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | environment)
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize("damage", ["cut", "empty", "rubbish", "one bit", "of another version"])
 def test_a_damaged_cache_is_compiled_over(tmp_path, damage):
     kept = {"NUMBA_CACHE_DIR": str(tmp_path)}
@@ -58,6 +59,7 @@ def test_a_damaged_cache_is_compiled_over(tmp_path, damage):
     assert python(HALO, tmp_path, **kept).stdout.split() == ["0"]  # and it is mended
 
 
+@pytest.mark.thorough
 def test_a_folder_in_the_place_of_a_kernel_is_no_end(tmp_path):
     kept = {"NUMBA_CACHE_DIR": str(tmp_path)}
     python(HALO, tmp_path, **kept)
@@ -88,6 +90,7 @@ def test_a_place_that_can_be_written_is_no_matter_for_words(tmp_path):
     assert cache.place("X", "/dev/null/a", [tmp_path], "they")[0] == tmp_path
 
 
+@pytest.mark.thorough
 def test_nobody_without_a_home_can_run(tmp_path):
     """No entry among the users, no home, sources that cannot be written to: a temporary cache and a line, and the next process finds it."""
     root = Path(compiling.__file__).resolve().parents[2]
@@ -153,6 +156,7 @@ def test_a_damaged_table_is_computed_again(tmp_path, damage):
 RUN = ("run", "trapped", "-o", "x.h5", "--force", "--set", "method=time-local", "--set", "run.duration=0.1")
 
 
+@pytest.mark.thorough
 def test_one_phase_and_one_line_at_each_end_of_it(tmp_path):
     kept = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_NUM_THREADS": "1"}
     told = mdlite_command(*RUN, cwd=tmp_path, **kept).stderr
@@ -166,6 +170,7 @@ def test_one_phase_and_one_line_at_each_end_of_it(tmp_path):
     assert "compil" not in mdlite_command(*RUN, cwd=tmp_path, **kept).stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(compiling._cores() < 2, reason="needs two cores")
 def test_helpers_compile_what_this_process_then_finds(tmp_path):
     code = (
@@ -176,6 +181,7 @@ def test_helpers_compile_what_this_process_then_finds(tmp_path):
     assert done.stdout.split("\n")[0] == "0" and "compiling 7 kernels" in done.stdout and "compiled 7 kernels" in done.stdout
 
 
+@pytest.mark.thorough
 def test_a_kernel_of_several_groups_is_announced_once(tmp_path):
     """What is announced is what is compiled, by helpers or here: what is in the cache is left out."""
     code = (
@@ -227,6 +233,7 @@ NEEDS = {
 }
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize("kind", NEEDS)
 def test_a_run_calls_only_kernels_that_were_prepared(tmp_path, kind):
     thermal = kind in ("replicas", "patches", "ensemble", "modes")
@@ -244,6 +251,7 @@ def test_a_run_calls_only_kernels_that_were_prepared(tmp_path, kind):
     assert python(code, tmp_path).stdout.split("\n")[0] == "[]"
 
 
+@pytest.mark.thorough
 def test_frames_of_several_crystals_need_no_other_kernel(tmp_path):
     """Rows of one crystal in frames of several are no contiguous array, which is a type of its own to a kernel."""
     thermal = {"energy": 25.0, "lattices": 2, "motion": "modes"}
@@ -279,6 +287,7 @@ def test_the_counter_of_a_terminal(capsys, monkeypatch):
     assert Reporter(quiet=True).notice.counter is None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_compiling_tells_the_truth(tmp_path, number):
     command = [sys.executable, "-m", "mdlite", "run", "trapped", "-o", "x.h5", "--set", "lattice.size=12"]
@@ -293,6 +302,7 @@ def test_a_signal_while_compiling_tells_the_truth(tmp_path, number):
     assert not (tmp_path / "x.h5").exists()
 
 
+@pytest.mark.thorough
 def test_a_signal_at_a_file_that_was_there_leaves_it(tmp_path):
     (tmp_path / "x.h5").write_text("an earlier run")
     command = [sys.executable, "-m", "mdlite", "run", "trapped", "-o", "x.h5", "--force"]
@@ -305,6 +315,7 @@ def test_a_signal_at_a_file_that_was_there_leaves_it(tmp_path):
     assert (tmp_path / "x.h5").read_text() == "an earlier run"
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize("layer", ["workqueue", "omp"])
 def test_two_runs_in_threads_of_one_process(tmp_path, layer):
     code = (
@@ -319,6 +330,7 @@ def test_two_runs_in_threads_of_one_process(tmp_path, layer):
     assert ("take turns" in told) == (layer == "workqueue")
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize(
     "variable, value, right",
     [

@@ -140,6 +140,7 @@ class Reader:
         )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_block_runs(name, tmp_path):
     reader = Reader(tmp_path)

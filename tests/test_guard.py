@@ -200,6 +200,7 @@ def test_a_run_that_loses_ions_by_its_step(lossy, tmp_path):
         mdlite.run(run.config.replace(**{"run.duration": 2.5}))
 
 
+@pytest.mark.thorough
 def test_with_the_step_that_would_do_none_is_lost(lossy):
     run = mdlite.Run.load(lossy[0])
     step = run.facts["run_aways"][0]["step_ps"]

@@ -28,6 +28,7 @@ def mdlite(*arguments, **environment):
     return done.stdout
 
 
+@pytest.mark.thorough(quick=4)
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_h_is_help(command):
     short, long = (mdlite(*([command] if command else []), option) for option in ("-h", "--help"))
@@ -43,6 +44,7 @@ def test_summaries_are_whole_and_in_groups():
     assert "..." not in text.split("Options:")[1] and [g for g in help.GROUPS if f"\n{g}:\n" in text] == list(help.GROUPS)
 
 
+@pytest.mark.thorough(quick=4)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_examples_that_it_understands(name):
     found = help.examples_of(COMMANDS[name])

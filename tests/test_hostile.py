@@ -257,6 +257,7 @@ def worker():
     return Worker()
 
 
+@pytest.mark.thorough
 @cases(1200)
 @given(text=configurations())
 def test_configurations(worker, text):

@@ -122,6 +122,7 @@ def test_ase_opens_the_export(thermal_run, tmp_path, lattice):
         assert atoms.get_chemical_symbols()[0] == "Li"
 
 
+@pytest.mark.thorough
 def test_an_export_is_not_half_written_and_not_over_anything(small_case, tmp_path):
     path, target = tmp_path / "run.h5", tmp_path / "run.xyz"
     mdlite.run(small_case(method="rigid"), path)

@@ -9,6 +9,7 @@ from mdlite.accuracy import small_oscillations
 from mdlite.errors import RunError
 
 
+@pytest.mark.thorough(only=("heavy",))
 @pytest.mark.parametrize("mass, speed, duration", [(0.7, 0.1, 12.0), (14.0, 0.03, 40.0)], ids=["light", "heavy"])
 def test_exact_mode_against_the_memory_kernel(mass, speed, duration):
     """Frequency and decay rate of a small oscillation in the time domain agree to 1e-3 (the step's error is extrapolated away)."""

@@ -67,6 +67,7 @@ def test_memory_in_a_thermal_crystal_is_the_thermal_lattice():
     assert distance[: round(0.8 * model.echo_time / 0.005)].max() < 1e-11
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["sites", "shell-wandering"])
 def test_a_dressed_start(name):
     """An explicit lattice that starts displaced by -W(0) ∇U everywhere: the same path, until what the box cuts off comes in."""
@@ -97,6 +98,7 @@ def test_a_dressed_crystal_holds_an_ion_at_rest():
     assert frames.interaction[0] == pytest.approx(mdlite.timelocal.adiabatic_energy(held)[1], rel=1e-9)
 
 
+@pytest.mark.thorough
 def test_order_of_convergence():
     """The exact response: second order in the step; and both responses have the same limit."""
     ends = {}
@@ -141,6 +143,7 @@ def test_a_shorter_window_forgets_little_and_says_how_much():
     assert short.facts()["memory_truncation"] == pytest.approx(abs(exact[1] / exact[0]), abs=2e-3)
 
 
+@pytest.mark.thorough(only=("cutoff",))
 @pytest.mark.parametrize("name", ["sites", "cutoff", "shell-wandering"])
 def test_without_echoes_against_the_memory_kernel(name):
     """Two independent ways to the infinite crystal, at the same step: to 1e-12 Å over a time in which a box of this size would echo."""

@@ -84,6 +84,7 @@ def test_a_lone_ion_and_one_lattice(tmp_path):
     assert "The ions share one lattice" in text
 
 
+@pytest.mark.thorough
 def test_what_can_not_be_analysed(run_file, tmp_path):
     for arguments, message in (
         (["--skip", "19.99"], "skip = 19.99 ps: must be 0 or more, and leave ten frames"),
@@ -103,6 +104,7 @@ def test_what_can_not_be_analysed(run_file, tmp_path):
         motion.describe(short, 0.0, (0.1, 0.2))
 
 
+@pytest.mark.thorough
 def test_a_cold_ion_that_never_hops(tmp_path):
     """Bound for 40 ps: no significant D, but the limit that no hop in 36 ion-ps sets, whatever the seed."""
     small = {"lattice.size": 6, "thermal.lattices": 1, "thermal.ions": 1, "thermal.energy": 2.0, "run.duration": 40.0}

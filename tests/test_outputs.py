@@ -320,6 +320,7 @@ def test_checkpoints_are_kept_until_there_is_something_in_their_place(folder):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.thorough
 def test_the_working_folder_is_gone(folder):
     place = folder / "gone"
     place.mkdir()

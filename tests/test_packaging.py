@@ -98,6 +98,7 @@ LEFT += ("_build", "_generated", "*.h5")
 """Of a source tree, what no archive wants."""
 
 
+@pytest.mark.thorough
 def test_an_archive_of_sources_can_run_its_tests(tmp_path):
     """It has the tests and what they read: documents, scripts, benchmarks; pytest collects them all where it is unpacked."""
     tree = tmp_path / "tree"

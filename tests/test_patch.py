@@ -81,6 +81,7 @@ def test_a_patch_of_the_usual_size_follows_an_ion_through_hops():
     assert np.linalg.norm(path(local, 200) - true, axis=1).max() > 0.5
 
 
+@pytest.mark.thorough(only=("trapped-heavy",))
 @pytest.mark.parametrize("case", ["trapped", "trapped-heavy"])
 def test_late_decay_rate_against_the_exact_equation(case):
     config = mdlite.load_case(case)
@@ -133,6 +134,7 @@ def test_the_edge_takes_and_never_gives():
     assert (found.damping[~middle] > 0.0).any() and found.common_error < found.friction_error < 0.05
 
 
+@pytest.mark.thorough
 def test_the_jacobian_of_the_fit():
     """Where nothing rings for long, the derivatives that it assumes are those that differences give."""
     fitting = patch_edge._Fitting(0.3, 8)
@@ -145,6 +147,7 @@ def test_the_jacobian_of_the_fit():
         assert np.abs(slope - jacobian[:, unknown]).max() < 0.05 * np.abs(slope).max()
 
 
+@pytest.mark.thorough
 def test_detailed_balance_in_a_classical_crystal():
     """The ion takes the crystal's temperature, its velocities are Gaussian and independent of each other, and energy flows neither way."""
     model = Model(

@@ -24,6 +24,7 @@ def test_two_routes_to_the_minimum(atoms):
     assert found.unrelaxed - found.energy > 0.5
 
 
+@pytest.mark.thorough
 def test_against_a_dense_minimiser():
     size = (4, 4, 4)
     small = model(Shell(1), size)

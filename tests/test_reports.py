@@ -33,6 +33,7 @@ def throw(tmp_path_factory):
     return validated(tmp_path_factory.mktemp("r") / "v", **THROW)
 
 
+@pytest.mark.thorough
 def test_a_throw_is_judged_by_its_path(throw):
     summary, text = throw
     assert summary["kind"] == "free" and summary["yardstick"] == "memory-kernel"
@@ -66,6 +67,7 @@ def test_path_and_energy_against_their_definitions(throw, tmp_path):
     assert summary["rungs"]["reference"]["difference"]["max_position_A"]["whole"] < 1e-4
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize("reference", ["memory-kernel", "echo-free", "absorbing"])
 def test_an_infinite_crystal_has_no_echo(reference, tmp_path):
     keys = THROW | {"run.duration": 0.6, "validate.reference": reference, "lattice.absorber_width": 4}

@@ -154,6 +154,7 @@ def test_chains_have_no_response(function):
         function(Lattice(k2=0.0))
 
 
+@pytest.mark.thorough
 def test_near_chains_are_refused_rather_than_wrong():
     with pytest.raises(InputError, match="loss matrix does not converge"):
         loss_matrix(Lattice(k2=1e-6))

@@ -101,6 +101,7 @@ def whole(tmp_path_factory):
     return make
 
 
+@pytest.mark.thorough(only=("patch", "memory-dressed"))
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_goes_on_exactly_after_an_interruption(tmp_path, whole, name):
     path = tmp_path / "run.h5"
@@ -209,6 +210,7 @@ def test_a_power_failure_after_a_checkpoint_loses_nothing_before_it(tmp_path, wh
     assert_same(path, whole("reference", **{"run.energy_every": 5}))
 
 
+@pytest.mark.thorough
 def test_every_prefix_of_a_commit_is_a_file_that_opens(tmp_path, monkeypatch):
     """A process killed between any two writes to the disk leaves a file with every frame that was committed before."""
     from mdlite.io import h5md, journal
@@ -457,6 +459,7 @@ def crash(line, path, environment, rng):
         commits *= 0.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CRASHES)
 def test_killed_at_any_moment_it_goes_on_exactly(tmp_path, whole, name):
     """kill -9 at twenty random moments: the file opens, holds what the whole run holds, and the run goes on to the same end."""
@@ -492,6 +495,7 @@ VARIANTS = {
 BITS = ("reference-thermal", "replicas", "ensemble", "ensembles", "memory-thermal", "echo-free", "implicit", "patch", "patches")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_threads_layers_and_progress_do_not_change_a_bit(tmp_path, whole, variant):
     for name in BITS:
@@ -502,6 +506,7 @@ def test_threads_layers_and_progress_do_not_change_a_bit(tmp_path, whole, varian
         assert_same(path, whole(name))
 
 
+@pytest.mark.thorough
 def test_a_cold_compile_cache_does_not_change_a_bit(tmp_path, whole):
     for name in ("reference-thermal", "ensembles", "memory"):
         path = tmp_path / f"{name}.h5"

@@ -82,6 +82,7 @@ def test_every_script_has_a_row():
     assert {path.name for path in SCRIPTS} <= set(listed) and len(set(listed)) == len(listed)
 
 
+@pytest.mark.thorough
 def test_framework(launch):
     folder, done = launch("figure_framework.py")
     assert done.returncode == 0, done.stderr
@@ -107,6 +108,7 @@ def test_framework(launch):
     )  # drawn from what is there
 
 
+@pytest.mark.thorough
 def test_reflection(launch):
     folder, done = launch("figure_reflection.py")
     assert done.returncode == 0, done.stderr
@@ -134,6 +136,7 @@ def recoil_of_box(n):
     return np.linalg.inv(total)[:, 0, 0].sum() / (MASS * n**3)
 
 
+@pytest.mark.thorough
 def test_finite_size(launch):
     folder, done = launch("finite_size.py")
     assert done.returncode == 0, done.stderr
@@ -151,6 +154,7 @@ def test_finite_size(launch):
     assert distance == sorted(distance, reverse=True)
 
 
+@pytest.mark.thorough
 def test_paths(launch):
     folder, done = launch("figure_paths.py")
     assert done.returncode == 0, done.stderr
@@ -162,6 +166,7 @@ def test_paths(launch):
         assert path["end_distance_A"] == pytest.approx(np.linalg.norm(end - start, axis=1))
 
 
+@pytest.mark.thorough
 def test_a_folder_that_can_not_be_written(launch, tmp_path):
     (tmp_path / "file").write_text("mine")
     for name in ("figure_framework.py", "work_precision.py"):

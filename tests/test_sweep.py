@@ -87,6 +87,7 @@ def serial(tmp_path_factory):
     return content(folder)
 
 
+@pytest.mark.thorough
 def test_a_sweep_killed_three_times(tmp_path, serial):
     (tmp_path / "s.toml").write_text(SWEEP)
     folder = tmp_path / "out"
@@ -111,6 +112,7 @@ def test_a_sweep_killed_three_times(tmp_path, serial):
     assert not list(folder.glob("points/*/error.json")) and not list(folder.glob("points/*/*.lock"))
 
 
+@pytest.mark.thorough
 def test_a_dask_worker_killed(tmp_path, serial):
     (tmp_path / "s.toml").write_text(SWEEP)
     folder, started = tmp_path / "out", []
@@ -242,6 +244,7 @@ def test_what_is_refused(tmp_path, change, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.thorough
 def test_folders_and_schedulers_that_are_refused(tmp_path):
     mdlite.sweep(SMALL, tmp_path / "a", prepare=True)
     before = {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
@@ -303,6 +306,7 @@ def test_results_in_one_file(tmp_path):
     assert lines[1].startswith("point,ion.velocity.z,run.dt,status,final_kinetic_energy")
 
 
+@pytest.mark.thorough
 def test_replicas_are_averaged_by_their_scatter(tmp_path):
     """Mean, standard error and Student's interval over the replicas of a point; what runs say of their own errors plays no part."""
     from scipy import stats
@@ -331,6 +335,7 @@ def test_replicas_are_averaged_by_their_scatter(tmp_path):
         results.averaged(every.isel(replica=0))
 
 
+@pytest.mark.thorough
 def test_validations_as_points(tmp_path):
     sweep = {
         "base": "trapped",
@@ -344,6 +349,7 @@ def test_validations_as_points(tmp_path):
     assert float(found[name][1]) == told["rungs"]["time-local"]["difference"]["rms_position_A"]["whole"]
 
 
+@pytest.mark.thorough
 def test_a_worker_that_dies_takes_only_its_point(tmp_path):
     """The second try of the point that it had at hand succeeds."""
     sweep = changed(SMALL, set={**SMALL["set"], "run.duration": 1000.0})
@@ -365,6 +371,7 @@ def test_a_worker_that_dies_takes_only_its_point(tmp_path):
     assert running.read_manifest(tmp_path / "a")["points"][3]["values"] == {"ion.velocity.z": 4.0, "run.dt": 0.01}
 
 
+@pytest.mark.thorough
 def test_the_job_array_script(tmp_path):
     """As Slurm calls it: one task number each, the points in strides."""
     (tmp_path / "bin").mkdir()
@@ -390,6 +397,7 @@ def wait_and_say(seconds):
     return seconds
 
 
+@pytest.mark.thorough
 def test_what_happens_to_the_other_workers():
     """One that dies again and again costs nobody else anything, one that is terminated hands its signal over, an idle one ends in order."""
     crew = pool.Local(2, 1)
@@ -402,6 +410,7 @@ def test_what_happens_to_the_other_workers():
     assert isinstance(long.exception(), Interrupted) and long.exception().signal == signal.SIGTERM
 
 
+@pytest.mark.thorough
 def test_a_folder_that_was_not_finished_or_is_damaged_is_mended(tmp_path):
     mdlite.sweep(SMALL, tmp_path / "a", prepare=True)
     (tmp_path / "a" / "manifest.json").unlink()  # as if killed before the last of it
@@ -446,6 +455,7 @@ def test_many_faults_are_cut_short():
         assert len(lines) == 21 and lines[-1] == "... and 380 more"
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize(
     "text, told",
     [
@@ -543,6 +553,7 @@ def test_a_scheduler_that_is_none(tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
 def test_a_dask_scheduler_killed(tmp_path, blow):
     (tmp_path / "s.toml").write_text(SWEEP)

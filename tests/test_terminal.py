@@ -16,6 +16,7 @@ PLAIN = (
 )
 
 
+@pytest.mark.thorough(quick=3)
 @pytest.mark.parametrize("environment", PLAIN, ids=lambda e: " ".join(e))
 @pytest.mark.parametrize("arguments", [("validity", "trapped"), ("cases", "trapped"), ("--help",)], ids=lambda a: a[0])
 def test_output_that_the_terminal_can_not_show(tmp_path, environment, arguments):

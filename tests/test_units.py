@@ -62,6 +62,7 @@ METHODS = ["reference", "replicas", "patch", "patches", "memory-kernel", "modes"
 METHODS += ["time-local", "implicit", "static", "rigid", "time-local ensemble", "implicit ensemble"]
 
 
+@pytest.mark.thorough(only=("memory-kernel-cutoff", "modes-cutoff", "modes-shell"))
 @pytest.mark.parametrize("atoms", ["shell", "cutoff"])
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_knows_the_units(method, atoms):

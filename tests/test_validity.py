@@ -21,6 +21,7 @@ def small_oscillation(**changes):
     )
 
 
+@pytest.mark.thorough(quick=1)
 @pytest.mark.parametrize("k2, mass", [(170.0, 0.7), (312.0, 5.0)])
 def test_groups_of_a_small_oscillation(k2, mass):
     """K = M ω²: ν = ω L/W(0), η = 3/2 L K ω, and κ from the atoms' Hessians, all by hand."""
@@ -104,6 +105,7 @@ def test_a_known_law_is_foreseen():
     assert fit.distance(groups.Groups(30.0, 9.0, 50.0)) > fit.far
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("speed", [2.0, 5.0, 9.0])
 def test_throws_are_foreseen(speed):
     """In three dimensions, by the map of the package, which has only seen ions on lines."""
@@ -149,6 +151,7 @@ def test_what_validity_refuses(tmp_path, change, message):
         mdlite.validity(config, data)
 
 
+@pytest.mark.thorough
 def test_a_small_map_and_how_it_goes_on(tmp_path):
     config = mdlite.load_case("map", **{"validate.map": "quick"})
     found = mdlite.validate(config, tmp_path / "m")
@@ -190,6 +193,7 @@ def shipped():
     return estimate._map(None, None)
 
 
+@pytest.mark.thorough(only=("potential0-2.5-12.0-0.4",))
 @pytest.mark.parametrize("potential, mass, speed, ratio", [(BORN_MAYER, 2.5, 12.0, 0.4), (GAUSSIAN, 2.5, 8.0, 170.0 / 520.0)])
 def test_throws_of_other_potentials_lie_in_their_intervals(potential, mass, speed, ratio):
     """Where a map of the Yukawa potential alone had said +70 % (8 to 469) and +50 % (-1 to 586) of the peak force: it is -25 and -15 to -20 %."""
@@ -327,6 +331,7 @@ def test_an_unresolved_diffusion_teaches_nothing():
     assert not _resolved(told | {"diffusion_error_A2_per_ps": 0.5}) and not _resolved(told | {"diffusion_A2_per_ps": -1.0})
 
 
+@pytest.mark.thorough(only=("reflection-changes0",))
 @pytest.mark.parametrize(
     "case, changes",
     [
@@ -398,6 +403,7 @@ def test_thermal_ions_are_foreseen_as_an_explicit_lattice_has_them(energy, tempe
     assert found["diffusion"].low <= diffusion <= found["diffusion"].high
 
 
+@pytest.mark.thorough
 def test_fresh_throws_lie_in_their_intervals():
     """Of every potential, none of them in the map, with the patch as the truth: four in five, or it says that it is outside."""
     rng = np.random.default_rng(20)

@@ -74,6 +74,7 @@ def test_force_replaces_what_was_there_and_nothing_else(tmp_path):
     assert "report.md" not in files(tmp_path / "v") and "notes.txt" in files(tmp_path / "v")
 
 
+@pytest.mark.thorough
 def test_a_box_no_larger_than_the_interaction(tmp_path):
     atoms = {"kind": "cutoff", "radius": 6.0}
     config = mdlite.load_case(
@@ -82,6 +83,7 @@ def test_a_box_no_larger_than_the_interaction(tmp_path):
     assert mdlite.validate(config, tmp_path / "v")["echo_time_ps"] == 0.0
 
 
+@pytest.mark.thorough
 def test_passages_are_seen_however_coarse_the_frames(tmp_path):
     config = mdlite.load_case("trapped", **{"lattice.size": 40, "run.duration": 3.0, "validate.rungs": ["time-local"]})
     fine = mdlite.validate(config, tmp_path / "fine")
@@ -91,6 +93,7 @@ def test_passages_are_seen_however_coarse_the_frames(tmp_path):
         assert len(a) == len(b) > 5 and np.allclose(a, b, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_centre_is_the_trap_s_not_the_start(tmp_path):
     config = mdlite.load_case(
         "trapped", **{"lattice.size": 30, "run.duration": 2.0, "ion.position": [0.0, 0.0, 10.0], "ion.velocity": [0.0, 0.0, 0.0]}
@@ -100,6 +103,7 @@ def test_the_centre_is_the_trap_s_not_the_start(tmp_path):
     assert len(summary["rungs"]["reference"]["crossing_time_ps"]) >= 5
 
 
+@pytest.mark.thorough
 def test_any_motion_can_be_validated(small_case, tmp_path):
     summary = mdlite.validate(small_case(), tmp_path / "v")
     for name in ("implicit", "time-local", "static", "rigid"):
@@ -159,6 +163,7 @@ def test_barriers_on_a_small_lattice(tmp_path):
     assert {"barriers.png", "report.md", "summary.json"} <= files(tmp_path / "v")
 
 
+@pytest.mark.thorough
 def test_a_ladder(tmp_path):
     """Every rung and two periodic lattices against the infinite crystal, by both of its methods."""
     base = mdlite.load_case("trapped", **{"run.duration": 4.0, "validate.sizes": [20, 30]})

@@ -151,6 +151,7 @@ def test_the_lattices_of_all_methods_are_the_same():
     assert u.tobytes() == states[1].crystals.u.tobytes() and u.any()
 
 
+@pytest.mark.thorough
 def test_ladder(tmp_path):
     """The patch comes out ahead of the time-local ion in decay rate and temperature, and the report recommends accordingly."""
     small = {"thermal.lattices": 3, "thermal.ions": 8, "run.duration": 30.0, "validate.ensemble_duration": 30.0}
@@ -169,6 +170,7 @@ def test_ladder(tmp_path):
         mdlite.validate(config.replace(**{"thermal.statistics": "quantum"}), tmp_path / "other")
 
 
+@pytest.mark.thorough
 def test_a_method_that_loses_ions_by_its_step_is_left_out(tmp_path):
     """Light ions at a step that is too long for them: what is left of them would be a selection, so no average of it is shown."""
     light = {"ion.mass": 0.05, "run.dt": 0.002, "run.duration": 20.0, "thermal.lattices": 2, "validate.ensemble_duration": 20.0}
