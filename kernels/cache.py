@@ -69,11 +69,11 @@ def place(variable: str, own: str | None, usual: list[Path | None], what: str) -
     for folder in (*wanted, *usual):
         if folder is not None and can_be_written(folder):
             if own and folder != wanted[0]:
-                return folder, f"{variable} = {own!r}: can not be written; {what} are kept in {folder}"
+                return folder, f"{variable} = {own!r}: cannot be written; {what} are kept in {folder}"
             return folder, None
     tried = [f"{variable} = {own!r}"] if own else []
     tried += [str(folder) for folder in usual if folder is not None]
-    why = f"{what}: {' and '.join(tried) or 'no home folder'} can not be written"
+    why = f"{what}: {' and '.join(tried) or 'no home folder'} cannot be written"
     folder = temporary_folder()
     if folder is None:
         return None, f"{why}; they are not kept (set {variable} to a folder that can)"
@@ -150,7 +150,7 @@ class _Files:
             _used.add(path.name)
         except OSError as error:
             if not _told:
-                _told.append(f"compiled kernels can not be kept in {self._folder}: {error.strerror or error}")
+                _told.append(f"compiled kernels cannot be kept in {self._folder}: {error.strerror or error}")
 
     def flush(self) -> None:
         """Nothing is kept here."""

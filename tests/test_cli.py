@@ -153,6 +153,7 @@ def test_phonons_writes_what_scripts_read(tmp_path):
     assert np.allclose(finite["recoil_kernel"]["1,1,0"], expected)
 
 
+@pytest.mark.thorough
 def test_cases_schema_and_version(tmp_path):
     assert {"trapped", "reflection", "barriers"} <= {line.split()[0] for line in call("cases", cwd=tmp_path).stdout.splitlines()}
     call("cases", "trapped", "-o", "own.toml", cwd=tmp_path)

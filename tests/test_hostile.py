@@ -298,6 +298,7 @@ def files(tmp_path_factory):
     return found
 
 
+@pytest.mark.thorough
 @cases(600)
 @given(data=st.data(), which=st.integers(0, 3))
 def test_damaged_files(worker, files, data, which):
@@ -305,6 +306,7 @@ def test_damaged_files(worker, files, data, which):
     assert worker.ask(hostile.try_file, data.draw(spoilt(content)), truth, checkpoints, source) is None
 
 
+@pytest.mark.thorough
 @cases(100)
 @given(data=st.data())
 def test_damaged_checkpoints(worker, files, data):
@@ -340,6 +342,7 @@ def foreign(draw):
     return file.getvalue()
 
 
+@pytest.mark.thorough
 @cases(100)
 @given(content=foreign())
 def test_foreign_files(worker, files, content):

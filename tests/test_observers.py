@@ -69,6 +69,7 @@ def test_the_ion_is_seen_as_it_is_recorded(small_case, method):
             assert np.array_equal(value, recorded[step])
 
 
+@pytest.mark.thorough(only=("patch",))
 @pytest.mark.parametrize("method", ["time-local", "patch", "reference"])
 def test_all_ions_of_an_ensemble_are_seen(small_case, method):
     seen = []
@@ -173,6 +174,7 @@ def test_who_looks_changes_nothing(small_case, tmp_path):
     assert datasets(tmp_path / "alone.h5") == datasets(tmp_path / "seen.h5")
 
 
+@pytest.mark.thorough
 def test_chunks_end_only_where_an_observer_wants_it(small_case, monkeypatch):
     """With chunks that may always grow fourfold: one more for each of its steps, and not one more."""
     monkeypatch.setattr(loop, "CHUNK_SECONDS", 1e9)

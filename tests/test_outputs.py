@@ -260,6 +260,7 @@ def test_checkpoints_behind_a_link(folder):
     assert (folder / "x.h5.checkpoints").is_symlink() and not list((folder / "far").iterdir())
 
 
+@pytest.mark.thorough
 def test_what_stands_in_the_way_inside_a_folder(folder):
     (folder / "v").mkdir()
     os.mkfifo(folder / "v" / "report.md")

@@ -55,7 +55,7 @@ def files(request, tmp_path_factory):
     return folder
 
 
-@pytest.mark.thorough(quick=1)
+@pytest.mark.thorough
 def test_what_is_there_can_be_looked_at(files, monkeypatch):
     monkeypatch.chdir(files)
     whole = mdlite.Run.load("whole.h5")

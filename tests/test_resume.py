@@ -133,6 +133,7 @@ def test_a_much_longer_run_has_the_budgets_that_it_would_have_had(tmp_path, whol
     assert len(mdlite.Run.load(path).energy_step) == 126
 
 
+@pytest.mark.thorough
 def test_a_memory_that_grows_with_the_run_agrees_to_rounding(tmp_path, whole):
     path = tmp_path / "run.h5"
     mdlite.run(config("memory-dressed", **{"run.duration": 0.4}), path)

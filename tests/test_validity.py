@@ -21,7 +21,7 @@ def small_oscillation(**changes):
     )
 
 
-@pytest.mark.thorough(quick=1)
+@pytest.mark.thorough
 @pytest.mark.parametrize("k2, mass", [(170.0, 0.7), (312.0, 5.0)])
 def test_groups_of_a_small_oscillation(k2, mass):
     """K = M ω²: ν = ω L/W(0), η = 3/2 L K ω, and κ from the atoms' Hessians, all by hand."""
@@ -64,6 +64,7 @@ def test_the_patch_loses_what_the_exact_equation_loses():
     assert found["time-local.energy_loss"] < -0.1 and found["implicit.energy_loss"] < -0.3
 
 
+@pytest.mark.thorough
 def test_equal_groups_make_equal_errors():
     """Two collisions that share nothing but κ and ν (within 4 %), in unlike potentials: a weak long one and a strong short one."""
     found = []
@@ -122,6 +123,7 @@ def test_throws_are_foreseen(speed):
         assert 0.2 * path.low < found[f"{method}.path"] < 5.0 * path.high
 
 
+@pytest.mark.thorough
 def test_what_validity_says():
     good = mdlite.load_case("reflection", **{"ion.velocity.z": 0.5, "run.duration": 36.0, "run.dt": 0.005, "lattice.size": 20})
     bad = mdlite.load_case("throw")
