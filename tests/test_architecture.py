@@ -173,3 +173,14 @@ def test_help_is_light():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "validate" in done.stdout
+
+
+def test_a_run_waits_for_no_statistics_or_figures():
+    """SciPy's statistics alone would add half a second to every start."""
+    code = (
+        "import sys, mdlite\nmdlite.run, mdlite.Config, mdlite.load_case('trapped')\n"
+        "heavy = {'scipy.stats', 'scipy.spatial', 'matplotlib', 'pandas', 'xarray'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

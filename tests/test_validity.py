@@ -444,3 +444,11 @@ def test_points_of_one_kind_tell_nothing():
         points |= {f"{method}.{quantity}": [0.1, None, 0.2] for quantity in surrogate.KINDS["thermal"]}
     found = surrogate.Surrogates(points | {"kind": ["yukawa/thermal"] * 3}, "thermal")
     assert not found.known and found.far == 0.0
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_run_of_a_few_steps_has_an_estimate(steps):
+    config = mdlite.load_case("trapped", method="time-local", **{"lattice.size": 20, "run.duration": 0.005 * steps})
+    told = []
+    assert len(mdlite.run(config, notice=told.append).time) == steps + 1
+    assert np.isfinite(mdlite.validity(config).expected["time-local"]["force"].error)

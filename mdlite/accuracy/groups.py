@@ -28,8 +28,8 @@ from mdlite.physics.response import loss_matrix, static_recoil
 THERMAL_SAMPLES = 32
 THERMAL_PS = 2.0
 """ps, of each sample."""
-LONGEST, LARGEST = 20_000, 400_000
-"""Steps of a probe, and steps times atoms."""
+SHORTEST, LONGEST, LARGEST = 10, 20_000, 400_000
+"""Steps of a probe, at least and at most, and steps times atoms."""
 FOLLOWED = 8.0
 """Encounters of a run, at most, that are looked at."""
 HALVINGS = 8
@@ -185,18 +185,18 @@ def probe(config: Config) -> Groups:
     """
     require(config)
     model, dt = config.to_model(), config.run.dt
-    most = min(LONGEST, max(10, LARGEST // len(model.offsets)))
+    most = min(LONGEST, max(SHORTEST, LARGEST // len(model.offsets)))
     if config.thermal is None:
-        steps = min(config.n_steps, most)
+        steps = min(max(SHORTEST, config.n_steps), most)  # of one step nothing could be told
         found = _groups(model, dt, steps, most, config.validate_.centre, True)
         whole = found.encounters * config.n_steps / steps
         if found.encounters > FOLLOWED:  # a longer run begins like a short one
-            found = _groups(model, dt, max(10, int(steps * FOLLOWED / found.encounters)), most, config.validate_.centre, True)
+            found = _groups(model, dt, max(SHORTEST, int(steps * FOLLOWED / found.encounters)), most, config.validate_.centre, True)
         return found._replace(whole_run=whole)
     rng = np.random.default_rng(config.thermal.seed)
     spread = np.sqrt(2.0 * config.thermal.scale * model.ion.inverse_mass)
     starts = spread * rng.standard_normal((THERMAL_SAMPLES, 3))
-    steps = min(max(10, round(THERMAL_PS / dt)), most)
+    steps = min(max(SHORTEST, round(THERMAL_PS / dt)), most)
     ions = [replace(model.ion, velocity=tuple(start)) for start in starts.tolist()]
     found = Groups(*np.mean([_groups(replace(model, ion=ion), dt, steps, most) for ion in ions], axis=0).tolist())
     return found._replace(barrier=_barrier(model) / config.thermal.scale)
