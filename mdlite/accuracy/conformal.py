@@ -54,12 +54,14 @@ class Errors:
         self.quantity, self.rows, self.x, self.error, self.y = quantity, rows, x, error, y
         self.own, self.kinds, self.wide = own, kinds, wide
         self._fit: Fit | None = None
+        self._weights: np.ndarray | None = None
         if learnt is None:
             self._fit = Fit(x, y)
             self.settings = self._fit.settings
             self.middle, self.miss = self._foresee()
         else:
             self.settings, self.middle, self.miss = (np.array(learnt[name], float) for name in ("settings", "middle", "miss"))
+            self._weights = np.array(learnt["weights"], float)
         self.scores = np.abs(y - self.middle) / self.miss
         self._widths = {
             wide: _width(self.scores[chosen], kinds[chosen]) for wide, chosen in self._classes(np.ones(len(y), bool)).items()
@@ -72,18 +74,21 @@ class Errors:
         return {wide: those if len(set(self.kinds[those])) > 1 else among for wide, those in chosen.items()}
 
     def facts(self) -> dict[str, Any]:
-        """What has taken long to find out, for a file: settings of the fit; of every point, what fits without its kind foresee, and what these miss nearby."""
+        """What has taken long to find out, for a file: settings of the fit; of every point its weight in
+        the fit, what fits without its kind foresee, and what these miss nearby."""
+        rounded = np.round(self.settings, 4)
         return {
-            "settings": [round(float(v), 4) for v in self.settings],
+            "settings": rounded.tolist(),
             "middle": [float(f"{v:.4g}") for v in self.middle],
             "miss": [float(f"{v:.3g}") for v in self.miss],
+            "weights": [float(f"{v:.8g}") for v in Fit(self.x, self.y, rounded).weights],
         }
 
     @property
     def fit(self) -> Fit:
         """The smooth function."""
         if self._fit is None:
-            self._fit = Fit(self.x, self.y, self.settings)
+            self._fit = Fit(self.x, self.y, self.settings, self._weights)
         return self._fit
 
     def _foresee(self) -> tuple[np.ndarray, np.ndarray]:

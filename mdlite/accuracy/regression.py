@@ -23,16 +23,20 @@ class Fit:
     """A Gaussian process from coordinates (points, d) to values (points,): Matérn 3/2, with a length for each coordinate.
 
     settings: logarithms of the lengths, of the spread of the values and of their noise, (d + 2,); by the points' likelihood if None.
+    weights: of the points (n,), as an earlier fit with these settings has found them, or None.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, settings: np.ndarray | None = None):
+    def __init__(self, x: np.ndarray, y: np.ndarray, settings: np.ndarray | None = None, weights: np.ndarray | None = None):
         self.x, self._mean = x, float(y.mean())
         self.settings = self._learnt(x, y - self._mean) if settings is None else settings
-        matrix = self._kernel(x, x) + np.diag(np.full(len(y), np.exp(2.0 * self.settings[-1])))
-        self._weights = cho_solve(cho_factor(matrix, lower=True), y - self._mean)
+        self.weights = self._solved(y) if weights is None else weights
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        return self._mean + self._kernel(x, self.x) @ self._weights
+        return self._mean + self._kernel(x, self.x) @ self.weights
+
+    def _solved(self, y: np.ndarray) -> np.ndarray:
+        matrix = self._kernel(self.x, self.x) + np.diag(np.full(len(y), np.exp(2.0 * self.settings[-1])))
+        return cho_solve(cho_factor(matrix, lower=True), y - self._mean)
 
     def _kernel(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         length = np.exp(self.settings[:-2])
