@@ -81,7 +81,7 @@ class Errors:
             "settings": rounded.tolist(),
             "middle": [float(f"{v:.4g}") for v in self.middle],
             "miss": [float(f"{v:.3g}") for v in self.miss],
-            "weights": [float(f"{v:.8g}") for v in Fit(self.x, self.y, rounded).weights],
+            "weights": [float(f"{v:.10g}") for v in Fit(self.x, self.y, rounded).weights],
         }
 
     @property
