@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from mdlite.config import method_names
 from mdlite.report import markdown
@@ -169,7 +169,7 @@ def framework(states: list[dict[str, Any]], seconds: float) -> str:
         for k in ("displacement", "velocity")
     ]
     worst, each = max(sizes), seconds / max(1, sum(e["states"] for e in states))
-    chance = 2.0 * stats.t.sf(worst, max(1, states[0]["states"] - 1)) * len(sizes)  # of so large a one among so many
+    chance = 2.0 * special.stdtr(max(1, states[0]["states"] - 1), -worst) * len(sizes)  # of so large a one among so many
     fine = chance > LIKELY
     return (
         f"**The sampled thermal states are {'right' if fine else 'not those of the exact distribution'}**: their variances are "
@@ -220,7 +220,7 @@ def _thermal(entries: list[dict[str, Any]], method: str) -> dict[str, Any]:
     lost = sum(len(own["run_aways"]) for own, _ in both)
     us, reference = (float(np.median([one["us_per_ion_step"] for one in side])) for side in zip(*both))
     least = min(one.get("lattices", MANY) for pair in both for one in pair)
-    wide = stats.t.ppf(LEVEL, max(1, 2 * (least - 1)))  # of a ratio of two averages over so many lattices
+    wide = special.stdtrit(max(1, 2 * (least - 1)), LEVEL)  # of a ratio of two averages over so many lattices
     off = any(np.any(np.abs(ratio - 1.0) > np.maximum(wide * chance, 0.01 * GOOD)) for ratio, chance in (heat, spread))
     vague = any(not np.all(chance <= most) for (_, chance), most in zip((heat, spread), TELLING))
     told = f"has {_range(heat[0])} of the reference ion's temperature and {_range(spread[0])} of its D" + (
