@@ -478,6 +478,27 @@ def test_a_state_that_is_not_taken_over(small_case, tmp_path):
     assert mdlite.run(small_case(), path, resume=True).facts["status"] == "complete"
 
 
+def test_a_state_does_not_bring_an_interval(small_case, tmp_path):
+    class Changing(Path):
+        def restore(self, state):
+            super().restore(state)
+            self.every = 20
+
+    path = tmp_path / "run.h5"
+    mdlite.run(small_case(method="rigid"), path, observers=[Changing(50, pause=(100,))])
+    with pytest.raises(InputError, match=r"observer Changing: every was 50 when the run began, and is 20 after restore\(state\)"):
+        mdlite.run(small_case(method="rigid"), path, resume=True, observers=[Changing(50)])
+
+
+def test_somebodys_own_table_that_fails_is_named():
+    class Table(dict):
+        def items(self):
+            raise OSError("gone")
+
+    with pytest.raises(TypeError, match=r"observer x: state\(\): OSError: gone"):
+        memories.packed([{"name": "x", "seen": 3, "state": {"x": Table(a=1)}}])
+
+
 def test_what_is_remembered_comes_back():
     state = {
         "a": np.arange(6.0).reshape(2, 3),
