@@ -149,7 +149,8 @@ def _run(
     loop = Loop(config, engine, recording, progress, facts, users)
     if saved is not None:
         loop.recall(saved.facts["facts"])
-    state, memory, lines = None, None, []
+    state, memory = None, None
+    lines: list[str] = []
     try:
         with Stopper(deadline) if path is not None else contextlib.nullcontext() as stopper:
             loop.go(stopper)
