@@ -1,5 +1,5 @@
 """Text on a terminal that may not have the letters: what its encoding lacks is written in other letters, instead of ending a
-program whose work is done."""
+program whose work is done. And anybody's text, value or exception on one line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,34 @@ LETTERS = {
     "×": "x", "·": "*", "±": "+/-", "−": "-", "–": "-", "—": "-", "‑": "-", "≤": "<=", "≥": ">=", "≈": "~", "≠": "!=", "∝": "~", "°": " deg",
     "→": "->", "←": "<-", "↔": "<->", "…": "...", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "ø": "o", "ß": "ss", "æ": "ae", "•": "*",
 }  # fmt: skip
+
+
+MOST_LETTERS = 500
+"""Of a text that comes from elsewhere."""
+
+
+def one_line(text: str, most: int = MOST_LETTERS) -> str:
+    """A text on one line, without control characters, at most so long."""
+    text = text[: 10 * most]
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def shown(value: object) -> str:
+    """A value on one short line, whatever its own repr does."""
+    try:
+        return one_line(repr(value), 60)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def of_error(error: BaseException) -> str:
+    """An exception's kind and what it says, on one line, whatever its own text does."""
+    try:
+        text = one_line(str(error))
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def spelled(text: str) -> str:

@@ -209,6 +209,17 @@ def test_lattice_walks_have_uncorrelated_hops():
     assert abs(found.diffusion - slope.value) < 5.0 * np.hypot(slope.error, found.diffusion * found.rate_error)
 
 
+def test_a_mean_square_is_not_negative():
+    """Also of ions that hardly move, or not at all, or only in one direction."""
+    time = np.linspace(0.0, 1.0, 91)[:, None, None]
+    for moved in (0.0, 1e-9, 1e-7) * np.ones((1, 1, 3)).T:
+        place = 10.0 + moved[0] * np.sin(7.0 * time + np.arange(3)) + np.array([0.0, 0.1, 0.3])[:, None] * [0.0, 0.0, 1.0] * time
+        found = analysis.mean_square_displacement(place, 60)
+        assert (np.diagonal(found, axis1=2, axis2=3) >= 0.0).all()
+        direct = [np.mean((place[n:] - place[: 91 - n]) ** 2, axis=0) for n in range(60)]
+        assert np.allclose(np.diagonal(found, axis1=2, axis2=3), direct, rtol=0.0, atol=1e-15)
+
+
 def test_van_hove_of_brownian_paths_is_gaussian():
     rng, time = np.random.default_rng(11), 0.1 * np.arange(100)
     position = walk(100, 4000, 0.1, 0.5 * np.eye(3), rng)

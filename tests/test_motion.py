@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy import stats
 import mdlite
 from mdlite import analysis
 from mdlite.errors import InputError
-from mdlite.report import motion
+from mdlite.report import motion, plots_thermal
 from mdlite.report.markdown import measured
 
 SMALL = {"lattice.size": 8, "thermal.lattices": 3, "thermal.ions": 8, "run.duration": 20.0}
@@ -172,3 +173,20 @@ def test_at_rest(small_case, tmp_path):
     assert "no temperature and no diffusion" in done.stdout and "nan" not in done.stdout and "Warning" not in done.stderr
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["diffusion_A2_per_ps"] is None and found["at_rest"]["largest_speed"] > 7.0
+
+
+@pytest.mark.parametrize("duration", [0.06, 0.3, 0.5, 2.0])
+@pytest.mark.parametrize("method", ["static", "rigid"])
+def test_short_runs_without_heat_are_analysed_without_warnings(tmp_path, method, duration):
+    """Too short for the usual lags, with an ion that moves along a line, or does not move."""
+    for velocity in ([0.0, 0.0, 0.0], [0.0, 0.0, 5.0]):
+        changes = {"method": method, "lattice.size": 12, "run.duration": duration, "ion.velocity": velocity}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run = mdlite.run(mdlite.load_case("throw", **changes))
+            found = motion.describe(run, motion.default_skip(run), None)
+            plots_thermal.run_motion(run, found).savefig(tmp_path / "a.png")
+            assert motion.text(run, found)
+        assert (found["curves"]["mean_square_displacement_A2"] >= 0.0).all() and np.isfinite(
+            found["curves"]["van_hove_edges_A"]
+        ).all()

@@ -2,7 +2,9 @@
 
 import inspect
 import os
+import pathlib
 import signal
+from fractions import Fraction
 
 import h5py
 import numpy as np
@@ -156,12 +158,15 @@ def test_an_interrupted_run_notes_what_its_file_keeps(small_case, tmp_path):
         if step == 100:
             raise KeyboardInterrupt
 
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
     for name, wanted, told in (
-        ("a.h5", {}, "has been begun, and keeps nothing yet"),
-        ("b.h5", {"run.checkpoint_steps": 40}, "--resume goes on"),
+        ("a.h5", {"progress": interrupt}, "has been begun, and keeps nothing yet"),
+        ("b.h5", {"observers": [mdlite.Observer(50, stop)]}, "--resume goes on"),
     ):
         with pytest.raises(KeyboardInterrupt) as found:
-            mdlite.run(small_case(**wanted), tmp_path / name, observers=[mdlite.Observer(50, stop)])
+            mdlite.run(small_case(), tmp_path / name, **wanted)
         assert len(found.value.__notes__) == 1 and name in found.value.__notes__[0] and told in found.value.__notes__[0]
     with pytest.raises(Interrupted) as found:
         mdlite.run(small_case(), tmp_path / "c.h5", observers=[Path(50, interrupt=(100,))])
@@ -251,8 +256,68 @@ def test_a_failing_observer_is_named_and_the_file_is_sound(small_case, tmp_path)
     assert datasets(path) == datasets(tmp_path / "whole.h5")
 
 
+class Failing(Path):
+    """Fails at a step, before it has changed anything."""
+
+    def __init__(self, at=None, error=None):
+        super().__init__(50)
+        self.at, self.error = at, error
+
+    def observe(self, step, view):
+        if step == self.at:
+            raise self.error
+        return super().observe(step, view)
+
+
+@pytest.mark.parametrize("at", [0, 100, 200])
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()], ids=lambda e: type(e).__name__
+)
+def test_a_run_goes_on_once_its_observer_is_mended(small_case, tmp_path, error, at):
+    config, path = small_case(method="rigid"), tmp_path / "run.h5"
+    mdlite.run(config, tmp_path / "whole.h5")
+    with pytest.raises(RunError if isinstance(error, ValueError) else type(error)):
+        mdlite.run(config, path, observers=[Path(50), Failing(at, error), Path(20)])
+    status = mdlite.Run.load(path).facts["status"]
+    assert status.startswith("interrupted at" if isinstance(error, KeyboardInterrupt) else "stopped: ")
+    mended = [Path(50), Failing(), Path(20)]
+    run = mdlite.run(config, path, resume=True, observers=mended)
+    assert run.facts["status"] == "complete" and run.facts["resumed"][0]["step"] == at
+    assert [one.steps_seen for one in mended] == [[*range(0, 201, every)] for every in (50, 50, 20)]
+    assert datasets(path) == datasets(tmp_path / "whole.h5")
+
+
+def test_an_observer_that_fails_and_can_not_be_kept(small_case, tmp_path):
+    """The run goes on, and the user is told that the observer begins anew."""
+
+    class Worse(Failing):
+        def state(self):
+            return {}["state"] if self.steps_seen else super().state()
+
+    path, lines = tmp_path / "run.h5", []
+    with pytest.raises(RunError, match=r"observer Worse: failed at .*: ValueError: no"):
+        mdlite.run(small_case(method="rigid"), path, observers=[Worse(100, ValueError("no"))])
+    mended = [Failing()]
+    mended[0].__class__ = type("Worse", (Failing,), {})
+    mdlite.run(small_case(method="rigid"), path, resume=True, observers=mended, notice=lines.append)
+    assert mended[0].steps_seen == [100, 150, 200]
+    assert any("observer Worse: what it remembers was not kept" in line and "KeyError: 'state'" in line for line in lines)
+
+
+def test_no_run_is_left_running(small_case, tmp_path):
+    for error in (SystemExit(1), ValueError("no\nlonger"), GeneratorExit()):
+
+        def fail(progress, error=error):
+            raise error
+
+        with pytest.raises(type(error)):
+            mdlite.run(small_case(method="rigid"), tmp_path / "run.h5", progress=fail, force=True)
+        status = mdlite.Run.load(tmp_path / "run.h5").facts["status"]
+        assert status.startswith(f"stopped: {type(error).__name__}") and "\n" not in status
+
+
 class Loose:
-    """An observer that is no subclass, and what is wrong with it."""
+    """An observer that is no subclass, and whose state can not be taken over."""
 
     every = 10
 
@@ -260,7 +325,7 @@ class Loose:
         return None
 
     def state(self):
-        return {"x": {1, 2}}
+        return {"x": 1}
 
     def restore(self, state):
         raise ValueError("no")
@@ -308,18 +373,89 @@ def test_mistakes_are_told_before_anything_runs(small_case, tmp_path, observers,
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("answer", [True, 1, np.zeros(3)])
+@pytest.mark.parametrize("answer", [True, 1, np.zeros(3), "", " \n\t"])
 def test_an_answer_that_is_no_reason(small_case, answer):
     with pytest.raises(RunError, match=r"observer <lambda>: returned .* a text pauses the run, None lets it go on"):
         mdlite.run(small_case(method="rigid"), observers=[mdlite.Observer(50, lambda step, view: answer)])
 
 
-def test_what_can_not_be_kept_is_named(small_case, tmp_path):
-    path = tmp_path / "run.h5"
-    told = r"observer Loose: state\(\)\['x'\]: is of type set; arrays of numbers, numbers, text"
-    with pytest.raises(RunError, match=told):
-        mdlite.run(small_case(**{"run.checkpoint_steps": 50}), path, observers=[Loose()])
-    assert mdlite.Run.load(path).facts["status"].startswith("stopped: observer Loose")
+class Odd(mdlite.Observer):
+    """Its state is what a function of the steps seen gives."""
+
+    def __init__(self, every, make):
+        super().__init__(every)
+        self.make, self.steps_seen, self.asked = make, [], 0
+
+    def observe(self, step, view):
+        self.steps_seen.append(step)
+
+    def state(self):
+        self.asked += 1
+        return self.make(self.steps_seen)
+
+    def restore(self, state):
+        self.steps_seen = list(state["seen"])
+
+
+def endless(seen):
+    table = {}
+    table["itself"] = table
+    return table
+
+
+UNKEPT = {
+    "set": (lambda seen: {"x": {1, 2}}, r"state\(\)\['x'\]: is of type set; arrays of numbers, numbers, text"),
+    "cycle": (endless, r"state\(\): is nested too deeply, or holds itself"),
+    "masked": (lambda seen: {"x": np.ma.masked_less(np.arange(3), 1)}, r"state\(\)\['x'\]: is a masked array; give its data and"),
+    "digits": (lambda seen: {"x": 10**5000}, r"state\(\)\['x'\]: is an integer of thousands of digits"),
+    "failing": (lambda seen: {}["no"], "KeyError: 'no'"),
+    "no table": (lambda seen: [1], r"state\(\): is of type list; a table"),
+}
+
+
+@pytest.mark.parametrize("kind", UNKEPT)
+def test_what_can_not_be_kept_is_refused_at_the_beginning(small_case, tmp_path, kind):
+    make, told = UNKEPT[kind]
+    with pytest.raises(InputError, match=rf"observer Odd: .*{told}"):
+        mdlite.run(small_case(method="rigid"), tmp_path / "run.h5", observers=[Odd(50, make)])
+    assert not list(tmp_path.iterdir())
+    observer = Odd(50, make)
+    assert mdlite.run(small_case(method="rigid"), observers=[observer]).facts["status"] == "complete"
+    assert observer.asked == 0 and len(observer.steps_seen) == 5
+
+
+def test_without_a_file_no_state_is_asked_for(small_case):
+    observer = Odd(50, UNKEPT["set"][0])
+    pausing = mdlite.Observer(100, lambda step, view: "so far" if step else None)
+    assert mdlite.run(small_case(), observers=[observer, pausing]).facts["status"].startswith("paused")
+    assert observer.asked == 0
+
+
+@pytest.mark.parametrize("kind", ["set", "cycle", "failing"])
+def test_a_finished_run_is_not_lost_for_a_state(small_case, tmp_path, kind):
+    """What can not be kept at the end only: the file is complete, and keeps what the others remember."""
+    config, path, lines = small_case(), tmp_path / "run.h5", []
+    mdlite.run(config, tmp_path / "whole.h5")
+    make, told = UNKEPT[kind]
+    observers = [Odd(50, lambda seen: make(seen) if seen else {}), Path(30)]
+    with pytest.warns(RuntimeWarning, match=rf"observer Odd: .*{told}"):
+        run = mdlite.run(config, path, observers=observers)
+    assert run.facts["status"] == "complete" and datasets(path) == datasets(tmp_path / "whole.h5")
+    on = [Odd(50, lambda seen: {"seen": seen}), Path(30)]
+    mdlite.run(small_case(**{"run.duration": 0.6}), path, resume=True, observers=on, notice=lines.append)
+    assert any("observer Odd: what it remembers was not kept" in line for line in lines)
+    assert on[0].steps_seen == [250, 300] and on[1].steps_seen == [*range(0, 301, 30)]
+
+
+def test_a_state_that_fails_on_the_way_stops_the_run_which_can_go_on(small_case, tmp_path):
+    config, path = small_case(**{"run.checkpoint_steps": 40}), tmp_path / "run.h5"
+    mdlite.run(config, tmp_path / "whole.h5")
+    with pytest.raises(RunError, match=r"observer Odd: .*is of type set"):
+        mdlite.run(config, path, observers=[Odd(50, lambda seen: {"seen": seen if len(seen) < 3 else set()})])
+    assert mdlite.Run.load(path).facts["status"].startswith("stopped: observer Odd")
+    mended = Odd(50, lambda seen: {"seen": seen})
+    mdlite.run(config, path, resume=True, observers=[mended])
+    assert mended.steps_seen == [*range(0, 201, 50)] and datasets(path) == datasets(tmp_path / "whole.h5")
 
 
 def test_a_run_goes_on_with_its_own_observers_or_none(small_case, tmp_path):
@@ -344,6 +480,27 @@ def test_a_state_that_is_not_taken_over(small_case, tmp_path):
     assert mdlite.run(small_case(), path, resume=True).facts["status"] == "complete"
 
 
+def test_a_state_does_not_bring_an_interval(small_case, tmp_path):
+    class Changing(Path):
+        def restore(self, state):
+            super().restore(state)
+            self.every = 20
+
+    path = tmp_path / "run.h5"
+    mdlite.run(small_case(method="rigid"), path, observers=[Changing(50, pause=(100,))])
+    with pytest.raises(InputError, match=r"observer Changing: every was 50 when the run began, and is 20 after restore\(state\)"):
+        mdlite.run(small_case(method="rigid"), path, resume=True, observers=[Changing(50)])
+
+
+def test_somebodys_own_table_that_fails_is_named():
+    class Table(dict):
+        def items(self):
+            raise OSError("gone")
+
+    with pytest.raises(TypeError, match=r"observer x: state\(\): OSError: gone"):
+        memories.packed([{"name": "x", "seen": 3, "state": {"x": Table(a=1)}}])
+
+
 def test_what_is_remembered_comes_back():
     state = {
         "a": np.arange(6.0).reshape(2, 3),
@@ -362,8 +519,116 @@ def test_what_is_remembered_comes_back():
             memories.packed([{"name": "x", "seen": 3, "state": wrong}])
 
 
+def test_any_names_in_a_state_come_back():
+    """Also those that memories use themselves."""
+    key = memories.ARRAY
+    state = {
+        key: "0",
+        "a": np.arange(3),
+        "b": {key: {key: [{key: 1}]}},
+        "c": {key + "'": 1, key: 2, key + "''": 3},
+        "d": {key + "'": 4},
+    }
+    (found,) = memories.unpacked(memories.packed([{"name": "x", "seen": 3, "state": state}]))
+    assert np.array_equal(found["state"].pop("a"), state.pop("a")) and found["state"] == state
+
+
+def test_what_a_complete_run_kept_comes_back(small_case, tmp_path):
+    for name, wanted in (("a.h5", {}), ("b.h5", {"lattice.boundary": "echo-free"})):  # the second can not be extended
+        config, again = small_case(**wanted), Path(30)
+        mdlite.run(config, tmp_path / name, observers=[Path(30)])
+        before = (tmp_path / name).read_bytes()
+        run = mdlite.run(config, tmp_path / name, resume=True, observers=[again])
+        assert run.facts["status"] == "complete" and again.steps_seen == [*range(0, 200, 30)] and len(again.places) == 7
+        with pytest.raises(InputError, match=r"observers = \[Loose\]: the run was begun with \[Path\]"):
+            mdlite.run(config, tmp_path / name, resume=True, observers=[Loose()])
+        lines = []
+        mdlite.run(config, tmp_path / name, resume=True, notice=lines.append)
+        assert len(lines) == 1 and "is complete" in lines[0] and (tmp_path / name).read_bytes() == before
+
+
+def test_a_complete_run_that_kept_nothing_says_so(small_case, tmp_path):
+    config, again, lines = small_case(**{"run.keep_state": False}), Path(30), []
+    mdlite.run(config, tmp_path / "run.h5", observers=[Path(30)])
+    mdlite.run(config, tmp_path / "run.h5", resume=True, observers=[again], notice=lines.append)
+    assert again.steps_seen == [] and any("keeps nothing of what its observers remember" in line for line in lines)
+
+
+@pytest.mark.parametrize("field", ["position", "velocity", "force", "lattice"])
+def test_a_view_that_is_kept_tells_nothing_of_another_step(small_case, field):
+    kept, read = [], []
+
+    def look(step, view):
+        kept.append(view)
+        if step == 100:
+            read.append(view.position)
+            read.append(view.lattice)
+
+    run = mdlite.run(small_case(), observers=[mdlite.Observer(100, look)])
+    assert [view.step for view in kept] == [0, 100, 200]
+    with pytest.raises(RuntimeError, match=r"view of step 0: .*arrays may be kept") as found:
+        getattr(kept[0], field)
+    assert not isinstance(found.value, RunError)
+    assert np.array_equal(kept[1].position, run.position[100]) and np.array_equal(kept[1].velocity, run.velocity[100])
+    assert kept[1].lattice is read[1] and kept[1].lattice.position.shape == (3, 8, 9, 10)
+
+
+def test_a_pause_at_the_last_step_is_told(small_case, tmp_path):
+    lines = []
+    run = mdlite.run(small_case(), tmp_path / "run.h5", observers=[Path(50, pause=(200,))], notice=lines.append)
+    assert run.facts["status"] == "complete" and run.facts["asked_at_the_end"] == "Path: the ion is there"
+    assert any("Path: the ion is there" in line and "complete" in line for line in lines)
+    assert "asked_at_the_end" not in mdlite.run(small_case(), observers=[Path(50)]).facts
+
+
+def test_reasons_and_errors_are_one_clean_line(small_case, tmp_path):
+    run = mdlite.run(small_case(), observers=[Path(50, pause=(100,), name="it is\n  there\x1b[31m\x00\ud800")])
+    assert run.facts["status"] == r"paused at t = 0.2 ps: Path: it is there\x1b[31m\x00\ud800"
+    long = mdlite.run(small_case(), tmp_path / "long.h5", observers=[Path(50, pause=(100,), name="because " * 100000)])
+    assert long.facts["status"].startswith("paused at t = 0.2 ps: Path: because because") and len(long.facts["status"]) < 1000
+
+    class Silent(Exception):
+        def __str__(self):
+            raise ValueError("no text")
+
+    for error, told in (
+        (ValueError("a\n\tb\x07"), r"ValueError: a b\x07"),
+        (Silent(), "Silent"),
+        (AssertionError(), "AssertionError"),
+    ):
+        with pytest.raises(RunError) as found:
+            mdlite.run(small_case(method="rigid"), tmp_path / "run.h5", observers=[Failing(100, error)], force=True)
+        assert str(found.value) == f"observer Failing: failed at t = 0.2 ps (step 100): {told}"
+        assert mdlite.Run.load(tmp_path / "run.h5").facts["status"] == f"stopped: {found.value}"
+
+
+def test_the_interval_is_read_once(small_case, tmp_path):
+    class Changing(Path):
+        def observe(self, step, view):
+            super().observe(step, view)
+            self.every = 20 if step == 100 else self.every
+
+    path = tmp_path / "run.h5"
+    with pytest.raises(RunError, match=r"observer Changing: every was 50 when the run began, and is 20 at t = 0\.2 ps"):
+        mdlite.run(small_case(), path, observers=[Changing(50)])
+    mended = Path(50)
+    mended.__class__ = type("Changing", (Path,), {})
+    mdlite.run(small_case(), path, resume=True, observers=[mended])
+    assert mended.steps_seen == [*range(0, 201, 50)]
+
+
 def test_steps_of_a_time(small_case):
     config = small_case()
+    for time in (np.float32(0.1), np.array(0.1), Fraction(1, 10)):
+        assert mdlite.Observer.steps(config, time) == 50 and type(mdlite.Observer.steps(config, time)) is int
+    assert mdlite.Observer.steps(config, np.int64(2)) == 1000
+    for one in (config.to_dict(), "throw", pathlib.Path("throw")):
+        assert mdlite.Observer.steps(one, 0.1) == round(0.1 / mdlite.config.config_of(one).run.dt)
+    with pytest.raises(InputError, match=r"config = 3"):
+        mdlite.Observer.steps(3, 0.1)
+    for wrong in (np.array([0.1]), np.array(True), np.bool_(True), np.float64("nan"), None, 1j, 10**400, np.array("1")):
+        with pytest.raises(InputError, match=r"time = .*: must be a positive number of picoseconds"):
+            mdlite.Observer.steps(config, wrong)
     assert mdlite.Observer.steps(config, 0.1) == 50 and mdlite.Observer.steps(config, 1e-9) == 1
     for wrong in (0.0, -1.0, float("nan"), float("inf"), "1 ps", True):
         with pytest.raises(InputError, match=r"time = .*: must be a positive number of picoseconds"):

@@ -39,6 +39,21 @@ def test_letters_are_spelled():
     assert terminal.spelled("\udcff 晶") == "\\xff ?"
 
 
+def test_anything_fits_on_one_line():
+    class Rude(Exception):
+        def __str__(self):
+            raise KeyError("no")
+
+        __repr__ = __str__
+
+    assert terminal.one_line(" a\n\tb\x1b[0m\x00 ö\u2028\ud800 ") == r"a b\x1b[0m\x00 ö \ud800"
+    assert (
+        terminal.one_line("x" * 10**6, 20) == "x" * 17 + "..." and len(terminal.one_line("\0" * 10**6)) == terminal.MOST_LETTERS
+    )
+    assert terminal.shown(Rude()) == "<Rude>" and terminal.shown("a\n") == r"'a\n'" and len(terminal.shown([1] * 100)) == 60
+    assert terminal.of_error(Rude()) == "Rude" and terminal.of_error(ValueError("a\nb")) == "ValueError: a b"
+
+
 def test_every_letter_of_the_program_has_a_spelling():
     """What the sources print beyond ASCII never becomes a question mark."""
     from pathlib import Path

@@ -41,7 +41,10 @@ def mean_square_displacement(position: np.ndarray, lags: int) -> np.ndarray:
             back = np.concatenate([cross[:1], cross[:-lags:-1]])  # negative lags
             total = np.cumsum(np.concatenate([np.zeros((1, ions)), x[..., a] * x[..., b]]), axis=0)
             squares = total[frames - np.arange(lags)] + total[-1] - total[:lags]
-            out[..., a, b] = out[..., b, a] = (squares - cross[:lags] - back) / count
+            moment = (squares - cross[:lags] - back) / count
+            out[..., a, b] = out[..., b, a] = (
+                np.maximum(moment, 0.0) if a == b else moment
+            )  # rounding leaves less than nothing of nothing
     return out
 
 

@@ -129,9 +129,9 @@ def van_hove(time: np.ndarray, position: np.ndarray, lags: np.ndarray, edges: np
 
 
 def non_gaussian(time: np.ndarray, position: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Non-Gaussian parameter α(t) = 3<r⁴>/(5<r²>²) - 1 for ``lags`` (L,) in ps; 0 for Gaussian displacements, positive for hops."""
+    """Non-Gaussian parameter α(t) = 3<r⁴>/(5<r²>²) - 1 for ``lags`` (L,) in ps; 0 for Gaussian displacements, positive for hops, NaN for ions that have not moved."""
     found = []
     for lag in lags:
         square = np.sum(_displacements(time, position, lag) ** 2, axis=2)
-        found.append(0.6 * np.mean(square**2) / np.mean(square) ** 2 - 1.0)
+        found.append(0.6 * np.mean(square**2) / np.mean(square) ** 2 - 1.0 if square.any() else np.nan)
     return np.array(found)

@@ -156,7 +156,8 @@ def _temperature(velocity: np.ndarray, mass: np.ndarray, groups: np.ndarray, sca
 
 def _diffusion(time, position, fit, groups, hops: analysis.Hops, spacing: float, thermal: bool) -> analysis.Diffusion:
     """D, no better known than the number of hops allows; none at T = 0, where an ion comes to rest."""
-    found = analysis.diffusion(time, position, fit, groups=groups, weights="generalised" if fit is None else "equal")
+    weights = "generalised" if fit is None and thermal else "equal"  # at T = 0 an ion may not have moved at all
+    found = analysis.diffusion(time, position, fit, groups=groups, weights=weights)
     if not thermal:
         empty = analysis.nothing(found.memory, "T = 0: an ion that comes to rest does not diffuse")
         return empty._replace(fit=found.fit if fit is not None else empty.fit)
@@ -220,7 +221,7 @@ def _curves(run: Run, time, position, velocity, longest: float, groups) -> dict[
     square, error = analysis.mean_and_error(analysis.group_means(np.trace(moments, axis1=2, axis2=3), labels, axis=1))
     shown = [lag for lag in VAN_HOVE_LAGS if step <= lag < time[-1] - time[0]]
     edges = np.linspace(0.0, max(6.0, 3.0 * np.sqrt(square[min(lags - 1, round(max(shown, default=0.0) / step))])), 121)
-    width = max(1, round(COARSE / (run.time[1] - run.time[0])))
+    width = max(1, min(len(run.time), round(COARSE / (run.time[1] - run.time[0]))))
     early = analysis.cut(run.velocity, width)  # (width, chunks × ions, 3)
     moving = np.isfinite(run.config.ion.mass)
     kinetic = (np.array(run.config.ion.mass)[moving] * early[..., moving] ** 2).mean(axis=(0, 2))

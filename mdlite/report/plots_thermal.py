@@ -23,6 +23,9 @@ def _msd(ax, methods: dict[str, Any]) -> None:
         lag, square, error = (
             curves[k][1:] for k in ("lag_ps", "mean_square_displacement_A2", "mean_square_displacement_error_A2")
         )
+        if not (square > 0.0).any():  # it has not moved, which no logarithm can show
+            ax.plot(lag, square, **look)
+            continue
         (line,) = ax.loglog(lag, square, **look)
         ax.fill_between(lag, np.maximum(square - error, 1e-3 * square), square + error, color=line.get_color(), alpha=0.2, lw=0)
         fitted = (lag >= found["fit_ps"][0]) & (lag <= found["fit_ps"][1])
@@ -209,7 +212,8 @@ def run_motion(run: Run, found: dict[str, Any]) -> Figure:
     for lag, values in zip(curves["van_hove_lag_ps"], curves["van_hove_per_A"]):
         hove.semilogy(middle, np.where(values > 0.0, values, np.nan), label=f"after {lag:g} ps")
     hove.set(xlabel="|displacement| (Å)", ylabel="density (1/Å)")
-    hove.legend(fontsize=8)
+    if len(curves["van_hove_lag_ps"]):  # else the run is too short for any
+        hove.legend(fontsize=8)
     warm.plot(
         curves["temperature_time_ps"],
         curves["temperature_meV"],

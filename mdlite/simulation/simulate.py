@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import mdlite
-from mdlite import arguments
+from mdlite import arguments, terminal
 from mdlite.analysis import losses
 from mdlite.config import Config, config_of, introduction
 from mdlite.engines import registry
@@ -28,7 +28,8 @@ from mdlite.simulation.progress import Progress, callbacks
 from mdlite.simulation.recorders import MemoryRecorder, Recorder
 from mdlite.simulation.result import Run
 from mdlite.simulation.stopping import Stopper
-from mdlite.simulation.watchers import budget_interval, remembered, snapshot_arrays, watched
+from mdlite.simulation.users import require_kept, salvaged, watched
+from mdlite.simulation.watchers import budget_interval, snapshot_arrays
 
 
 def environment() -> dict[str, Any]:
@@ -69,7 +70,8 @@ def run(
     checkpoint of ``output``, or from the end of a finished run to a longer ``run.duration``, with the bits that one uninterrupted run
     would have; begin where there is nothing yet.
     introduce: notice first gets what the configuration comes to (masses, temperature), and what in it looks like a mistake of units.
-    observers: look at the run at steps of their own choice, and may pause it (`Observer`); ``facts["status"]`` then gives their reason.
+    observers: look at the run at steps of their own choice, and may pause it (`Observer`); ``facts["status"]`` then gives their reason. If one of them
+    fails, a checkpoint is written, and the run can be resumed once it is mended.
     max_walltime: stop cleanly, with a checkpoint, before so many seconds have passed since the call; ``facts["status"]`` says so.
     Ions that a run has lost (`mdlite.analysis.losses`) are told at its end, by a notice, or a RuntimeWarning without one, and listed in ``facts["run_aways"]``.
     Raises InputError before anything is written, RunError if the state becomes unusable (what was recorded stays in ``output``),
@@ -89,6 +91,7 @@ def run(
     with contextlib.nullcontext() if path is None else checkpoint.exclusive(path):
         saved = None if path is None else _beginning(config, path, force, resume, notice or (lambda line: None))
         if path is not None and saved is not None and saved.ends(config.n_steps):
+            _give_back(wanted, saved, notice or (lambda line: None))
             return Run.load(path)
         if introduce and notice is not None:
             introduction.tell(config, notice)
@@ -115,6 +118,14 @@ def _beginning(config: Config, path: Path, force: bool, resume: bool, tell: Call
     return None
 
 
+def _give_back(wanted: list, saved: Saved, tell: Callable[[str], None]) -> None:
+    """Give observers what the file of a complete run has kept of them. Raises InputError if it is of others."""
+    if wanted:
+        watched(wanted, saved.observers, tell)
+    if wanted and not saved.observers:
+        tell("the file keeps nothing of what its observers remember: those that were given stay as they are")
+
+
 def _run(
     config: Config,
     path: Path | None,
@@ -127,6 +138,8 @@ def _run(
 ) -> Run:
     """`run`, once it is clear where it begins. wanted: observers, as `require_observers` gives them."""
     users = watched(wanted, {} if saved is None else saved.observers, notice or (lambda line: None))
+    if path is not None:
+        require_kept(users)
     started = time.perf_counter()
     compile_seconds = prepare_for([config], notice)
     engine = _announced(config, notice, saved)
@@ -137,23 +150,16 @@ def _run(
     if saved is not None:
         loop.recall(saved.facts["facts"])
     state, memory = None, None
+    lines: list[str] = []
     try:
         with Stopper(deadline) if path is not None else contextlib.nullcontext() as stopper:
             loop.go(stopper)
         facts["status"] = loop.status
-        if loop.status == "complete" and config.run.keep_state and engine.extendable:
-            state, memory = engine.state(), remembered(users)
-        if notice is not None and loop.status == "complete" and (alone := loop.encounters.alone):
-            notice(introduction.alone(config, len(alone)))
-    except RunError as error:
-        facts["status"] = f"stopped: {error}"
-        raise
-    except KeyboardInterrupt as error:
-        facts["status"] = f"interrupted at t = {engine.time:g} ps"
-        if path is not None and (loop.saved or saved is not None):
-            error.add_note(f"{path} keeps what was recorded, --resume goes on from the last checkpoint")
-        elif path is not None:
-            error.add_note(f"{path} has been begun, and keeps nothing yet")
+        if path is not None and loop.status == "complete" and config.run.keep_state:
+            memory, lines = salvaged(users)
+            state = engine.state() if engine.extendable else None
+    except BaseException as error:
+        facts["status"] = _ending(error, loop, path, engine.time)
         raise
     finally:
         facts |= engine.facts()
@@ -161,9 +167,31 @@ def _run(
         recording.close(facts, state, memory)
         if hasattr(progress, "close"):
             progress.close()
+    if notice is not None and loop.status == "complete":
+        if alone := loop.encounters.alone:
+            notice(introduction.alone(config, len(alone)))
+        if loop.asked is not None:
+            notice(f"the run is complete; at its last step it was to pause: {loop.asked}")
+    for line in lines:
+        _say(f"{line}; the run is complete, and its file does not keep what this observer remembers", notice)
     for line in losses.lines(facts, config.method):
         _say(line, notice)
     return Run(config, facts, recording.data()) if path is None else Run.load(path)
+
+
+def _ending(error: BaseException, loop: Loop, path: Path | None, time: float) -> str:
+    """The status of a run that an exception ends, t in ps; a note for one of the user's own."""
+    if loop.status == "complete":  # and what came was too late to change that
+        return loop.status
+    if isinstance(error, RunError):
+        return f"stopped: {error}"
+    if not isinstance(error, KeyboardInterrupt):
+        return f"stopped: {terminal.of_error(error)}"
+    if path is not None and loop.saved:
+        error.add_note(f"{path} keeps what was recorded, --resume goes on from the last checkpoint")
+    elif path is not None:
+        error.add_note(f"{path} has been begun, and keeps nothing yet")
+    return f"interrupted at t = {time:g} ps"
 
 
 def _facts(config: Config, saved: Saved | None) -> dict[str, Any]:

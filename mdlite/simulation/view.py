@@ -17,7 +17,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 class View:
     """The present step of a run, with everything synchronous. Arrays are copies that may be kept, made when they are first asked for, and read-only:
-    an observer looks, and changes nothing.
+    an observer looks, and changes nothing. The view itself ends with the call: what was not read by then raises RuntimeError.
 
     step: steps taken. time: ps. config: the run's.
     """
@@ -28,12 +28,25 @@ class View:
         self.step: int = engine.step
         self.time: float = engine.time
 
+    def close(self) -> None:
+        """The step is over: from now on there is only what was read."""
+        self._engine = None
+
+    def _running(self):
+        """The engine, still at this step."""
+        if self._engine is None:
+            raise RuntimeError(
+                f"view of step {self.step}: that step is over; its arrays may be kept, if they are read in observe, the view may not"
+            )
+        return self._engine
+
     @cached_property
     def _ions(self) -> dict[str, np.ndarray]:
-        arrays = self._engine.sample()[1].arrays(self._engine.model, False)
+        engine = self._running()
+        arrays = engine.sample()[1].arrays(engine.model, False)
         found = {name: values[0] for name, values in arrays.items()}
         if "force" not in found:  # of an ensemble none are recorded
-            found["force"] = self._engine.ion_forces().copy()
+            found["force"] = engine.ion_forces().copy()
         return {name: _read_only(values) for name, values in found.items()}
 
     @property
@@ -54,10 +67,11 @@ class View:
     @cached_property
     def lattice(self) -> LatticeView:
         """The explicit lattice. Raises AttributeError for methods that have none."""
-        found = self._engine.synchronous()
+        engine = self._running()
+        found = engine.synchronous()
         if found is None:
             raise AttributeError(f'lattice: method = "{self.config.method}" has no explicit lattice in which the ion moves')
-        return LatticeView(found[0], found[1], self.config.lattice.spacing, self._engine.corner)
+        return LatticeView(found[0], found[1], self.config.lattice.spacing, engine.corner)
 
 
 class LatticeView:

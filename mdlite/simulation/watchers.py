@@ -1,19 +1,19 @@
-"""What looks at every run: budgets, snapshots, progress, checkpoints, and the observers that a user gives. A chunk of steps ends where one of them wants it."""
+"""What looks at every run: budgets, snapshots, progress and checkpoints (users' observers: `mdlite.simulation.users`). A chunk of steps ends where one
+of them wants it."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mdlite.config import Config
-from mdlite.errors import InputError, Interrupted, RunError
-from mdlite.simulation import memories
+from mdlite.errors import Interrupted, RunError
 from mdlite.simulation.monitors import DriftMonitor
 from mdlite.simulation.progress import Progress
 from mdlite.simulation.recorders import Recorder
@@ -31,7 +31,7 @@ class Clock:
     checkpoints: float = 0.0
     chunk: float = 0.0
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Count what is done inside."""
         begin = time.perf_counter()
@@ -128,12 +128,16 @@ class Telling(Watcher):
 class Checkpointing(Watcher):
     """Checkpoints by steps, by time, when a signal has come and when time runs out; pauses the run then. Raises Interrupted on a signal.
 
-    kept: what else stands in a checkpoint, the run's facts so far and what users' observers remember.
+    facts: the run's so far. memory: what users' observers remember; ``memory(True)`` leaves out what cannot be kept, where ``memory(False)`` raises
+    RunError. written: whether there is a checkpoint.
     """
 
-    def __init__(self, config: Config, engine, recorder: Recorder, clock: Clock, kept: Callable[[], tuple[dict, dict]]):
+    def __init__(
+        self, config: Config, engine, recorder: Recorder, clock: Clock, facts: Callable[[], dict], memory: Callable[[bool], dict]
+    ):
         self.every = config.run.checkpoint_steps
-        self._config, self._engine, self._recorder, self._clock, self._kept = config, engine, recorder, clock, kept
+        self._config, self._engine, self._recorder, self._clock = config, engine, recorder, clock
+        self._facts, self._memory = facts, memory
         self._saved_at, self._last_cost = time.monotonic(), 0.0
         self.stopper: Stopper | None = None
         self.written = False
@@ -155,10 +159,26 @@ class Checkpointing(Watcher):
         return "out of wall-clock time" if out_of_time else None
 
     def write(self) -> None:
-        """Write a checkpoint of the present step."""
+        """Write a checkpoint of the present step, unless the run is not kept. Raises RunError if an observer cannot be kept."""
+        if self.stopper is None:
+            return
+        try:
+            memory = self._memory(False)
+        except RunError:
+            if not self.written:
+                self.salvage()
+            raise
+        self._write(memory)
+
+    def salvage(self) -> None:
+        """The same when an observer has failed: the run can go on from here, with what can be kept of the observers."""
+        if self.stopper is not None:
+            with contextlib.suppress(RunError):  # a full disk; what the observer has raised matters more
+                self._write(self._memory(True))
+
+    def _write(self, memory: dict[str, np.ndarray]) -> None:
         begin = time.perf_counter()
-        facts, observers = self._kept()
-        self._recorder.checkpoint(self._engine.step, self._engine.state(), facts, observers)
+        self._recorder.checkpoint(self._engine.step, self._engine.state(), self._facts(), memory)
         self.written = True
         self._saved_at, self._last_cost = time.monotonic(), time.perf_counter() - begin
         self._clock.checkpoints += self._last_cost
@@ -166,82 +186,6 @@ class Checkpointing(Watcher):
     def _cost(self) -> float:
         """Seconds that the next checkpoint will take, about: as the last one, or by what a slow disk writes."""
         return self._last_cost or 0.1 + sum(array.nbytes for array in self._engine.state().values()) / 2e8
-
-
-class Watched(Watcher):
-    """A user's observer. Every step is shown to it once, whatever the run's interruptions; what goes wrong in it is a RunError that names it."""
-
-    def __init__(self, name: str, every: int, observer: Any):
-        self.name, self.every, self._observer = name, every, observer
-        self.seen = -1
-
-    def observe(self, step: int, view: View) -> str | None:
-        """See `Watcher`."""
-        if not self.due(step) or step <= self.seen:
-            return None
-        try:
-            reason = self._observer.observe(step, view)
-        except Exception as error:
-            raise RunError(
-                f"observer {self.name}: failed at t = {view.time:g} ps (step {step}): {type(error).__name__}: {error}"
-            ) from error
-        if reason is not None and not isinstance(reason, str):
-            raise RunError(
-                f"observer {self.name}: returned {reason!r:.60} at t = {view.time:g} ps; a text pauses the run, None lets it go on"
-            )
-        self.seen = step
-        return reason if reason is None else f"{self.name}: {reason}"
-
-    def memory(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it. Raises RunError if the observer fails."""
-        try:
-            state = self._observer.state()
-            if not isinstance(state, dict):
-                raise TypeError(f"state(): is of type {type(state).__name__}; a table of what to keep, by name, is wanted")
-            return {"name": self.name, "seen": self.seen, "state": state}
-        except Exception as error:
-            raise RunError(f"observer {self.name}: cannot be kept: {type(error).__name__}: {error}") from error
-
-    def recall(self, memory: dict[str, Any]) -> None:
-        """Go on from what `memory` gave. Raises InputError if the observer fails."""
-        try:
-            self._observer.restore(memory["state"])
-        except Exception as error:
-            raise InputError(
-                f"observer {self.name}: cannot take over its state of the checkpoint: {type(error).__name__}: {error}"
-            ) from error
-        self.seen = memory["seen"]
-
-
-def watched(
-    observers: Sequence[tuple[str, int, Any]], saved: dict[str, np.ndarray], tell: Callable[[str], None]
-) -> list[Watched]:
-    """Users' observers (as `mdlite.simulation.observers.require_observers` gives them), with what they remember of a run to be continued.
-
-    tell: called with a line for the user. Raises InputError for others than those that the run had.
-    """
-    found = [Watched(*one) for one in observers]
-    try:
-        before = memories.unpacked(saved)
-        names = [memory["name"] for memory in before]
-    except (ValueError, KeyError, TypeError):
-        raise InputError("checkpoint: what its observers remember is damaged; give --force to start again") from None
-    now = [one.name for one in found]
-    if before and found and names != now:
-        raise InputError(f"observers = [{', '.join(now)}]: the run was begun with [{', '.join(names)}]; give the same, or none")
-    if before and not found:
-        tell(f"the run was begun with observers ({', '.join(names)}): it goes on without them, and what they remember is dropped")
-    for one, memory in zip(found, before):
-        one.recall(memory)
-    return found
-
-
-def remembered(observers: Sequence[Watched]) -> dict[str, np.ndarray]:
-    """What users' observers remember, for a checkpoint. Raises RunError if one of them fails, or wants to keep what cannot be kept."""
-    try:
-        return memories.packed([one.memory() for one in observers])
-    except TypeError as error:
-        raise RunError(str(error)) from None
 
 
 def snapshot_arrays(engine, config: Config) -> dict[str, np.ndarray]:
