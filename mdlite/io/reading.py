@@ -11,7 +11,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mdlite.config.explain import short
 from mdlite.errors import InputError
 from mdlite.io import seal
 from mdlite.io.checksums import integral, settings_sum
@@ -44,7 +43,7 @@ def _require_file(path: Path) -> None:
             return
         what = "is not a regular file" if path.exists() else "no such file"
     except (OSError, ValueError) as error:  # a name that no file can have
-        raise InputError(f"file = {short(str(path))}: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"file = {str(path)[:57]!r}...: {getattr(error, 'strerror', None) or error}") from None
     raise InputError(f"file = {str(path)!r}: {what}")
 
 
