@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from mdlite import arguments, extensions
 from mdlite.config import rules, textfile
 from mdlite.config.explain import short, shortened, told
-from mdlite.config.method_names import FOREIGN, MethodName, unknown
+from mdlite.config.method_names import FOREIGN, MethodName, require_modules, unknown
 from mdlite.config.sections import (
     InteractionSection,
     IonSection,
@@ -212,6 +212,7 @@ def load(source: str | Path, overrides: list[str] | tuple[str, ...] = (), start:
 def load_lattice(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> model.Lattice:
     """The crystal alone of what `load` reads: no other table need be there, or fit. Raises InputError; for unknown keys in all of it."""
     data = _read(source, overrides)
+    require_modules()
     try:
         Config.model_validate(data)
     except ValidationError as error:
@@ -299,6 +300,7 @@ def unit_of(config: Config, key: str) -> str:
 def parse(data: dict[str, Any], start: bool = True, foreign: bool = False) -> Config:
     """Validate nested values, plain or numpy's. Raises InputError with one line for every fault. start, foreign: see `load`."""
     arguments.instance("config", data, dict, "a dict of tables, such as a TOML file has")
+    require_modules()
     try:
         config = Config.model_validate(arguments.plain(data), context=FOREIGN if foreign else None)
     except ValidationError as error:

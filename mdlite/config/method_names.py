@@ -44,6 +44,11 @@ RungName = Annotated[str, _OneOf(registry.comparable)]
 """Of a method that the explicit lattice can be compared with."""
 
 
+def require_modules() -> None:
+    """Raise InputError where a module that should bring methods cannot be imported: pydantic would take it for a fault of some key."""
+    registry.names()
+
+
 def unknown(names: Iterable[str]) -> bool:
     """Whether there is a name among them that is not registered."""
     return not set(names) <= set(registry.names())
