@@ -240,9 +240,10 @@ def test_a_sweep_of_what_its_workers_do_not_know(toy, tmp_path):
     ],
 )
 def test_a_module_that_cannot_be_imported(names, told, module, monkeypatch):
+    data = mdlite.load_case("trapped").to_dict()
     (module / "broken.py").write_text("1 / 0")
     monkeypatch.setenv("MDLITE_METHODS", names)
-    for ask in (registry.names, lambda: mdlite.config.parse({"method": "rigid"})):
+    for ask in (registry.names, lambda: mdlite.config.parse(data)):
         with pytest.raises(mdlite.InputError) as caught:
             ask()
         assert told in str(caught.value) and str(caught.value).startswith("MDLITE_METHODS = ") and "\n" not in str(caught.value)
