@@ -77,6 +77,23 @@ _PUBLIC = {
 _MODULES = {"config": "config", "analysis": "analysis", "units": "units", **former.MODULES}
 """Modules that can be used as attributes of the package: ``mdlite.response`` is `mdlite.physics.response`."""
 
+_PACKAGES = (
+    "accuracy",
+    "accuracy_map",
+    "analysis",
+    "cli",
+    "config",
+    "engines",
+    "io",
+    "kernels",
+    "physics",
+    "protocols",
+    "report",
+    "simulation",
+    "sweeps",
+)
+"""Imported when they are first used, as attributes too."""
+
 _PROTOCOLS = ("rungs", "reflection", "barriers", "framework", "diffusion", "arrhenius", "ladder")
 
 __all__ = ["__version__", "load_case", *_PUBLIC]
@@ -96,6 +113,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"mdlite.{_PUBLIC[name]}"), name)
     if name in _MODULES:
         return importlib.import_module(f"mdlite.{_MODULES[name]}")
+    if name in _PACKAGES:
+        return importlib.import_module(f"mdlite.{name}")
     raise AttributeError(f"module 'mdlite' has no attribute {name!r}")
 
 
@@ -111,4 +130,4 @@ def load_case(name: str, **overrides: Any) -> Config:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_MODULES])
+    return sorted({*__all__, *_MODULES, *_PACKAGES})

@@ -7,10 +7,14 @@ import math
 import numbers
 import os
 import reprlib
+import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mdlite.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LARGEST, SMALLEST = 1e30, 1e-30
 """Of any number in any unit; beyond, powers and products of them leave what a float can hold."""
@@ -28,12 +32,35 @@ def refuse(name: str, value: Any, right: str) -> NoReturn:
     raise InputError(f"{name} = {' '.join(shown.split())}: must be {right}")
 
 
+def plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's own, also within tables and lists; all else as it is. A table within itself stays as it is."""
+    try:
+        return _plain(value)
+    except RecursionError:
+        return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(inner) for inner in value)
+    numpy = sys.modules.get("numpy")  # whoever has given a number of numpy has imported it
+    return value.tolist() if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic) else value
+
+
+def scalar(value: Any) -> Any:
+    """The number in an array without dimensions; all else as it is."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
 def number(name: str, value: Any, *, positive: bool = False, negative: bool = True, infinite: bool = False) -> float:
     """A finite number within LARGEST, as a float; ``positive``: above SMALLEST, too; ``negative``, ``infinite``: whether it may be."""
     right = "a positive number" if positive else "a finite number" if negative else "a finite number, 0 or more"
     right += (", or infinity" if infinite else ", finite") if positive else ""
+    given, value = value, scalar(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        refuse(name, value, right)
+        refuse(name, given, right)
     try:
         found = float(value)
     except OverflowError:
@@ -50,8 +77,9 @@ def number(name: str, value: Any, *, positive: bool = False, negative: bool = Tr
 def whole(name: str, value: Any, least: int | None = None, right: str | None = None) -> int:
     """A whole number, ``least`` or more, as an int; ``right``: what it is."""
     right = right or ("a whole number" if least is None else f"a whole number, {least} or more")
+    given, value = value, scalar(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or (least is not None and value < least):
-        refuse(name, value, right)
+        refuse(name, given, right)
     return int(value)
 
 
@@ -73,6 +101,22 @@ def vector(name: str, value: Any, **kind: bool) -> tuple[float, float, float]:
         refuse(name, value, right)
     x, y, z = (number(f"{name} {axis}", component, **kind) for axis, component in zip("xyz", given))
     return x, y, z
+
+
+def vectors(name: str, value: Any, finite: bool = False) -> np.ndarray:
+    """Any number of vectors, (..., 3), as an array of floats."""
+    import numpy as np
+
+    right = f"{'finite ' if finite else ''}numbers of shape (..., 3)"
+    try:
+        given = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        refuse(name, value, right)
+    if given.dtype.kind not in "fiu" or given.shape[-1:] != (3,):
+        refuse(name, value, right)
+    if finite and not np.isfinite(given).all():
+        refuse(name, value, right)
+    return given.astype(float, copy=False)
 
 
 def indices(name: str, value: Any, least: int | None = None) -> tuple[int, int, int]:
@@ -111,6 +155,8 @@ def path(name: str, value: Any, what: str = "the name of a file") -> None:
     """Something that can be a path: a text or a `pathlib.Path`."""
     if isinstance(value, bytes) or not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         refuse(name, value, f"{what}, a text or a pathlib.Path")
+    if isinstance(value, str) and not value.strip():
+        raise InputError(f"{name} = {value!r}: is empty; must be {what}")
 
 
 def function(name: str, value: Any, right: str, others: Sequence[Any] = (None,)) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.machinery
+import importlib.util
 import sys
-from types import ModuleType
+from importlib.abc import InspectLoader
+from types import CodeType, ModuleType
 
 MODULES = {
     "model": "physics.model",
@@ -39,6 +41,12 @@ class _Finder:
         module = importlib.import_module(f"mdlite.{MODULES[spec.name.partition('.')[2]]}")
         self._own = module.__spec__
         return module
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """For ``python -m``."""
+        own = f"mdlite.{MODULES[fullname.partition('.')[2]]}"
+        spec = importlib.util.find_spec(own)
+        return spec.loader.get_code(own) if spec is not None and isinstance(spec.loader, InspectLoader) else None
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._own  # the import system has put the former name's there

@@ -1,8 +1,13 @@
 """What the public functions and classes take, and what they say to whatever else they are given: one InputError a mistake, nothing written."""
 
 import ast
+import copy
 import importlib
 import math
+import pickle
+import pkgutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,7 +16,8 @@ import pytest
 
 import mdlite
 from mdlite import Cutoff, InputError, Interaction, Ion, Lattice, Model, Potential, Shell, Sites
-from mdlite.config import case_text, config_of
+from mdlite.config import case_names, case_text, config_of
+from mdlite.kernels.potentials import FORMS
 from mdlite.sweeps import plan
 
 SHORT = {"method": "rigid", "run.duration": 0.05}
@@ -237,3 +243,119 @@ def test_editors_see_what_is_there():
     for name, module in mdlite._PUBLIC.items():
         assert getattr(importlib.import_module(f"mdlite.{module}"), name) is getattr(mdlite, name)
     assert set(dir(mdlite)) >= {*seen, "load_case"}
+
+
+@pytest.mark.parametrize("name", case_names())
+def test_a_configuration_of_every_case_is_pickled(name):
+    config = mdlite.load(name)
+    again = pickle.loads(pickle.dumps(config))
+    assert again == config and again.to_toml() == config.to_toml() and type(again) is mdlite.Config
+    assert hash(again) == hash(config) and len({again, config}) == 1
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_a_configuration_of_every_potential_is_pickled(form):
+    table = {"kind": form.name} | {parameter.name: 1.0 for parameter in form.parameters}
+    config = mdlite.load_case("trapped", **{"interaction.potential": table})
+    again = pickle.loads(pickle.dumps(config))
+    assert again == config and type(again.interaction.potential) is type(config.interaction.potential)
+    assert hash(again.interaction) == hash(config.interaction) and hash(config) != hash(mdlite.load_case("throw"))
+
+
+def test_equal_configurations_have_one_hash():
+    """However their tables were written."""
+    one, other = ({"validate.ions": ions} for ions in ({"patch": 2, "implicit": 3}, {"implicit": 3, "patch": 2}))
+    assert mdlite.load_case("trapped", **one) == mdlite.load_case("trapped", **other)
+    assert hash(mdlite.load_case("trapped", **one)) == hash(mdlite.load_case("trapped", **other))
+
+
+def test_a_run_is_pickled(short, tmp_path, monkeypatch):
+    """One in memory with its arrays; one in a file by its place, whatever the folder that it is read in."""
+    run = mdlite.run(short)
+    again = pickle.loads(pickle.dumps(run))
+    assert again.config == run.config and again.facts == run.facts and np.array_equal(again.position, run.position)
+    monkeypatch.chdir(tmp_path)
+    mdlite.run(short, "x.h5")
+    kept = mdlite.Run.load("x.h5")
+    assert np.array_equal(kept.position, run.position)
+    text, shapes = pickle.dumps(kept), kept.shapes()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = pickle.loads(text)
+    assert again.config == run.config and again.shapes() == shapes and np.array_equal(again.position, run.position)
+    assert len(text) < 20_000 and np.array_equal(copy.deepcopy(again).velocity, run.velocity)
+    (tmp_path / "x.h5").unlink()
+    assert "no such file" in said(lambda: pickle.loads(text).position)
+
+
+def test_numbers_of_numpy_in_tables(tmp_path):
+    data = mdlite.load_case("trapped").to_dict()
+    expected = mdlite.config.parse(data | {"lattice": {"size": 12}})
+    for size in (np.int64(12), np.array(12), np.array([12, 12, 12]), [np.int32(12)] * 3):
+        assert config_of(data | {"lattice": {"size": size}}) == expected
+        assert mdlite.config.parse(data).replace(**{"lattice.size": size}).lattice.size == (12, 12, 12)
+    config = mdlite.load_case("trapped", **{"run.record_atoms": np.bool_(True), "ion.position": np.array([1.5, 1.5, 1.0])})
+    assert config.run.record_atoms is True and type(config.ion.position[0]) is float
+    sites = mdlite.load_case("trapped", **{"interaction.atoms": {"kind": "sites", "sites": np.eye(3, dtype=int)}})
+    assert sites.interaction.atoms.sites == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    assert "lattice.size = 12.5" in said(mdlite.load_case, "trapped", **{"lattice.size": np.float64(12.5)})
+    data["run"]["dt"] = data  # a table within itself is a mistake of the user's
+    with pytest.raises(InputError, match=r"run\.dt = "):
+        mdlite.config.parse(data)
+
+
+def test_numbers_of_numpy_in_sweeps(short, tmp_path):
+    axes = {"grid": {"lattice.size": np.array([12, 14])}, "zip": {"run.dt": np.array([0.005, 0.0025])}, "replicas": np.int64(1)}
+    swept = mdlite.sweep({"base": short} | axes, tmp_path / "out", prepare=True)
+    by_lists = plan.load({"base": short, "grid": {"lattice.size": [12, 14]}, "zip": {"run.dt": [0.005, 0.0025]}})
+    assert [point.config for point in plan.load(tmp_path / "out" / "sweep.toml").points] == [p.config for p in by_lists.points]
+    assert len(swept.points) == 4
+
+
+def test_arrays_without_dimensions_are_numbers():
+    assert Lattice(np.array(20), k1=np.array(520.0)) == Lattice(20) and type(Lattice(np.array(20)).size[0]) is int
+    assert Ion(np.array(2.0)) == Ion(2.0) and Shell(np.array(1)) == Shell(1) and Cutoff(np.array(4.0)) == Cutoff(4.0)
+    assert Potential("yukawa", (np.array(150.0), 0.5)) == YUKAWA
+    assert "lattice.k1 = array('520'" in said(lambda: Lattice(k1=np.array("520")))
+
+
+def test_replace_takes_a_dict_too(short):
+    expected = short.replace(**{"run.dt": 0.001})
+    assert short.replace({"run.dt": 0.001}) == expected
+    assert short.replace({"run.dt": 0.001}, method="static") == expected.replace(method="static")
+    for wrong in (3, "run.dt=0.001", ["run.dt"], {3: 0.001}):
+        assert 'must be a dict of dotted keys, such as {"run.dt": 0.001}' in said(short.replace, wrong)
+    assert "run.dt: is given twice" in said(lambda: short.replace({"run.dt": 0.001}, **{"run.dt": 0.002}))
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_a_name_that_is_empty(empty, short, never):
+    assert said(mdlite.run, empty).startswith(
+        f"config = {empty!r}: is empty; must be a Config, a dict of its tables, the name of a"
+    )
+    assert said(mdlite.load, empty).startswith(
+        f"config = {empty!r}: is empty; must be the name of a TOML file or a built-in case"
+    )
+    assert said(mdlite.Run.load, empty) == f"file = {empty!r}: is empty; must be the name of a run's file"
+    assert said(mdlite.run, short, empty).startswith(f"output = {empty!r}: is empty; must be")
+    assert said(mdlite.sweep, empty, "out").startswith(f"sweep = {empty!r}: is empty; must be a TOML file")
+
+
+@pytest.mark.parametrize("function", [mdlite.run, mdlite.load, mdlite.Run.load, lambda name: mdlite.sweep(name, "out")])
+def test_a_name_that_is_too_long(function, never):
+    assert len(said(function, "x" * 5000)) < 300
+
+
+def test_sub_packages_are_there_without_an_import():
+    own = sorted(found.name for found in pkgutil.iter_modules(mdlite.__path__) if found.ispkg)
+    assert set(own) <= set(dir(mdlite)) and {"physics", "engines", "kernels"} <= set(own)
+    code = f"import mdlite\nfor name in {own}: assert getattr(mdlite, name).__name__ == f'mdlite.{{name}}', name"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["storage", "groups"])
+def test_a_former_name_can_be_run_as_a_module(name):
+    """There is nothing to run in it, and no traceback."""
+    done = subprocess.run([sys.executable, "-m", f"mdlite.{name}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from mdlite import InputError
 from mdlite.accuracy import groups
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.kernels import medium
@@ -153,3 +154,52 @@ def test_the_field_along_a_path_is_that_of_the_pairs(small_case):
         assert np.allclose(gradient, exact.gradient, rtol=1e-4, atol=1e-6 * np.abs(gradient).max())
         assert np.allclose(hessian, exact.hessian, rtol=1e-4, atol=1e-6 * np.abs(hessian).max())
         assert not gradient[np.linalg.norm(d, axis=-1) >= 4.5].any()
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "near", 3.0, [1.0, 2.0], np.ones((2, 4)), [1j, 0.0, 0.0], [[1.0], [1.0, 2.0]], [True] * 3], ids=str
+)
+def test_what_is_no_vectors(wrong):
+    model = Model(Lattice(12), Ion(), Interaction(Potential("yukawa", (1.0, 1.0)), Shell(1)))
+    interaction = model.interaction
+    for name, functions in {
+        "d": (interaction.energy, interaction.gradient, interaction.hessian, interaction.expand),
+        "position": (model.apart, model.candidate_sites),
+        "velocity": (model.ion.kinetic_energy,),
+    }.items():
+        for function in functions:
+            with pytest.raises(InputError, match=rf"^{name} = .*: must be (finite )?numbers of shape \(\.\.\., 3\)$"):
+                function(wrong)
+
+
+def test_places_that_are_none():
+    model = Model(Lattice(12), Ion(), Interaction(Potential("yukawa", (1.0, 1.0)), Shell(1)))
+    for wrong in ([np.nan, 0.0, 0.0], [[0.0, 0.0, 0.0], [0.0, np.inf, 0.0]]):
+        with pytest.raises(InputError, match=r"^position = .*: must be finite numbers of shape \(\.\.\., 3\)$"):
+            model.apart(wrong)
+
+
+@pytest.mark.parametrize("atoms", [Shell(1), CUTOFF], ids=["shell", "cutoff"])
+@pytest.mark.parametrize("kind", POTENTIALS)
+def test_the_ends_of_space(kind, atoms):
+    """On top of an atom: the limit of the energy, no force, and a Hessian where φ'' is finite. Infinitely far: nothing at all."""
+    interaction = Interaction(Potential(kind, POTENTIALS[kind][0]), atoms)
+    strength = POTENTIALS[kind][0][0]
+    energy, gradient, hessian = interaction.expand(np.zeros(3))
+    assert energy == interaction.energy([0, 0, 0]) == (np.inf if kind in ("yukawa", "lennard-jones") else strength)
+    assert not gradient.any()
+    if np.isinf(energy):
+        assert np.isnan(hessian).all()
+    else:
+        assert np.array_equal(hessian, hessian[0, 0] * np.eye(3))
+    for far in ([np.inf, 0.0, 0.0], [1.0, -np.inf, np.inf], [1e200, 1e200, 0.0]):
+        energy, gradient, hessian = interaction.expand(far)
+        assert energy == 0.0 and not gradient.any() and not hessian.any()
+    assert np.isnan(interaction.energy([np.nan, 0.0, 0.0]))
+    close = interaction.expand([1e-60, 0.0, 0.0])
+    assert close.energy > 0.0 and (kind in ("gaussian", "born-mayer") or close.energy >= 1e59)
+
+
+def test_repulsion_without_end_has_its_sign():
+    interaction = Interaction(Potential("yukawa", (-1.0, 1.0)), Shell(1))
+    assert interaction.energy(np.zeros((2, 3))).tolist() == [-np.inf, -np.inf]

@@ -1,5 +1,8 @@
 """Files: H5MD as MDAnalysis reads it, and foreign files refused."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -116,3 +119,9 @@ def test_an_export_leaves_the_odd_frame_out(small_case, tmp_path):
     run = mdlite.run(small_case(**{"run.sample_every": 30}))
     with (tmp_path / "odd.xyz").open("w") as text:
         assert len(run.time) == 8 and export.write_extxyz(run, text) == 7
+
+
+def test_a_file_is_probed_without_anything_heavy():
+    """The process that opens a file first has little memory and little time."""
+    code = "import sys, mdlite.io.reading; sys.exit(any(name in sys.modules for name in ('numba', 'pydantic')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from mdlite import arguments, extensions
 from mdlite.config import rules, textfile
 from mdlite.config.explain import short, shortened, told
-from mdlite.config.method_names import MethodName
+from mdlite.config.method_names import FOREIGN, MethodName, require_modules, unknown
 from mdlite.config.sections import (
     InteractionSection,
     IonSection,
@@ -139,10 +139,15 @@ class Config(Section):
             text = innermost.sub(lambda found: "\0" + " ".join(found[1].split()) + "\1", text)
         return text.replace("\0", "[").replace("\1", "]")
 
-    def replace(self, **overrides: Any) -> Config:
-        """A validated copy with some keys changed, by dotted name: ``replace(**{"run.dt": 0.001})``. Raises InputError."""
+    def replace(self, changes: dict[str, Any] | None = None, /, **overrides: Any) -> Config:
+        """A validated copy with some keys changed, by dotted name: ``replace({"run.dt": 0.001})``, ``replace(method="static")``. Raises InputError."""
+        changes = {} if changes is None else changes
+        if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
+            arguments.refuse("changes", changes, 'a dict of dotted keys, such as {"run.dt": 0.001}')
+        if twice := changes.keys() & overrides.keys():
+            raise InputError(f"{min(twice)}: is given twice, in the dict and as a keyword; give it once")
         data = self.to_dict()
-        for key, value in overrides.items():
+        for key, value in (changes | overrides).items():
             set_key(data, key, value)
         return parse(data)
 
@@ -172,7 +177,8 @@ def config_of(source: Config | str | Path | dict[str, Any], name: str = "config"
     name: of the argument, for the InputError that says what is wrong. start: see `load`.
     """
     if isinstance(source, Config):
-        return source
+        concerned = {source.method, *source.validate_.rungs, *source.validate_.ions}
+        return parse(source.to_dict(), start) if unknown(concerned) else source  # a file's from elsewhere: refused
     if isinstance(source, dict):
         return parse(source, start)
     arguments.path(
@@ -189,21 +195,24 @@ def read_text(source: str | Path) -> str:
         if not path.is_file() and str(source) in case_names():
             return case_text(str(source))
     except (OSError, ValueError) as error:  # a name that no file can have
-        raise InputError(f"config = {short(str(source))}: cannot be read as text: {error}") from None
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"config = {short(str(source))}: cannot be read as text: {told}") from None
     return textfile.read(path, "config", case_names(), f"no built-in case of that name ({', '.join(case_names())})")
 
 
-def load(source: str | Path, overrides: list[str] | tuple[str, ...] = (), start: bool = True) -> Config:
+def load(source: str | Path, overrides: list[str] | tuple[str, ...] = (), start: bool = True, foreign: bool = False) -> Config:
     """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message.
 
-    start: whether the ion must be able to start where it is; what does not let it start there need not ask.
+    start: whether the ion must be able to start where it is; what does not let it start there need not ask. foreign: whether methods
+    may be named that this process does not know, for what reads results and computes nothing.
     """
-    return parse(_read(source, overrides), start)
+    return parse(_read(source, overrides), start, foreign)
 
 
 def load_lattice(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> model.Lattice:
     """The crystal alone of what `load` reads: no other table need be there, or fit. Raises InputError; for unknown keys in all of it."""
     data = _read(source, overrides)
+    require_modules()
     try:
         Config.model_validate(data)
     except ValidationError as error:
@@ -288,11 +297,12 @@ def unit_of(config: Config, key: str) -> str:
     return next((unit for unit in UNITS if re.search(rf"(?<![\w/]){re.escape(unit)}(?![\w^/])", description)), "")
 
 
-def parse(data: dict[str, Any], start: bool = True) -> Config:
-    """Validate nested plain values. Raises InputError with one line for every fault. start: see `load`."""
+def parse(data: dict[str, Any], start: bool = True, foreign: bool = False) -> Config:
+    """Validate nested values, plain or numpy's. Raises InputError with one line for every fault. start, foreign: see `load`."""
     arguments.instance("config", data, dict, "a dict of tables, such as a TOML file has")
+    require_modules()
     try:
-        config = Config.model_validate(data)
+        config = Config.model_validate(arguments.plain(data), context=FOREIGN if foreign else None)
     except ValidationError as error:
         raise InputError("\n".join(shortened(told(error.errors(include_url=False), Config)))) from None
     found = rules.faults(config, start)

@@ -87,7 +87,11 @@ def _message(error: Mapping[str, Any]) -> str:
         return message
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "literal_error":
-        return message[0].lower() + message[1:] + did_you_mean(given, _quoted(error["ctx"]["expected"]))
+        return (
+            message[0].lower()
+            + message[1:]
+            + did_you_mean(given, _quoted(error["ctx"]["expected"]), error["ctx"].get("otherwise", ""))
+        )
     return message[0].lower() + message[1:]
 
 

@@ -109,7 +109,7 @@ def _kelvin(config: Config) -> float:
 
 def _box(config: Config) -> str:
     """The explicit lattice, where there is one."""
-    explicit = registry.find(config.method).explicit
+    explicit = registry.told(config.method).explicit
     if explicit and config.lattice.boundary == "echo-free":
         return ", no box"
     if not explicit and config.thermal is None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from mdlite.engines import registry
+
+FOREIGN = "foreign"
+"""As the context of a validation: methods of which only the name is known are taken, for files from elsewhere."""
 
 
 class _OneOf:
@@ -18,24 +21,37 @@ class _OneOf:
         self.known = known
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._checked)
+        return core_schema.with_info_plain_validator_function(self._checked)
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"enum": list(self.known()), "type": "string"}
 
-    def _checked(self, value: Any) -> str:
+    def _checked(self, value: Any, info: core_schema.ValidationInfo) -> str:
         names = self.known()
-        if isinstance(value, str) and value in names:
+        named = isinstance(value, str) and registry.NAME.fullmatch(value) is not None
+        if isinstance(value, str) and (value in names or (named and info.context == FOREIGN and value not in registry.names())):
             return value
         *most, last = map(repr, names)
-        expected = f"{', '.join(most)} or {last}" if most else last
-        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        told = {"expected": f"{', '.join(most)} or {last}" if most else last}
+        if named and value not in registry.names():
+            told["otherwise"] = f"; {value!r} is not registered in this process: {registry.HOW}"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", told)
 
 
 MethodName = Annotated[str, _OneOf(registry.names)]
 """Of any method."""
 RungName = Annotated[str, _OneOf(registry.comparable)]
 """Of a method that the explicit lattice can be compared with."""
+
+
+def require_modules() -> None:
+    """Raise InputError where a module that should bring methods cannot be imported: pydantic would take it for a fault of some key."""
+    registry.names()
+
+
+def unknown(names: Iterable[str]) -> bool:
+    """Whether there is a name among them that is not registered."""
+    return not set(names) <= set(registry.names())
 
 
 def default_rungs() -> list[str]:

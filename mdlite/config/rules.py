@@ -35,7 +35,7 @@ def faults(config: Config, start: bool = True) -> list[str]:
 
     start: also whether the ion can start where it is, for what lets it start there.
     """
-    method = registry.find(config.method)
+    method = registry.told(config.method)
     found = [*_stepping(config, method), *_thermal(config, method), *_snapshots(config, method), *_validation(config)]
     near = [*_ion(config), *_atoms(config)]
     if not near:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -53,6 +54,11 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __hash__(self) -> int:
+        return hash(
+            json.dumps(self.model_dump(by_alias=True), sort_keys=True)
+        )  # lists and tables in it have no hash of their own
+
 
 Size = Annotated[int, Field(strict=True, ge=3, le=100_000)]
 
@@ -96,12 +102,13 @@ FORMULAS = {
 
 
 def _potential_section(form: Form) -> type[Section]:
-    """The table of one potential, from its row in `kernels.potentials.FORMS`."""
+    """The table of one potential, from its row in `kernels.potentials.FORMS`; a name of this module too, by which pickle finds it."""
     fields: dict[str, Any] = {"kind": (Literal[form.name], ...)}
     for parameter in form.parameters:
         fields[parameter.name] = (Positive if parameter.positive else Number, Field(description=parameter.unit))
-    section = create_model(f"{form.name.title().replace('-', '')}Potential", __base__=Section, **fields)
+    section = create_model(f"{form.name.title().replace('-', '')}Potential", __base__=Section, __module__=__name__, **fields)
     section.__doc__ = f"phi = {FORMULAS.get(form.name, f'{form.name}(ρ)')}"
+    globals()[section.__name__] = section
     return section
 
 

@@ -14,6 +14,7 @@ from mdlite.engines.blocking import require_memory
 from mdlite.engines.compiling import all_groups, compile_groups
 from mdlite.engines.ensemble import starting_positions
 from mdlite.engines.guard import Guard, heat
+from mdlite.errors import InputError
 from mdlite.kernels import jit
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.model import Lattice
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 
 
 def make_engine(config: Config, restored: bool = False) -> Engine:
-    """The engine that a configuration asks for. Raises InputError (memory, divergent response).
+    """The engine that a configuration asks for. Raises InputError (memory, divergent response; a method's that is no engine).
 
     restored: a saved state will be put in, so that no thermal state need be drawn.
     """
-    return registry.find(config.method).engine(setup_of(config, restored), config)
+    engine = registry.find(config.method).engine(setup_of(config, restored), config)
+    if not isinstance(engine, Engine):
+        raise InputError(
+            f"method = {config.method!r}: its engine(setup, config) returned {engine!r}; must return an Engine (mdlite.engines.base)"
+        )
+    return engine
 
 
 def setup_of(config: Config, restored: bool = False) -> Setup:

@@ -4,3 +4,6 @@ from mdlite.engines import explicit, memory, patch, registry, rungs
 
 for _method in (explicit.Reference(), memory.MemoryKernel(), *rungs.METHODS, patch.Patch()):
     registry.register(_method)
+
+COMPLETE = True
+"""All of them: those from outside come after them."""

@@ -1,15 +1,23 @@
 """The methods by name: what each can do, how its engine is made, the kernels that it needs, what it says and refuses before a run.
 
 Whoever wants to know something about a method asks here. A method is a subclass of `Method`, `register`ed once; the package's own are in
-`mdlite.engines.methods`, which is imported when the registry is first asked. Configurations are taken as they come (`mdlite.config.Config` stands above).
+`mdlite.engines.methods`, which is imported when the registry is first asked. So are others: entry points of the group ``mdlite.methods``, and the modules
+that the environment names in ``MDLITE_METHODS``, separated by commas, which every process that is started from here then knows.
+Configurations are taken as they come (`mdlite.config.Config` stands above).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+import importlib
+import importlib.metadata
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mdlite import extensions
+from mdlite.errors import InputError
 
 if TYPE_CHECKING:
     from mdlite.config import Config
@@ -100,15 +108,52 @@ class Method:
         return iter(())
 
 
+VARIABLE, GROUP = "MDLITE_METHODS", "mdlite.methods"
+HOW = f"register it (mdlite.engines.registry.register) before the configuration is read, or name its module in {VARIABLE}"
+"""What to do about a method that this process does not know."""
+NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+class _Elsewhere(Method):
+    """A method of which only the name is known, that of a file from elsewhere: what it can do was asked where the file was made."""
+
+    thermal = many_lattices = many_ions = thermal_atoms = True
+
+    def integrates(self, config: Config) -> bool:
+        return True
+
+    def takes_snapshots(self, config: Config) -> bool:
+        return True
+
+
 _METHODS: dict[str, Method] = {}
-_UNKNOWN = Method()
+_UNKNOWN = _Elsewhere()
 
 
 def register(method: Method) -> None:
-    """Have a method found under its name, in this process. Raises ValueError if there is one of that name."""
+    """Have a method found under its name, in this process. Raises ValueError if there is one of that name, or it is no name, TypeError for what is no method."""
+    _require_method(method)
     if method.name in _methods():
         raise ValueError(f"there is a method {method.name!r} already")
     _METHODS[method.name] = method
+
+
+def _require_method(method: Any) -> None:
+    kind = type(method)
+    if isinstance(method, type) and issubclass(method, Method):
+        raise TypeError(f"method = {method!r}: must be an instance of it, {method.__name__}(), not the class")
+    if not isinstance(method, Method):
+        raise TypeError(f"method = {method!r}: must be an instance of a subclass of {Method.__module__}.Method")
+    if not hasattr(method, "name"):
+        raise TypeError(f"{kind.__name__}.name: is missing and must be given: the method's name in the configuration")
+    if not isinstance(method.name, str):
+        raise TypeError(f"{kind.__name__}.name = {method.name!r}: must be a text")
+    if NAME.fullmatch(method.name) is None:
+        raise ValueError(
+            f"{kind.__name__}.name = {method.name!r}: must be lower-case letters, digits and hyphens, a letter first, 40 at most"
+        )
+    if kind.engine is Method.engine:
+        raise TypeError(f"{kind.__name__}.engine: is missing; must be a method engine(setup, config) that returns an Engine")
 
 
 def unregister(name: str) -> None:
@@ -118,8 +163,30 @@ def unregister(name: str) -> None:
 
 
 def _methods() -> dict[str, Method]:
-    extensions.find("own methods")  # imported once, and first of all: so the package's own come first
+    own = extensions.find("own methods")  # imported once, and first of all: so the package's own come first
+    if getattr(own, "COMPLETE", False):
+        for point in _entry_points():
+            _import(f"entry point {point.name!r} of {GROUP}", point.value, point.load)
+        given = os.environ.get(VARIABLE, "")
+        for module in filter(None, map(str.strip, given.split(","))):
+            _import(f"{VARIABLE} = {given!r}", module, functools.partial(importlib.import_module, module))
     return _METHODS
+
+
+@functools.cache
+def _entry_points() -> tuple[importlib.metadata.EntryPoint, ...]:
+    return tuple(importlib.metadata.entry_points(group=GROUP))
+
+
+def _import(where: str, module: str, load: Callable[[], Any]) -> None:
+    """Import a module of somebody's, which may ask the registry meanwhile. Raises InputError if that fails, whatever it raises."""
+    try:
+        load()
+    except InputError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{where}: {module!r} cannot be imported: {type(error).__name__}: {said}") from error
 
 
 def find(name: str) -> Method:
@@ -129,9 +196,19 @@ def find(name: str) -> Method:
     return _METHODS[name]
 
 
+def told(name: str) -> Method:
+    """The method of a name; of a name that is not registered (a file's, from elsewhere), one that forbids nothing, and has no engine."""
+    return _methods().get(name, _UNKNOWN)
+
+
 def says(name: str, what: str) -> Any:
-    """An attribute of the method of a name; of a name that is not registered (a file's, from elsewhere), what a new method has by default."""
-    return getattr(_methods().get(name, _UNKNOWN), what)
+    """An attribute of it."""
+    return getattr(told(name), what)
+
+
+def from_outside(wanted: Iterable[str]) -> list[str]:
+    """Those of these names whose methods are not the package's own."""
+    return [name for name in wanted if not type(find(name)).__module__.startswith("mdlite.")]
 
 
 def names(**wanted: Any) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,23 +28,34 @@ def refusal(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except FileNotFoundError:
+        raise InputError(f"file = {str(path)!r}: no such file") from None
     except DAMAGED as error:
         raise InputError(
             f"file = {str(path)!r}: is not an mdlite run (an H5MD file written by `mdlite run`), or it is damaged"
         ) from error
 
 
+def _require_file(path: Path) -> None:
+    """Raise InputError where there is no file."""
+    try:
+        if path.is_file():
+            return
+        what = "is not a regular file" if path.exists() else "no such file"
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise InputError(f"file = {str(path)[:57]!r}...: {getattr(error, 'strerror', None) or error}") from None
+    raise InputError(f"file = {str(path)!r}: {what}")
+
+
 class Contents(Mapping):
     """The arrays of a run's file by name, read when they are first asked for. Raises InputError where the file is not one, or damaged.
 
-    toml: the configuration. facts: as the run left them. run: its identity, hex.
+    toml: the configuration. facts: as the run left them. run: its identity, hex. It is pickled as the place of its file, without the arrays.
     """
 
     def __init__(self, path: str | Path, probed: bool = False):
         self.path = Path(path)
-        if not self.path.is_file():
-            what = "is not a regular file" if self.path.exists() else "no such file"
-            raise InputError(f"file = {str(self.path)!r}: {what}")
+        _require_file(self.path)
         if self.path.suffix.lower() == ".toml":
             raise InputError(
                 f"file = {str(self.path)!r}: is not an mdlite run but a configuration; `mdlite run {self.path} -o FILE.h5` makes a run of one"
@@ -73,6 +85,9 @@ class Contents(Mapping):
             if not {"step", "time", "position", "velocity"} <= self._place.keys():
                 raise KeyError("position")
             self._last = {place: list(f[place]) if place in f else [] for place in (STATE, OBSERVERS)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"path": self.path.absolute(), "_kept": {}}
 
     def _add(self, f: h5py.File, found: dict[str, str]) -> None:
         """Take in a stream, as long as the shortest of its arrays: of a run that was killed, some may have a frame more."""

@@ -43,7 +43,7 @@ def find(output: Path, config: Config) -> Saved | None:
             raise InputError(
                 f"output = {str(output)!r}: is not the file that {checkpoints.folder} belongs to; put that one back, or give --force to start again"
             )
-    _require_same(parse(tomllib.loads(saved.facts["config"])), config, saved.step)
+    _require_same(parse(tomllib.loads(saved.facts["config"]), foreign=True), config, saved.step)
     try:
         checkpoints.restore_output(saved)
     except OSError as error:
@@ -54,7 +54,7 @@ def find(output: Path, config: Config) -> Saved | None:
 def _without_checkpoint(output: Path, config: Config, checkpoints: Checkpoints) -> Saved | None:
     contents = Contents(output)
     facts = contents.facts
-    before = parse(tomllib.loads(contents.toml))
+    before = parse(tomllib.loads(contents.toml), foreign=True)
     done = facts.get("status") == "complete"
     _require_same(before, config, before.n_steps if done else 0)
     if not done:

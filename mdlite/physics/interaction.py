@@ -138,6 +138,10 @@ def _grid(low: int, high: int) -> np.ndarray:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int64)
 
 
+NEAREST = 1e-20
+"""Å, at which a potential has the sign that it has at contact."""
+
+
 class Expansion(NamedTuple):
     """φ of every pair and its derivatives with respect to the atom's place; those with respect to the ion's are minus the sum over its atoms."""
 
@@ -151,7 +155,8 @@ class Interaction:
     """How the ion and the framework interact: U(r, R) = Σ_j φ(|r_j - R|) over the atoms that take part.
 
     `energy`, `gradient` and `hessian` take d = r - R of any number of pairs, (..., 3) in Å, and give φ of each with the switch of a cut-off, and
-    its derivatives with respect to r: to the bit what the kernels compute. At d = 0 there is no direction, and no force.
+    its derivatives with respect to r: to the bit what the kernels compute. At d = 0 there is no direction, and no force; the energy is the limit, and the
+    Hessian φ'' times the unit matrix, all NaN where φ'' is infinite. At infinity all is 0. They raise InputError for another shape.
     """
 
     potential: Potential
@@ -163,7 +168,7 @@ class Interaction:
 
     def energy(self, d: np.ndarray) -> np.ndarray:
         """φ of every pair (...), meV."""
-        return self.pairs(np.sqrt(_square(np.asarray(d, float))))[0]
+        return self.pairs(np.sqrt(_square(arguments.vectors("d", d))))[0]
 
     def gradient(self, d: np.ndarray) -> np.ndarray:
         """∇_r φ of every pair (..., 3), meV/Å: the force on the ion, and minus the force on the atom."""
@@ -178,9 +183,10 @@ class Interaction:
 
         evaluate: what to take for `Potential.evaluate`, which calls a kernel for each distance. switch: False for φ itself up to the cut-off.
         """
-        d = np.asarray(d, float)
+        d = arguments.vectors("d", d)
         square = _square(d)
         rho = np.sqrt(square)
+        d = np.where(np.isinf(rho)[..., None], 0.0, d)  # where there is no force
         phi, slope, curvature = self.pairs(rho, evaluate, switch)
         apart = rho > 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -189,6 +195,7 @@ class Interaction:
             gradient = np.where(apart, across, 0.0)[..., None] * d
             isotropic = np.where(apart, across, curvature)[..., None, None] * np.eye(3)
             hessian = isotropic + bend * (d[..., :, None] * d[..., None, :])
+        hessian[~(apart | np.isfinite(curvature))] = np.nan
         return Expansion(phi, gradient, hessian)
 
     def pairs(self, rho: np.ndarray, evaluate: Evaluate | None = None, switch: bool = True) -> np.ndarray:
@@ -199,6 +206,12 @@ class Interaction:
         inside = ~(rho >= cutoff)
         values = np.zeros((3, *rho.shape))
         values[:, inside] = (evaluate or self.potential.evaluate)(rho[inside])
+        lost = (
+            inside & np.isnan(values[0]) & ~np.isnan(rho)
+        )  # two infinite parts, at and near d = 0: where they are finite, the sign is clear
+        if lost.any():
+            near = self.potential.evaluate(np.full(np.count_nonzero(lost), NEAREST))
+            values[:, lost] = np.where(near == 0.0, 0.0, np.copysign(np.inf, near))
         fading = inside & (rho > start) & switch
         if fading.any():
             values[:, fading] = _switched(values[:, fading], (rho[fading] - start) / (cutoff - start), cutoff - start)
@@ -208,7 +221,8 @@ class Interaction:
 def _square(d: np.ndarray) -> np.ndarray:
     """|d|² of vectors (..., 3), summed in the kernels' order."""
     x, y, z = d[..., 0], d[..., 1], d[..., 2]
-    return x * x + y * y + z * z
+    with np.errstate(over="ignore"):
+        return x * x + y * y + z * z
 
 
 def _switched(values: np.ndarray, x: np.ndarray, width: float) -> np.ndarray:

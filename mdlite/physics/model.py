@@ -50,7 +50,7 @@ class Lattice:
     k2: float = 170.0
 
     def __post_init__(self):
-        size = self.size if not isinstance(self.size, Integral) else (self.size,) * 3
+        size = self.size if not isinstance(arguments.scalar(self.size), Integral) else (self.size,) * 3
         object.__setattr__(self, "size", arguments.indices("lattice.size", size, FEWEST))
         for name in ("spacing", "mass", "k1"):
             object.__setattr__(self, name, arguments.number(f"lattice.{name}", getattr(self, name), positive=True))
@@ -115,7 +115,7 @@ class Ion:
     velocity: Vector = (0.0, 0.0, 0.0)
 
     def __post_init__(self):
-        mass = self.mass if not isinstance(self.mass, Real) else (self.mass,) * 3
+        mass = self.mass if not isinstance(arguments.scalar(self.mass), Real) else (self.mass,) * 3
         object.__setattr__(self, "mass", arguments.vector("ion.mass", mass, positive=True, infinite=True))
         for name in ("position", "velocity"):
             object.__setattr__(self, name, arguments.vector(f"ion.{name}", getattr(self, name)))
@@ -126,9 +126,10 @@ class Ion:
         return 1.0 / np.array(self.mass)
 
     def kinetic_energy(self, velocity: np.ndarray) -> np.ndarray:
-        """½ Σ M v² (meV) over the axes that are not frozen, for velocities (..., 3) in Å/ps."""
+        """½ Σ M v² (meV) over the axes that are not frozen, for velocities (..., 3) in Å/ps. Raises InputError for another shape."""
+        velocity = arguments.vectors("velocity", velocity)
         mass = np.array(self.mass)
-        return 0.5 * np.sum(np.where(np.isfinite(mass), mass, 0.0) * np.asarray(velocity) ** 2, axis=-1)
+        return 0.5 * np.sum(np.where(np.isfinite(mass), mass, 0.0) * velocity**2, axis=-1)
 
 
 @dataclass(frozen=True)
@@ -167,14 +168,14 @@ class Model:
         )
 
     def candidate_sites(self, position: np.ndarray) -> np.ndarray:
-        """Lattice indices (..., n, 3) of the candidate atoms for the ion at ``position`` (..., 3), Å; not wrapped."""
-        position = np.asarray(position, float)
+        """Lattice indices (..., n, 3) of the candidate atoms for the ion at ``position`` (..., 3), Å; not wrapped. Raises InputError for another shape."""
+        position = arguments.vectors("position", position)
         cell = np.floor(position / self.lattice.spacing).astype(np.int64)
         return self.offsets + (cell[..., None, :] if self.interaction.atoms.moving else 0)
 
     def apart(self, position: np.ndarray) -> np.ndarray:
-        """r - R (..., n, 3) in Å from the ion at ``position`` (..., 3) to its candidate atoms on their sites."""
-        position = np.asarray(position, float)
+        """r - R (..., n, 3) in Å from the ion at ``position`` (..., 3) to its candidate atoms on their sites. Raises InputError for what is no place."""
+        position = arguments.vectors("position", position, finite=True)
         return self.candidate_sites(position) * self.lattice.spacing - position[..., None, :]
 
     def middle_cell(self, position: np.ndarray) -> np.ndarray:

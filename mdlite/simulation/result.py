@@ -82,7 +82,7 @@ class Run:
         arguments.path("file", path, "the name of a run's file")
         contents = reading.Contents(path)
         with reading.refusal(contents.path):
-            return cls(parse(tomllib.loads(contents.toml), start=False), contents.facts, contents)
+            return cls(parse(tomllib.loads(contents.toml), start=False, foreign=True), contents.facts, contents)
 
     @property
     def recorded(self) -> float:

@@ -129,7 +129,8 @@ def load(source: str | Path | Config | dict[str, Any], overrides: list[str] | tu
     if isinstance(source, Config):
         source = {"base": source}
     if isinstance(source, dict):
-        folder, data = Path(), source | ({"base": _plain(source["base"])} if "base" in source else {})
+        data = arguments.plain(source)
+        folder, data = Path(), data | ({"base": _plain(data["base"])} if "base" in data else {})
     else:
         arguments.path("sweep", source, "a TOML file with a base and axes, its content as a dict, or a Config")
         path = Path(source)

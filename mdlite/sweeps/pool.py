@@ -69,6 +69,12 @@ class Local:
         self._futures[n] = future
         return future
 
+    def ask(self, function: Callable[[], Any]) -> list[Any]:
+        """What a worker answers, or the exception that it raises."""
+        future = self.submit(function)
+        error = future.exception()
+        return [future.result() if error is None else error]
+
     def failure(self, future: concurrent.futures.Future) -> str | None:
         """What went wrong with a future that has ended, or None."""
         return told(future.exception())

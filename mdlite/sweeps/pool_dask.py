@@ -76,6 +76,11 @@ class Dask:
         with self._watched():
             return self._executor.submit(function, *arguments)
 
+    def ask(self, function: Callable[[], Any]) -> list[Any]:
+        """What every worker that is there answers, or the exceptions that they raise."""
+        with self._watched():
+            return list(self._client.run(function, on_error="return", callback_timeout=ANSWER_SECONDS).values())
+
     def failure(self, future: concurrent.futures.Future) -> str | None:
         """What went wrong with a future that has ended, or None. Raises RunError if the scheduler is gone, which ends them all."""
         with self._watched():

@@ -93,7 +93,7 @@ def _gathered(folder: Path) -> tuple[dict[str, Any], list[tuple[dict[str, Any], 
     if damaged := [fault for place in places if (fault := damage_of(place)) is not None]:
         raise InputError("\n".join(shortened(damaged)))
     rows = [_row(place, told["task"]) for place in places]
-    return told, rows, config.load(point_folder(folder, told["points"][0]["name"]) / "point.toml")
+    return told, rows, config.load(point_folder(folder, told["points"][0]["name"]) / "point.toml", foreign=True)
 
 
 def _dataset(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | None]], example: Config) -> xarray.Dataset:

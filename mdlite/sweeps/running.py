@@ -20,6 +20,7 @@ import tomli_w
 import mdlite
 from mdlite import arguments
 from mdlite.config import Config, introduction
+from mdlite.engines import registry
 from mdlite.errors import InputError, RunError
 from mdlite.io import checkpoint, outputs
 from mdlite.machine import reason
@@ -128,6 +129,8 @@ def sweep(
     crew = None if prepare else _crew(scheduler, workers, threads)
     finished = False
     try:
+        if crew is not None:
+            _require_known(plan, crew)
         outputs.make_folder(folder, output)
         with checkpoint.exclusive(folder / "manifest.json"):
             _require_own(folder, plan, wanted, own)  # again, now that nobody else can write
@@ -156,6 +159,23 @@ def _crew(scheduler: str | None, workers: int, threads: int) -> Any:
     from mdlite.sweeps.pool_dask import Dask
 
     return Dask(scheduler, workers)
+
+
+def _require_known(plan: axes.Plan, crew: Any) -> None:
+    """Raise InputError if a worker does not know a method that the points take: one that only this process has registered."""
+    configs = [point.config for point in plan.points]
+    wanted = {config.method for config in configs}
+    if plan.task != "run":
+        wanted |= {name for config in configs for name in config.validate_.rungs}
+    own = registry.from_outside(sorted(wanted))
+    for answer in crew.ask(registry.names) if own else ():
+        if isinstance(answer, InputError):
+            raise answer
+        if missing := [name for name in own if isinstance(answer, BaseException) or name not in answer]:
+            raise InputError(
+                f"method = {missing[0]!r}: is not registered in the sweep's workers; name the module that registers it in the environment, "
+                f"{registry.VARIABLE}=PACKAGE.MODULE, or make it an entry point of the group {registry.GROUP}"
+            )
 
 
 def _require_own(folder: Path, plan: axes.Plan, wanted: dict[str, Any], own: Path | None) -> None:
