@@ -191,7 +191,9 @@ def probe(config: Config) -> Groups:
         found = _groups(model, dt, steps, most, config.validate_.centre, True)
         whole = found.encounters * config.n_steps / steps
         if found.encounters > FOLLOWED:  # a longer run begins like a short one
-            found = _groups(model, dt, max(SHORTEST, int(steps * FOLLOWED / found.encounters)), most, config.validate_.centre, True)
+            found = _groups(
+                model, dt, max(SHORTEST, int(steps * FOLLOWED / found.encounters)), most, config.validate_.centre, True
+            )
         return found._replace(whole_run=whole)
     rng = np.random.default_rng(config.thermal.seed)
     spread = np.sqrt(2.0 * config.thermal.scale * model.ion.inverse_mass)
