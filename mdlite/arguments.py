@@ -156,7 +156,7 @@ def path(name: str, value: Any, what: str = "the name of a file") -> None:
     if isinstance(value, bytes) or not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         refuse(name, value, f"{what}, a text or a pathlib.Path")
     if isinstance(value, str) and not value.strip():
-        raise InputError(f"{name} = {value!r}: is empty; must be {what}")
+        raise InputError(f"{name} = {value!r}: is empty, which is no name; must be {what}")
 
 
 def function(name: str, value: Any, right: str, others: Sequence[Any] = (None,)) -> None:

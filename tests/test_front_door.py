@@ -331,14 +331,14 @@ def test_replace_takes_a_dict_too(short):
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_a_name_that_is_empty(empty, short, never):
     assert said(mdlite.run, empty).startswith(
-        f"config = {empty!r}: is empty; must be a Config, a dict of its tables, the name of a"
+        f"config = {empty!r}: is empty, which is no name; must be a Config, a dict of its tables, the name of a"
     )
     assert said(mdlite.load, empty).startswith(
-        f"config = {empty!r}: is empty; must be the name of a TOML file or a built-in case"
+        f"config = {empty!r}: is empty, which is no name; must be the name of a TOML file or a built-in case"
     )
-    assert said(mdlite.Run.load, empty) == f"file = {empty!r}: is empty; must be the name of a run's file"
-    assert said(mdlite.run, short, empty).startswith(f"output = {empty!r}: is empty; must be")
-    assert said(mdlite.sweep, empty, "out").startswith(f"sweep = {empty!r}: is empty; must be a TOML file")
+    assert said(mdlite.Run.load, empty) == f"file = {empty!r}: is empty, which is no name; must be the name of a run's file"
+    assert said(mdlite.run, short, empty).startswith(f"output = {empty!r}: is empty, which is no name; must be")
+    assert said(mdlite.sweep, empty, "out").startswith(f"sweep = {empty!r}: is empty, which is no name; must be a TOML file")
 
 
 @pytest.mark.parametrize("function", [mdlite.run, mdlite.load, mdlite.Run.load, lambda name: mdlite.sweep(name, "out")])
