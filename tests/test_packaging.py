@@ -113,7 +113,7 @@ def test_an_archive_of_sources_can_run_its_tests(tmp_path):
     }
     wanted |= {p.relative_to(tree) for p in tree.glob("*.*") if p.is_file() and p.name != ".gitignore"}
     assert len(wanted) > 100 and not {name for name in wanted if not (source / name).is_file()}
-    arguments = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    arguments = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--all", "-p", "no:cacheprovider"]
     environment = os.environ | {"PYTHONPATH": str(source)}
     done = subprocess.run(arguments, cwd=source, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
