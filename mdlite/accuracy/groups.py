@@ -210,8 +210,8 @@ def _groups(model: Model, dt: float, steps: int, most: int, centre: float | None
         rigid = Path(model, "rigid", dt, steps)
         total = rigid.kinetic + rigid.interaction
         if np.all(np.isfinite(total)) and np.ptp(total) <= TOLERANCE * rigid.kinetic.max():
-            found = along(model, rigid.position, rigid.velocity, dt)
-            return found._replace(**_beside(rigid, dt, found, centre)) if beside and found.loss > 0.0 else found
+            numbers = along(model, rigid.position, rigid.velocity, dt)
+            return numbers._replace(**_beside(rigid, dt, numbers, centre)) if beside and numbers.loss > 0.0 else numbers
         dt, steps = 0.5 * dt, min(2 * steps, most)
     raise RunError("the ion meets an atom too hard to be followed")
 

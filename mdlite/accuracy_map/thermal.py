@@ -98,10 +98,10 @@ def _timed(base: Config, row: dict[str, Any]) -> dict[str, Any] | None:
     """A row with the step that its hottest ions ask for, unless it is passed over."""
     try:
         config = base.replace(**row)
-        found = groups.probe(config)
+        numbers = groups.probe(config)
     except RunError:
         return None
-    if not SLOWEST <= found.dissipated / groups.THERMAL_PS < np.inf or not 0.0 < found.compliance <= LARGEST_COMPLIANCE:
+    if not SLOWEST <= numbers.dissipated / groups.THERMAL_PS < np.inf or not 0.0 < numbers.compliance <= LARGEST_COMPLIANCE:
         return None
     model, dt = config.to_model(), config.run.dt
     speed = np.sqrt(HOTTEST * config.thermal_state.scale * model.ion.inverse_mass)

@@ -313,17 +313,17 @@ def parse(data: dict[str, Any], start: bool = True, foreign: bool = False) -> Co
 
 def _named_default(config: Config, line: str) -> str:
     """A fault's line, which says so where its value is a default that nobody gave."""
-    found = re.match(r"([a-z_]\w*(?:\.\w+)*) = [^:]+(?=: )", line)
-    if found is None:
+    match = re.match(r"([a-z_]\w*(?:\.\w+)*) = [^:]+(?=: )", line)
+    if match is None:
         return line
     section: Any = config
-    for name in found[1].split("."):
+    for name in match[1].split("."):
         if not isinstance(section, Section):
             return line
         name = next((n for n, field in type(section).model_fields.items() if name in (n, field.alias)), None)
         if name is None:
             return line
         if name not in section.model_fields_set:
-            return f"{found[0]} (the default){line[found.end() :]}"
+            return f"{match[0]} (the default){line[match.end() :]}"
         section = getattr(section, name)
     return line

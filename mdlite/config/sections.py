@@ -211,10 +211,10 @@ def seconds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)?", text):
-        return float(found[1]) * {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}[found[2]]
-    if found := re.fullmatch(r"(\d+):(\d\d):(\d\d)", text):
-        return 3600.0 * int(found[1]) + 60.0 * int(found[2]) + float(found[3])
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)?", text):
+        return float(match[1]) * {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}[match[2]]
+    if match := re.fullmatch(r"(\d+):(\d\d):(\d\d)", text):
+        return 3600.0 * int(match[1]) + 60.0 * int(match[2]) + float(match[3])
     raise ValueError('must be a time such as "90s", "5min", "2h" or "1:30:00"')
 
 

@@ -98,11 +98,11 @@ def _other_format(text: str) -> str | None:
 
 def _where(text: str, message: str) -> str:
     """A parser's message with the line that it is about, and what a value without quotes wants."""
-    found = re.search(r"at line (\d+), column", message)
-    if found is None:
+    match = re.search(r"at line (\d+), column", message)
+    if match is None:
         return message
     lines = text.splitlines()
-    line = lines[int(found[1]) - 1].strip() if int(found[1]) <= len(lines) else ""
+    line = lines[int(match[1]) - 1].strip() if int(match[1]) <= len(lines) else ""
     bare = re.fullmatch(r"([\w.\"-]+)\s*=\s*([A-Za-z][\w-]*)\s*(#.*)?", line)
     if bare and bare[2].lower() in ("true", "false"):
         hint = f"; write {bare[2].lower()}"

@@ -43,15 +43,15 @@ class Job:
         what is left is a selection."""
         config = config.replace(**{"run.keep_state": False})  # a lattice's last state would be most of the folder
         try:
-            found = simulate.run(
+            run = simulate.run(
                 config, self.folder / f"{label}.h5", self.progress(label), self.force, self.notice, introduce=False
             )
         except RunError as error:
             raise RunError(f"{label}: {error}") from None
-        biased = losses.bias(found.facts, config.method)
+        biased = losses.bias(run.facts, config.method)
         if biased is not None:
             raise RunError(f"{label}: {biased}")
-        return found
+        return run
 
     def attempt(self, config: Config, label: str, failures: dict[str, str]) -> simulate.Run | None:
         """As `run`, for an approximation: if it has to stop, that is a result, noted in ``failures`` and told, and None comes back."""

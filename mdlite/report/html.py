@@ -171,9 +171,9 @@ def _mark_cells(tokens: Sequence[Token]) -> None:
             opening.attrSet("class", "prose")
         children = inline.children or []
         last = children[-1] if opening.type == "th_open" and children else None
-        if last is not None and last.type == "text" and (found := re.search(r"\([^()]*\)$", last.content)):
-            last.content = last.content[: found.start()]
-            children.append(Token("html_inline", "", 0, content=f'<span class="unit">{escape(found[0])}</span>'))
+        if last is not None and last.type == "text" and (match := re.search(r"\([^()]*\)$", last.content)):
+            last.content = last.content[: match.start()]
+            children.append(Token("html_inline", "", 0, content=f'<span class="unit">{escape(match[0])}</span>'))
 
 
 def _mark_figures(tokens: Sequence[Token]) -> None:

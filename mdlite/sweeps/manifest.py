@@ -37,12 +37,12 @@ def manifest(plan: Plan) -> dict[str, Any]:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a sweep's folder. Raises InputError if it is none."""
-    found = read_json(folder / "manifest.json")
-    if found is None or found.get("format") != FORMAT or not found.keys() >= MANIFEST_KEYS or not _is_sound(found):
+    content = read_json(folder / "manifest.json")
+    if content is None or content.get("format") != FORMAT or not content.keys() >= MANIFEST_KEYS or not _is_sound(content):
         raise InputError(
             f"folder = {str(folder)!r}: is not the folder of a sweep (it has no manifest.json that this version can read)"
         )
-    return found
+    return content
 
 
 def _is_sound(told: dict[str, Any]) -> bool:

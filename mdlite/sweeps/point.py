@@ -28,8 +28,8 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def result_of(folder: Path) -> dict[str, Any] | None:
     """The content of ``result.json``, or None where it is not there, or damaged (`damage_of`)."""
-    found = read_json(folder / RESULT)
-    return found if found is not None and _fault(found) is None else None
+    content = read_json(folder / RESULT)
+    return content if content is not None and _fault(content) is None else None
 
 
 def damage_of(folder: Path) -> str | None:
@@ -37,8 +37,8 @@ def damage_of(folder: Path) -> str | None:
     path = folder / RESULT
     if not path.exists():
         return None
-    found = read_json(path)
-    fault = "is not a table of numbers" if found is None else _fault(found)
+    content = read_json(path)
+    fault = "is not a table of numbers" if content is None else _fault(content)
     return fault and f"{str(path)!r}: {fault}; remove the file, and `mdlite sweep` makes it again"
 
 
