@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.machinery
-import importlib.util
 import sys
-from importlib.abc import InspectLoader
 from types import CodeType, ModuleType
+from typing import Any
 
 MODULES = {
     "model": "physics.model",
@@ -45,8 +44,8 @@ class _Finder:
     def get_code(self, fullname: str) -> CodeType | None:
         """For ``python -m``."""
         own = f"mdlite.{MODULES[fullname.partition('.')[2]]}"
-        spec = importlib.util.find_spec(own)
-        return spec.loader.get_code(own) if spec is not None and isinstance(spec.loader, InspectLoader) else None
+        loader: Any = importlib.import_module(own).__loader__
+        return loader.get_code(own)
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._own  # the import system has put the former name's there

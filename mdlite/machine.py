@@ -1,4 +1,4 @@
-"""What this machine has left: memory and disk, asked before a long run starts."""
+"""What this machine has: cores, and the memory and disk that are left, asked before a long run starts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import shutil
 from pathlib import Path
 
 from mdlite.errors import InputError
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> float | None:

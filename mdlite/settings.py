@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from mdlite import machine
 from mdlite.errors import InputError
 
 LAYERS = ("default", "safe", "threadsafe", "forksafe", "tbb", "omp", "workqueue")
@@ -53,7 +54,7 @@ def _number(variable: str, least: int, most: int, right: str) -> int | None:
 
 
 def _threads() -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = machine.cores()
     most = max(MOST_THREADS, cores)
     right = f"a whole number of threads, best {cores}, the cores that this process may use (or take it out of the environment)"
     _number("NUMBA_NUM_THREADS", 1, most, right)

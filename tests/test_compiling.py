@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mdlite import machine
 from mdlite.engines import build, compiling
 from mdlite.kernels import cache, jit
 from mdlite.physics import propagator
@@ -171,7 +172,7 @@ def test_one_phase_and_one_line_at_each_end_of_it(tmp_path):
 
 
 @pytest.mark.thorough
-@pytest.mark.skipif(compiling._cores() < 2, reason="needs two cores")
+@pytest.mark.skipif(machine.cores() < 2, reason="needs two cores")
 def test_helpers_compile_what_this_process_then_finds(tmp_path):
     code = (
         "from mdlite.engines import compiling\nfrom mdlite.kernels import jit\nlines = []\n"

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
+from mdlite.arguments import LARGEST, SMALLEST
 from mdlite.config.method_names import RungName, default_rungs, thermal_rungs
 from mdlite.engines import patch
 from mdlite.kernels.potentials import FORMS, Form
 from mdlite.units import BOLTZMANN
-
-LARGEST, SMALLEST = 1e30, 1e-30
-"""Of any number in any unit; beyond, powers and products of them leave what a float can hold."""
 
 
 def _bounded(value: float) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
-import os
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from mdlite.engines import registry
 from mdlite.engines.helpers import Helpers
 from mdlite.engines.kernel_groups import GROUPS
 from mdlite.kernels import cache, jit
+from mdlite.machine import cores
 
 MOST_HELPERS = 8
 START_SECONDS = 1.5
@@ -111,7 +111,7 @@ class _Count:
 def _workers(groups: int) -> int:
     """Processes that share the work, 1 if it is done here."""
     able = jit.CACHE_FOLDER is not None and sys.executable and multiprocessing.parent_process() is None
-    return max(1, min(groups, _cores(), jit.get_num_threads(), MOST_HELPERS)) if able else 1
+    return max(1, min(groups, cores(), jit.get_num_threads(), MOST_HELPERS)) if able else 1
 
 
 def _to_compile(missing: list[str]) -> int:
@@ -171,19 +171,15 @@ def _say_how(notice: Notice | None) -> None:
             notice(line)
     if notice is None:
         return
-    if jit.get_num_threads() > _cores() and "threads" not in _loaded:
+    if jit.get_num_threads() > cores() and "threads" not in _loaded:
         notice(
-            f"{jit.get_num_threads()} threads share {_cores()} cores, which is slow: NUMBA_NUM_THREADS={_cores()} would be right"
+            f"{jit.get_num_threads()} threads share {cores()} cores, which is slow: NUMBA_NUM_THREADS={cores()} would be right"
         )
         _loaded.add("threads")
     if jit.LAYER == "workqueue" and threading.current_thread() is not threading.main_thread():
         notice(
             "numba's workqueue layer cannot be shared: runs in several threads of this process take turns (libgomp or tbb would let them overlap)"
         )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _list_of(name: str) -> Path:

@@ -17,7 +17,7 @@ from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
 from mdlite.kernels import jit
 from mdlite.kernels.triad import triad
-from mdlite.machine import core_cache
+from mdlite.machine import core_cache, cores
 from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell, aligned_zeros
 
 FLOPS_PER_ATOM_STEP = 60
@@ -106,7 +106,7 @@ def examine() -> dict:
     after = _steal()
     found = {
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": jit.get_num_threads(),
         "threading_layer": jit.LAYER,
         "vector_bits": vector_bits(),

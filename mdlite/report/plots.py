@@ -336,6 +336,15 @@ def run_overview(run: Run, figsize: tuple[float, float] = (10.0, 8.0)) -> Figure
     return figure
 
 
+def draw_bands(ax, dispersion: dict[str, Any]) -> None:
+    """The bands along a path (as `mdlite.physics.phonons.dispersion` gives them), with its corners."""
+    ax.plot(dispersion["distance"], dispersion["omega"], color="tab:blue", lw=1.2)
+    for corner in dispersion["corners"]:
+        ax.axvline(corner, color="0.8", lw=0.8, zorder=-1)
+    ax.set_xticks(dispersion["corners"], dispersion["labels"])
+    ax.set(ylabel="Ω (rad/ps)", xlim=(0, dispersion["distance"][-1]), ylim=(0, None))
+
+
 def phonons(dispersion: dict, dos: tuple, kernel: dict) -> Figure:
     """Dispersion along a path, density of states beside it, and the recoil kernel below."""
     figure = Figure(figsize=(10, 8))
@@ -343,11 +352,7 @@ def phonons(dispersion: dict, dos: tuple, kernel: dict) -> Figure:
     bands = figure.add_subplot(grid[0, :3])
     density = figure.add_subplot(grid[0, 3], sharey=bands)
     response = figure.add_subplot(grid[1, :])
-    bands.plot(dispersion["distance"], dispersion["omega"], color="tab:blue", lw=1.2)
-    for corner in dispersion["corners"]:
-        bands.axvline(corner, color="0.8", lw=0.8, zorder=-1)
-    bands.set_xticks(dispersion["corners"], dispersion["labels"])
-    bands.set(ylabel="Ω (rad/ps)", xlim=(0, dispersion["distance"][-1]), ylim=(0, None))
+    draw_bands(bands, dispersion)
     terahertz_beside(density)
     density.fill_betweenx(dos[0], dos[1], color="tab:blue", alpha=0.4)
     density.set(xlabel="g(Ω) per atom (ps/rad)", xlim=(0, None))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite.report.plots import Figure, kelvin_beside, style, terahertz_beside
+from mdlite.report.plots import Figure, draw_bands, kelvin_beside, style, terahertz_beside
 from mdlite.units import DIFFUSION_UNITS, counted, with_kelvin
 
 if TYPE_CHECKING:
@@ -234,11 +234,7 @@ def framework(bands: dict[str, Any], time: np.ndarray, kernel: np.ndarray) -> Fi
     """Dispersion along the path, and the recoil kernel W_xx(t)/W_xx(0) of an atom on itself."""
     figure = Figure(figsize=(11, 4.4))
     left, right = figure.subplots(1, 2)
-    left.plot(bands["distance"], bands["omega"], color="tab:blue", lw=1.2)
-    for corner in bands["corners"]:
-        left.axvline(corner, color="0.8", lw=0.8, zorder=-1)
-    left.set_xticks(bands["corners"], bands["labels"])
-    left.set(ylabel="Ω (rad/ps)", xlim=(0, bands["distance"][-1]), ylim=(0, None))
+    draw_bands(left, bands)
     terahertz_beside(left)
     right.plot(time, kernel, color="tab:blue")
     right.axhline(0.0, color="0.6", lw=0.8)

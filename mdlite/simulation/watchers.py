@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -65,8 +64,6 @@ class Budgets(Watcher):
         self._config, self._engine, self._recorder, self._clock = config, engine, recorder, clock
         self._drift = DriftMonitor(config.run.energy_tolerance)
         self.drift: float | None = None
-        interaction: Any = config.interaction
-        self._shell = interaction.atoms.kind == "shell"
 
     def recall(self) -> None:
         """Take in the budgets that a run to be continued has taken."""
@@ -92,7 +89,7 @@ class Budgets(Watcher):
             raise RunError(
                 f"the energy has drifted by {self.drift:.2g} of itself at t = {view.time:g} ps, beyond "
                 f"run.energy_tolerance = {self._drift.tolerance:g}; a shorter run.dt (now {self._config.run.dt:g} ps) is the usual cure"
-                + (SHELL_HINT if self._shell else "")
+                + (SHELL_HINT if self._config.interaction.atoms.kind == "shell" else "")
             )
         return None
 

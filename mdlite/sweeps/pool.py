@@ -18,18 +18,13 @@ from typing import Any
 
 from mdlite import terminal
 from mdlite.errors import InputError, Interrupted
-from mdlite.machine import open_file_limit
+from mdlite.machine import cores, open_file_limit
 
 OWN_FILES, FILES_OF_A_WORKER = 12, 8
 """Open at a time, in the process that has the workers."""
 GO_ON = "what is done is kept, the same command goes on"
 LAST_WORDS_SECONDS = 120.0
 """For a worker whose parent has died to write a checkpoint."""
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def shares(points: int, workers: int | None, threads: int | None) -> tuple[int, int]:
