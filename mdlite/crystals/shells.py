@@ -93,7 +93,9 @@ def at(structure: Structure, a: str, b: str, distance: float, name: str) -> Shel
         return _cut(pairs, (a, b), int(found[0]) + 1)
     if len(found):
         between = ", ".join(f"{r:.4f}" for r in there[found])
-        raise InputError(f"{name} = {distance:g}: may be any of the distances {between} Angstrom of {a} and {b}; give more digits, or a shell")
+        raise InputError(
+            f"{name} = {distance:g}: may be any of the distances {between} Angstrom of {a} and {b}; give more digits, or a shell"
+        )
     wider = _within(structure, a, b, min(2.0 * distance + 5.0, FARTHEST))
     every = wider.distances[wider.edges[:-1]]
     nearest = ", ".join(f"{r:.4f}" for r in np.sort(every[np.argsort(np.abs(every - distance))[:SHOWN]]))
@@ -109,11 +111,11 @@ def _within(structure: Structure, a: str, b: str, radius: float) -> _Pairs:
     axes = [np.arange(np.floor(-h - d.max()), np.ceil(h - d.min()) + 1, dtype=np.int64) for h, d in zip(heights, apart.T)]
     cells = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     kept = []
-    for pair, between in enumerate(apart):  # bounded memory
+    for number, between in enumerate(apart):  # bounded memory
         vectors = (cells + between) @ structure.cell
         squares = np.einsum("ij,ij->i", vectors, vectors)
         near = np.flatnonzero((squares < radius**2) & (squares > SAME**2))
-        kept.append((np.full(len(near), pair), near, vectors[near], np.sqrt(squares[near])))
+        kept.append((np.full(len(near), number), near, vectors[near], np.sqrt(squares[near])))
     pair, near, vectors, distances = (np.concatenate(part) for part in zip(*kept))
     order = np.argsort(distances, kind="stable")
     distances, edges = distances[order], [0]
@@ -129,7 +131,10 @@ def _cut(pairs: _Pairs, species: tuple[str, str], number: int) -> Shell:
         species,
         number,
         float(pairs.distances[rows].mean()),
-        *(part[rows] for part in (pairs.first, pairs.second, pairs.cells, pairs.vectors)),
+        pairs.first[rows],
+        pairs.second[rows],
+        pairs.cells[rows],
+        pairs.vectors[rows],
         np.zeros((count, 3, 3)),
         np.full(count, "", dtype=object),
     )
