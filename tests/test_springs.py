@@ -282,6 +282,20 @@ def test_one_bond_of_sublattices_that_are_not_equal():
     assert crystal.neighbours.tolist() == [6] * 4
 
 
+def test_atoms_may_be_given_in_any_cell():
+    """Fractional positions outside 0 to 1: the same crystal, its pairs counted from where the atoms are."""
+    cell, given, springs = CRYSTALS["fluorite"]
+    moved = [
+        atom | {"position": (np.array(atom["position"]) + shift).tolist()}
+        for atom, shift in zip(given, ([0, 0, 0], [7, -3, 0], [0, 250, -1]))
+    ]
+    one, other = from_springs(cell, given, springs), from_springs(cell, moved, springs)
+    np.testing.assert_allclose(dynamics.frequencies(other, Q), dynamics.frequencies(one, Q), rtol=1e-9, atol=1e-6)
+    assert other.reach == pytest.approx(one.reach) and np.array_equal(other.neighbours, one.neighbours)
+    structure = symmetry.of_atoms(cell, other.positions, other.species)
+    assert len(symmetry.of_crystal(other, 1e-9).rotations) == len(structure.rotations) == 48
+
+
 def test_labels_and_masses():
     given = [{"species": "Fe_up", "position": [0, 0, 0]}, {"species": "Fe_down", "position": [0.5, 0.5, 0.5], "mass": "57Fe"}]
     crystal = from_springs(
@@ -358,6 +372,8 @@ WRONG = {
         [general("A", "B", 1, np.array([0.31, 0.11, 0.47]) @ hexagonal(3.0, 4.0), [[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])],
         "springs: the matrices at atom 0 (A) add up to one that is not symmetric, by ",
     ),
+    "nothing holds": (SIMPLE, [spring("X", "X", 1, 0.0)], "springs: hold no atom, all their constants are 0"),
+    "far away": ((SIMPLE[0], atoms(("Si", 0, 1e9, 0))), [], "atoms.0.position = [0.0, 1000000000.0, 0.0]: must be fractional coordinates, within 1000"),
     "no mass": ((SIMPLE[0], [{"species": "X", "position": [0, 0, 0]}]), [spring("X", "X", 1, 1.0)], "atoms.0.species = 'X': begins with no element, so that it needs a mass; give atoms.0.mass too"),
     "wrong mass": ((SIMPLE[0], [{"species": "X", "position": [0, 0, 0], "mass": "Xx"}]), [], "atoms.0.mass = 'Xx': must be an element"),
     "no position": ((SIMPLE[0], [{"species": "Si"}]), [], "atoms.0.position = None: must be three numbers"),

@@ -107,6 +107,8 @@ def _within(structure: Structure, a: str, b: str, radius: float) -> _Pairs:
     species = np.array(structure.species)
     i, j = (part.ravel() for part in np.meshgrid(np.flatnonzero(species == a), np.flatnonzero(species == b), indexing="ij"))
     apart = structure.positions[j] - structure.positions[i]
+    away = np.round(apart)  # cells between the two as they are given
+    apart -= away
     heights = radius * np.linalg.norm(np.linalg.inv(structure.cell), axis=0)
     axes = [np.arange(np.floor(-h - d.max()), np.ceil(h - d.min()) + 1, dtype=np.int64) for h, d in zip(heights, apart.T)]
     cells = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -117,11 +119,11 @@ def _within(structure: Structure, a: str, b: str, radius: float) -> _Pairs:
         near = np.flatnonzero((squares < radius**2) & (squares > SAME**2))
         kept.append((np.full(len(near), number), near, vectors[near], np.sqrt(squares[near])))
     pair, near, vectors, distances = (np.concatenate(part) for part in zip(*kept))
-    order = np.argsort(distances, kind="stable")
+    order, away = np.argsort(distances, kind="stable"), away.astype(np.int64)
     distances, edges = distances[order], [0]
     while edges[-1] < len(distances):
         edges.append(int(np.searchsorted(distances, distances[edges[-1]] + SAME, side="right")))
-    return _Pairs(i[pair][order], j[pair][order], cells[near][order], vectors[order], distances, edges)
+    return _Pairs(i[pair][order], j[pair][order], (cells[near] - away[pair])[order], vectors[order], distances, edges)
 
 
 def _cut(pairs: _Pairs, species: tuple[str, str], number: int) -> Shell:

@@ -15,6 +15,8 @@ from mdlite.crystals.shells import Structure
 from mdlite.errors import InputError
 
 ATOM_KEYS = ("species", "position", "mass")
+FARTHEST = 1000.0
+"""Cells, of an atom from the origin."""
 SPRING_KEYS = ("species", "shell", "distance", "longitudinal", "transverse", "bond", "matrix")
 
 
@@ -51,7 +53,10 @@ def read_atoms(cell: ArrayLike, atoms: Sequence[Mapping[str, Any]], prefix: str 
         if mass is None and (mass := elements.species_mass(kind)) is None:
             raise InputError(f"{name}.species = {kind!r}: begins with no element, so that it needs a mass; give {name}.mass too")
         species.append(kind)
-        positions.append(arguments.vector(f"{name}.position", table.get("position")))
+        position = arguments.vector(f"{name}.position", table.get("position"))
+        if max(map(abs, position)) > FARTHEST:
+            arguments.refuse(f"{name}.position", list(position), f"fractional coordinates, within {FARTHEST:g}")
+        positions.append(position)
         masses.append(arguments.number(f"{name}.mass", mass, positive=True))
     places = np.array(positions, float).reshape(-1, 3)
     check_atoms(vectors, places, species, f"{prefix}atoms")

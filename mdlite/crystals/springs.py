@@ -158,6 +158,10 @@ def _assembled(structure: Structure, found: list[Shell], prefix: str) -> Crystal
     own = np.zeros((p, 3, 3))
     np.subtract.at(own, np.concatenate(first), np.concatenate(blocks))
     largest = np.abs(own).max()
+    if largest == 0.0:
+        raise InputError(
+            f"{prefix}springs: hold no atom, all their constants are 0 or add up to it; give at least one that is not"
+        )
     odd = np.abs(own - own.transpose(0, 2, 1)).max(axis=(1, 2))
     if odd.max() > BROKEN * largest:
         atom = int(np.argmax(odd))
