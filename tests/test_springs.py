@@ -367,6 +367,12 @@ WRONG = {
         [spring("Ga", "N", 1, 900.0, 50.0)],
         "springs: break the rotational sum rule at atom 0 (Ga), by ",
     ),
+    "rotation, one bond": (
+        (hexagonal(3.0, 4.0), [{"species": "A", "position": [0, 0, 0], "mass": 1.0}, {"species": "B", "position": [0.25, 0.125, 0.375], "mass": 2.0}]),
+        [spring("A", "B", 1, 9.0, 2.0)],
+        "of the largest block; the transverse constants must vanish, or the sum of k_t x over the "
+        "atom's bonds (x from the atom to its neighbour) must, here [1.125, 0.649519, 3.0] meV/Angstrom",  # 2 x of the one bond
+    ),
     "turning by itself": (
         (hexagonal(3.0, 4.0), [{"species": "A", "position": [0, 0, 0], "mass": 1.0}, {"species": "B", "position": [0.31, 0.11, 0.47], "mass": 2.0}]),
         [general("A", "B", 1, np.array([0.31, 0.11, 0.47]) @ hexagonal(3.0, 4.0), [[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])],

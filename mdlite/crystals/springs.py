@@ -197,7 +197,7 @@ def _require_rotation(made: Crystal, prefix: str) -> None:
     raise InputError(
         f"{prefix}springs: break the rotational sum rule at atom {atom} ({made.species[atom]}), by {residual[atom]:.3g} of the largest block; "
         "the transverse constants must vanish, or the sum of k_t x over the atom's bonds (x from the atom to its neighbour) must, here "
-        f"{_short(-0.5 * np.einsum('aac->c', torque[atom]))} meV/Angstrom"
+        f"{_short(-0.5 * np.einsum('aac->c', torque[atom]))} meV/Angstrom; of matrices, the sums of K_ab x_c - K_ac x_b"
     )
 
 
