@@ -11,8 +11,9 @@ import numpy as np
 from mdlite.engines.absorbing import AbsorbingEngine
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.blocking import wavefront
+from mdlite.engines.crystal import CrystalEngine
 from mdlite.engines.echofree import EchoFreeEngine
-from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_model, small_room
+from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_crystal, small_model, small_room
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.engines.registry import Method
 from mdlite.engines.replicas import ReplicaEngine
@@ -112,7 +113,17 @@ def _snapshot() -> None:
         shuffle(np.zeros(4, f"<u{size}"), np.empty((size, 4), np.uint8))
 
 
+def _crystal() -> None:
+    model = small_crystal()
+    call_all(CrystalEngine(Setup(model, STEP, record_atoms=True)))
+
+
 GROUPS |= {
+    "crystal-reference": Group(
+        _crystal,
+        "blocks.drift blocks.kick crystal.advance crystal.sample crystal.shift_time crystal.sums guard.cause_to_stop potentials.evaluate",
+        6.0,
+    ),
     "reference": Group(
         _start,
         "guard.cause_to_stop potentials.evaluate springs.displacement_sums springs.kick springs.largest_squares "
