@@ -83,6 +83,7 @@ _PACKAGES = (
     "analysis",
     "cli",
     "config",
+    "crystals",
     "engines",
     "io",
     "kernels",

@@ -95,7 +95,7 @@ class Config(Section):
             chosen = model.Cutoff(atoms.radius, atoms.switch_width)
         return model.Model(
             lattice=self.to_lattice(),
-            ion=model.Ion(**self.ion.model_dump()),
+            ion=model.Ion(mass=self.ion.mass, position=self.ion_position, velocity=self.ion.velocity),
             interaction=model.Interaction(
                 model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
             ),
@@ -104,6 +104,20 @@ class Config(Section):
     def to_lattice(self) -> model.Lattice:
         """The crystal of that model."""
         return _lattice(self.lattice)
+
+    @property
+    def ion_position(self) -> tuple[float, float, float]:
+        """Where the ion starts, Å, whichever `ion.coordinates` it is given in."""
+        x, y, z = self.ion.position
+        scale = self.lattice.spacing if self.ion.coordinates == "fractional" else 1.0
+        return x * scale, y * scale, z * scale
+
+    def cartesian(self) -> Config:
+        """The same run with the ion's position given in Å; itself where it is."""
+        if self.ion.coordinates == "cartesian":
+            return self
+        ion = self.ion.model_copy(update={"position": self.ion_position, "coordinates": "cartesian"})
+        return self.model_copy(update={"ion": ion})
 
     @property
     def thermal_state(self) -> ThermalSection:

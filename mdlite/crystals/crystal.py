@@ -150,7 +150,7 @@ def checked_cell(cell: ArrayLike, name: str = "cell") -> np.ndarray:
     """Cell vectors as float (3, 3). Raises InputError, which names ``name``, for a flat or left-handed cell."""
     try:
         vectors = np.array(cell, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         vectors = np.empty(0)
     if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
         arguments.refuse(name, cell, "three vectors of three finite numbers, Angstrom")
@@ -197,7 +197,7 @@ def images(matrix: np.ndarray) -> np.ndarray:
 
 def divided(cells: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cells (..., 3) as (which larger cell, which cell within it): cells = outer @ matrix + inner; exact, in whole numbers."""
-    det = int(round(np.linalg.det(matrix)))
+    det = round(np.linalg.det(matrix))
     adjugate = np.round(np.linalg.inv(matrix) * det).astype(np.int64)
     outer = (np.asarray(cells, np.int64) @ adjugate) // det
     return outer, cells - outer @ matrix
