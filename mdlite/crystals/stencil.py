@@ -24,11 +24,12 @@ from mdlite.crystals.material import Material
 from mdlite.crystals.sumrules import Which
 from mdlite.errors import InputError
 
-SHARPNESS = 2.5
-"""Radius times α, lengths measured by ε⁻¹ of determinant 1: at the radius the dipoles' interaction has fallen to erfc(2.5) = 4e-4."""
+SHARPNESS = 2.0
+"""Radius times α, lengths measured by ε⁻¹ of determinant 1: at the radius the dipoles' interaction has fallen to erfc(2) = 0.005. Cut off
+there, it gives waves of about the cell's length an error, and those of sound none, since sound is fitted."""
 FIELD = 0.5
-"""Of the field's mean over directions. W(0), a mean of 1/Ω², is right with half of it within a per cent; 0 and 1 are off by 2 % to either
-side (`docs/dipoles.md`)."""
+"""Of the field's mean over directions: optical frequencies at Γ between those of transverse waves (0) and their mean square (1).
+`docs/dipoles.md` has what both numbers do."""
 NODES = 16
 """Directions, by cos θ; twice as many by φ."""
 MOST_PAIRS = 1_000_000
