@@ -54,7 +54,7 @@ def table(path: Path, quick: bool) -> str:
     plain = sumrules.corrected(material.crystal)[0]
     lines.append(row(plain, exact, q, frequencies, recoil, "no dipoles"))
     lines.append(
-        row(stencil.sound_fitted(plain, exact.acoustic_tensor), exact, q, frequencies, recoil, "no dipoles, sound fitted")
+        row(stencil.with_sound(material), exact, q, frequencies, recoil, "no dipoles, sound fitted")
     )
     for radius in (8,) if quick else (6, 7, 8, 10, 12, 14):
         lines.append(row(stencil.of_polar(exact, radius), exact, q, frequencies, recoil, str(radius)))

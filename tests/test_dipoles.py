@@ -230,6 +230,14 @@ def test_sound_and_loss_of_stencils_are_those_with_dipoles(name, radius):
     dynamics.require_stable(found)
 
 
+def test_sound_with_dipoles_and_the_files_own_neighbours():
+    material = phonopy_files.read(crystals.params("li2o"))
+    exact, found = dipoles.with_dipoles(material), stencil.with_sound(material)
+    assert np.array_equal(found.neighbours, material.crystal.neighbours)
+    assert response.loss_matrix(found) == pytest.approx(exact.loss_matrix, rel=1e-6, abs=1e-12)
+    assert np.abs(found.blocks - material.crystal.blocks).max() < 2e-3 * np.abs(found.blocks).max()
+
+
 def test_a_piezoelectric_stencil_comes_as_near_as_a_quadratic_form_can():
     material = phonopy_files.read(crystals.params("aln"))
     exact, found = dipoles.with_dipoles(material), stencil.stencil(material, 8.0)

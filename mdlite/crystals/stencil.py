@@ -48,6 +48,15 @@ def stencil(
     return of_polar(dipoles.with_dipoles(material, corrections), radius, field, sharpness, corrections)
 
 
+def with_sound(material: Material, corrections: Which = "all") -> Crystal:
+    """The material's crystal with its own force constants and neighbours, but the sound, and L, that dipoles at all distances give it.
+
+    Raises InputError for a material without charges.
+    """
+    exact = dipoles.with_dipoles(material, corrections)
+    return sound_fitted(sumrules.corrected(material.crystal, corrections)[0], exact.acoustic_tensor)
+
+
 def of_polar(
     polar: PolarCrystal, radius: float, field: float = FIELD, sharpness: float = SHARPNESS, corrections: Which = "all"
 ) -> Crystal:
@@ -64,15 +73,16 @@ def screened(polar: PolarCrystal, radius: float, field: float, sharpness: float)
     tensor = smooth(vectors, ewald.alpha, ewald.dielectric) - smooth(vectors, alpha, ewald.dielectric)
     tensor += field * mean_field(vectors, alpha, ewald.dielectric)
     blocks = np.einsum("nma,nml,nlb->nab", ewald.charges[first], tensor, ewald.charges[second], optimize=True)
+    felt = blocks.any(axis=(1, 2))  # not that of atoms without charge
     return crystal(
         short.cell,
         short.positions,
         short.masses,
         short.species,
-        np.concatenate([short.first, first]),
-        np.concatenate([short.second, second]),
-        np.concatenate([short.cells, cells]),
-        np.concatenate([short.blocks, blocks]),
+        np.concatenate([short.first, first[felt]]),
+        np.concatenate([short.second, second[felt]]),
+        np.concatenate([short.cells, cells[felt]]),
+        np.concatenate([short.blocks, blocks[felt]]),
     )
 
 
