@@ -9,13 +9,14 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from mdlite import arguments, extensions
-from mdlite.config import rules, textfile
+from mdlite.config import crystal_rules, crystal_section, rules, textfile
+from mdlite.config.crystal_section import CrystalSection, located
 from mdlite.config.explain import short, shortened, told
 from mdlite.config.method_names import FOREIGN, MethodName, require_modules, unknown
 from mdlite.config.sections import (
@@ -34,6 +35,10 @@ from mdlite.config.sections import (
 from mdlite.errors import InputError
 from mdlite.kernels.potentials import FORMS
 from mdlite.physics import model
+
+if TYPE_CHECKING:
+    from mdlite.crystals.crystal import Crystal
+    from mdlite.crystals.sources import Loaded
 
 AXES = ("x", "y", "z")
 UNITS = (
@@ -64,7 +69,11 @@ class Config(Section):
     title: str = Field("", description="a line for reports")
     method: MethodName = Field("reference", description="how the framework is treated")
     response: Literal["infinite", "finite"] = Field("infinite", description="whose W(0) the time-local rungs take")
-    lattice: LatticeSection = Field(default_factory=LatticeSection)
+    if TYPE_CHECKING:  # None beside [crystal], which no method reaches that has not said that it takes one
+        lattice: LatticeSection = Field(default_factory=LatticeSection)
+    else:
+        lattice: LatticeSection | None = Field(default_factory=LatticeSection)
+    crystal: CrystalSection | None = Field(None, description="any harmonic crystal, in place of lattice")
     ion: IonSection
     interaction: InteractionSection
     thermal: ThermalSection | None = Field(None, description="temperature; absent: T = 0")
@@ -73,6 +82,15 @@ class Config(Section):
     run: RunSection
     snapshots: SnapshotSection | None = Field(None, description="of the framework; absent: none")
     validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_crystal(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("lattice", data) is not None and data.get("crystal") is None:
+            return data
+        if data.get("crystal") is None:
+            return {key: value for key, value in data.items() if key != "lattice"}
+        return {"lattice": None} | data
 
     def __repr__(self) -> str:
         return f"<Config {self.title!r}, {extensions.find('notebook').summary(self)}>"
@@ -102,8 +120,24 @@ class Config(Section):
         )
 
     def to_lattice(self) -> model.Lattice:
-        """The crystal of that model."""
+        """The crystal of that model. Raises InputError where it is a [crystal], which is no lattice of the paper's."""
+        if self.crystal is not None:
+            raise InputError("crystal: is no simple cubic lattice; what is wanted here takes a [lattice] only")
         return _lattice(self.lattice)
+
+    def to_crystal(self) -> Crystal:
+        """The crystal of [crystal], corrected and stable; read once in a process. Raises InputError, also where there is a [lattice]."""
+        return self.load_crystal().crystal
+
+    def load_crystal(self) -> Loaded:
+        """The same with what is known about it (`mdlite.crystals.sources.Loaded`)."""
+        if self.crystal is None:
+            raise InputError("lattice: is no [crystal]; `mdlite.crystals.cubic.as_crystal` makes one of it")
+        return _crystal(self.crystal)
+
+    def to_medium(self) -> model.Lattice | Crystal:
+        """The crystal, of whichever kind."""
+        return self.to_lattice() if self.crystal is None else self.to_crystal()
 
     @property
     def thermal_state(self) -> ThermalSection:
@@ -129,7 +163,8 @@ class Config(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, defaults included, as nested plain values; keys without a value are left out."""
-        return self.model_dump(by_alias=True, exclude_none=True, mode="python")
+        data = self.model_dump(by_alias=True, exclude_none=True, mode="python")
+        return data if self.crystal is None else data | {"crystal": crystal_section.compact(data["crystal"])}
 
     def to_toml(self) -> str:
         """All settings, defaults included, as TOML that `load` reads back."""
@@ -149,7 +184,7 @@ class Config(Section):
         data = self.to_dict()
         for key, value in (changes | overrides).items():
             set_key(data, key, value)
-        return parse(data)
+        return parse(data, medium=self.crystal is not None)
 
 
 def _plain(value: Any) -> Any:
@@ -171,20 +206,24 @@ def case_text(name: str) -> str:
     return CASES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
-def config_of(source: Config | str | Path | dict[str, Any], name: str = "config", start: bool = True) -> Config:
+def config_of(
+    source: Config | str | Path | dict[str, Any], name: str = "config", start: bool = True, medium: bool = False
+) -> Config:
     """A configuration from whatever stands for one: itself, a TOML file, a built-in case, or the tables of either as a dict.
 
-    name: of the argument, for the InputError that says what is wrong. start: see `load`.
+    name: of the argument, for the InputError that says what is wrong. start, medium: see `load`.
     """
     if isinstance(source, Config):
+        if not medium and (refusal := crystal_rules.refusal(source)):
+            raise InputError(refusal)
         concerned = {source.method, *source.validate_.rungs, *source.validate_.ions}
-        return parse(source.to_dict(), start) if unknown(concerned) else source  # a file's from elsewhere: refused
+        return parse(source.to_dict(), start, medium=medium) if unknown(concerned) else source  # a file's from elsewhere: refused
     if isinstance(source, dict):
-        return parse(source, start)
+        return parse(source, start, medium=medium)
     arguments.path(
         name, source, f"a Config, a dict of its tables, the name of a TOML file or a built-in case ({', '.join(case_names())})"
     )
-    return load(source, start=start)
+    return load(source, start=start, medium=medium)
 
 
 def read_text(source: str | Path) -> str:
@@ -200,26 +239,71 @@ def read_text(source: str | Path) -> str:
     return textfile.read(path, "config", case_names(), f"no built-in case of that name ({', '.join(case_names())})")
 
 
-def load(source: str | Path, overrides: list[str] | tuple[str, ...] = (), start: bool = True, foreign: bool = False) -> Config:
+def load(
+    source: str | Path,
+    overrides: list[str] | tuple[str, ...] = (),
+    start: bool = True,
+    foreign: bool = False,
+    medium: bool = False,
+) -> Config:
     """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message.
 
     start: whether the ion must be able to start where it is; what does not let it start there need not ask. foreign: whether methods
-    may be named that this process does not know, for what reads results and computes nothing.
+    may be named that this process does not know, for what reads results and computes nothing. medium: for what needs the crystal and the
+    ion, and no method, so that a [crystal] will do that the method does not take. A path in the file is relative to it, one in an override
+    to the working directory.
     """
-    return parse(_read(source, overrides), start, foreign)
+    return parse(_read(source, overrides), start, foreign, medium)
 
 
 def load_lattice(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> model.Lattice:
     """The crystal alone of what `load` reads: no other table need be there, or fit. Raises InputError; for unknown keys in all of it."""
-    data = _read(source, overrides)
+    found = load_medium(source, overrides)
+    if not isinstance(found, model.Lattice):
+        raise InputError(f"config = {str(source)!r}: has a [crystal], and a [lattice] is wanted")
+    return found
+
+
+def load_medium(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> model.Lattice | Loaded:
+    """The lattice of what `load` reads, or its crystal with what is known about it, alone: no other table need be there, or fit.
+
+    Raises InputError; for unknown keys in all of it.
+    """
+    data = located(_read(source, overrides))
     require_modules()
     try:
         Config.model_validate(data)
     except ValidationError as error:
-        concerned = [e for e in error.errors(include_url=False) if e["loc"][0] == "lattice" or e["type"] == "extra_forbidden"]
+        concerned = [
+            e for e in error.errors(include_url=False) if e["loc"][:1] in (("lattice",), ("crystal",)) or e["type"] == "extra_forbidden"
+        ]
         if concerned:
             raise InputError("\n".join(shortened(told(concerned, Config)))) from None
-    return _lattice(LatticeSection.model_validate(data.get("lattice", {})))
+    if data.get("crystal") is None:
+        return _lattice(LatticeSection.model_validate(data.get("lattice", {})))
+    section = CrystalSection.model_validate(data["crystal"])
+    if found := [*crystal_rules.two_crystals(data.get("lattice") is not None), *crystal_section.faults(section)]:
+        raise InputError("\n".join(shortened(found)))
+    return _crystal(section)
+
+
+def crystal_values(table: dict[str, Any], folder: str | Path, name: str) -> dict[str, Any]:
+    """The plain values of a table [crystal] that stands in a file ``name`` of a folder, checked. Raises InputError."""
+    arguments.instance("crystal", table, dict, "a table")
+    try:
+        section = CrystalSection.model_validate(located({"crystal": table}, folder)["crystal"])
+    except ValidationError as error:
+        errors = [{**e, "loc": ("crystal", *e["loc"])} for e in error.errors(include_url=False)]
+        raise InputError("\n".join(f"{name}: {line}" for line in shortened(told(errors, Config)))) from None
+    if found := list(crystal_section.faults(section)):
+        raise InputError("\n".join(f"{name}: {line}" for line in shortened(found)))
+    return section.values()
+
+
+def _crystal(section: CrystalSection) -> Loaded:
+    from mdlite.crystals import sources
+
+    return sources.load(section.values())
 
 
 def _lattice(section: LatticeSection) -> model.Lattice:
@@ -228,7 +312,7 @@ def _lattice(section: LatticeSection) -> model.Lattice:
 
 def _read(source: str | Path, overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
     """The tables of a configuration's file, or of a built-in case, with ``key=value`` overrides. Raises InputError."""
-    data = textfile.toml(read_text(source), f"config = {str(source)!r}")
+    data = located(textfile.toml(read_text(source), f"config = {str(source)!r}"), Path(source).parent)
     arguments.texts("overrides", overrides, 'a list of texts, such as ["run.dt=0.001"]')
     if "base" in data and data.keys() & SWEEP_BLOCKS and not data.keys() & {"ion", "interaction"}:
         raise InputError(
@@ -297,15 +381,24 @@ def unit_of(config: Config, key: str) -> str:
     return next((unit for unit in UNITS if re.search(rf"(?<![\w/]){re.escape(unit)}(?![\w^/])", description)), "")
 
 
-def parse(data: dict[str, Any], start: bool = True, foreign: bool = False) -> Config:
-    """Validate nested values, plain or numpy's. Raises InputError with one line for every fault. start, foreign: see `load`."""
+def parse(
+    data: dict[str, Any],
+    start: bool = True,
+    foreign: bool = False,
+    medium: bool = False,
+    folder: str | Path | None = None,
+) -> Config:
+    """Validate nested values, plain or numpy's. Raises InputError with one line for every fault. start, foreign, medium: see `load`.
+
+    folder: what a path in them is relative to, by default the working directory.
+    """
     arguments.instance("config", data, dict, "a dict of tables, such as a TOML file has")
     require_modules()
     try:
-        config = Config.model_validate(arguments.plain(data), context=FOREIGN if foreign else None)
+        config = Config.model_validate(located(arguments.plain(data), folder), context=FOREIGN if foreign else None)
     except ValidationError as error:
         raise InputError("\n".join(shortened(told(error.errors(include_url=False), Config)))) from None
-    found = rules.faults(config, start)
+    found = rules.faults(config, start, medium or foreign)
     if found:
         raise InputError("\n".join(shortened([_named_default(config, line) for line in found])))
     return config

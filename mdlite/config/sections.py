@@ -39,7 +39,7 @@ Tolerance = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 MassNumber = Annotated[float, Field(strict=True, gt=0), AfterValidator(_mass)]
 
 
-def _triple(value: Any) -> Any:
+def triple(value: Any) -> Any:
     """One number stands for three equal ones."""
     return [value] * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
 
@@ -64,7 +64,7 @@ Size = Annotated[int, Field(strict=True, ge=3, le=100_000)]
 class LatticeSection(Section):
     """The framework: a simple cubic lattice of springs, periodic."""
 
-    size: Annotated[tuple[Size, Size, Size], BeforeValidator(_triple)] = Field(
+    size: Annotated[tuple[Size, Size, Size], BeforeValidator(triple)] = Field(
         (100, 100, 100),
         description="atoms along x, y, z, or one number for all; 3 at least, so that each has 18 distinct neighbours",
     )
@@ -83,7 +83,7 @@ class LatticeSection(Section):
 class IonSection(Section):
     """The mobile ion at t = 0."""
 
-    mass: Annotated[tuple[MassNumber, MassNumber, MassNumber], BeforeValidator(_triple)] = Field(
+    mass: Annotated[tuple[MassNumber, MassNumber, MassNumber], BeforeValidator(triple)] = Field(
         (0.7, 0.7, 0.7), description="mass, one number or one per axis, meV ps^2/Angstrom^2; inf freezes an axis"
     )
     position: tuple[Coordinate, Coordinate, Coordinate] = Field(description="position, Angstrom")
@@ -114,11 +114,25 @@ POTENTIALS = {form.name: _potential_section(form) for form in FORMS}
 SiteIndex = Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
 
 
+
+
+def _three_or_four(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(value) not in (3, 4):
+        raise ValueError("must be three whole numbers, in a [crystal] four")
+    return value
+
+
+Site = Annotated[tuple[SiteIndex, ...], AfterValidator(_three_or_four)]
+
+
 class SitesSection(Section):
     """A fixed list of interacting atoms."""
 
     kind: Literal["sites"]
-    sites: list[tuple[SiteIndex, SiteIndex, SiteIndex]] = Field(description="lattice indices of the atoms", min_length=1)
+    sites: list[Site] = Field(
+        description="the atoms: indices of lattice sites, or in a [crystal] three of the primitive cell and the atom's number κ in it",
+        min_length=1,
+    )
 
 
 class ShellSection(Section):
