@@ -287,17 +287,26 @@ def load_medium(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
     return _crystal(section)
 
 
-def crystal_values(table: dict[str, Any], folder: str | Path, name: str) -> dict[str, Any]:
-    """The plain values of a table [crystal] that stands in a file ``name`` of a folder, checked. Raises InputError."""
-    arguments.instance("crystal", table, dict, "a table")
+def crystal_table(path: Path) -> tuple[dict[str, Any], str]:
+    """What a TOML file says of a crystal, as plain values, and the name of the file for messages: its table [crystal], or all of it.
+
+    A ``title`` is let be. Raises InputError.
+    """
+    name = f"crystal.file = {path.name!r}"
+    data = textfile.toml(textfile.read(path, "crystal.file"), name)
+    if "crystal" not in data and data.keys() & Config.model_fields.keys() - {"title"}:
+        raise InputError(f"{name}: is a configuration without a [crystal]")
+    table = data["crystal"] if "crystal" in data else {key: value for key, value in data.items() if key != "title"}
+    if not isinstance(table, dict):
+        raise InputError(f"{name}: crystal = {short(table)}: must be a table")
     try:
-        section = CrystalSection.model_validate(located({"crystal": table}, folder)["crystal"])
+        section = CrystalSection.model_validate(located({"crystal": table}, path.parent)["crystal"])
     except ValidationError as error:
         errors = [{**e, "loc": ("crystal", *e["loc"])} for e in error.errors(include_url=False)]
         raise InputError("\n".join(f"{name}: {line}" for line in shortened(told(errors, Config)))) from None
     if found := list(crystal_section.faults(section)):
         raise InputError("\n".join(f"{name}: {line}" for line in shortened(found)))
-    return section.values()
+    return section.values(), str(data.get("title") or path.name)
 
 
 def _crystal(section: CrystalSection) -> Loaded:
