@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
@@ -113,7 +114,7 @@ class Config(Section):
             chosen = model.Cutoff(atoms.radius, atoms.switch_width)
         return model.Model(
             lattice=self.to_lattice(),
-            ion=model.Ion(**self.ion.model_dump()),
+            ion=model.Ion(mass=self.ion.mass, position=self.ion_position, velocity=self.ion.velocity),
             interaction=model.Interaction(
                 model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
             ),
@@ -138,6 +139,23 @@ class Config(Section):
     def to_medium(self) -> model.Lattice | Crystal:
         """The crystal, of whichever kind."""
         return self.to_lattice() if self.crystal is None else self.to_crystal()
+
+    @property
+    def ion_position(self) -> tuple[float, float, float]:
+        """Where the ion starts, Å, whichever `ion.coordinates` it is given in."""
+        x, y, z = self.ion.position
+        if self.ion.coordinates == "cartesian":
+            return x, y, z
+        cell = self.lattice.spacing * np.eye(3) if self.crystal is None else self.to_crystal().cell
+        x, y, z = (np.array([x, y, z]) @ cell).tolist()
+        return x, y, z
+
+    def cartesian(self) -> Config:
+        """The same run with the ion's position given in Å; itself where it is."""
+        if self.ion.coordinates == "cartesian":
+            return self
+        ion = self.ion.model_copy(update={"position": self.ion_position, "coordinates": "cartesian"})
+        return self.model_copy(update={"ion": ion})
 
     @property
     def thermal_state(self) -> ThermalSection:

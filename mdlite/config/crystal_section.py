@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from mdlite.config.sections import Coordinate, Number, Positive, Section, triple
+from mdlite.config.sections import MASS_TEXTS, Coordinate, Mass, Number, Positive, Section, triple
 
 WAYS = "give one of file, name (a built-in crystal), or cell with atoms and springs"
 
@@ -32,7 +32,7 @@ class AtomSection(Section):
 
     species: Text = Field(description="symbol of the element, or a name of its own where mass is given")
     position: tuple[Coordinate, Coordinate, Coordinate] = Field(description="place in the cell, in units of its vectors")
-    mass: Positive | None = Field(None, description="mass, meV ps^2/Angstrom^2; default: that of the element")
+    mass: Mass | None = Field(None, description=f"mass, meV ps^2/Angstrom^2; {MASS_TEXTS}; default: that of the element")
 
 
 class SpringSection(Section):
@@ -69,9 +69,10 @@ class CrystalSection(Section):
     cell: Matrix | None = Field(None, description="its three vectors as rows, right-handed, Angstrom")
     atoms: list[AtomSection] = Field([], description="of the cell, in the order in which κ counts them")
     springs: list[SpringSection] = Field([], description="between them")
-    corrections: Literal["all", "translation"] = Field(
-        "all",
-        description="of force constants from files: all sum rules (permutation, translation, rotation), or no rotation, to compare with phonopy",
+    corrections: Literal["all", "translation"] | None = Field(
+        None,
+        description="of force constants from files: all sum rules (permutation, translation, rotation), or without rotation, to compare with "
+        "phonopy; default: all, or what a file of `mdlite crystal` was made with",
     )
     dipoles: Positive | None = Field(
         None, description="radius of a stencil that holds the dipoles of Born charges, Angstrom; absent: as far as the file's supercell does"

@@ -152,7 +152,7 @@ def _ion(config: Config):
     for axis, mass, speed in zip("xyz", config.ion.mass, config.ion.velocity):
         if math.isinf(mass) and speed != 0.0:
             yield f"ion.velocity {axis} = {speed:g}: must be 0, because the infinite ion.mass freezes this axis"
-    cells = max(map(abs, config.ion.position)) / config.lattice.spacing
+    cells = max(map(abs, config.ion_position)) / config.lattice.spacing
     if cells > MOST_CELLS:
         yield f"ion.position = {_list(config.ion.position)}: lies {cells:.1g} cells from the origin; must be within {MOST_CELLS:g}"
 

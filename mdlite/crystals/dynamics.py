@@ -127,7 +127,9 @@ def expansion(crystal: Crystal) -> Expansion:
     rigid = np.tile(np.eye(3), (p, 1)) / np.sqrt(p)
     others = np.linalg.norm(rigid.T @ vectors, axis=0) < 0.5  # all but the three that move the crystal as a whole
     if others.sum() != size - 3 or np.abs(values[others]).min(initial=np.inf) < ROUNDING * values.max():
-        raise InputError("crystal: a motion of the cell's atoms against each other has no restoring force, so that its sound is not defined")
+        raise InputError(
+            "crystal: a motion of the cell's atoms against each other has no restoring force, so that its sound is not defined"
+        )
     follow = (vectors[:, others] / values[others]) @ vectors[:, others].T
     relaxation = (-flat.T @ follow @ flat / v).reshape(3, 3, 3, 3)
     motion = sumrules.brackets(crystal) + relaxation.transpose(0, 2, 1, 3)
@@ -224,7 +226,9 @@ def _near_centre(medium: Medium, top: float) -> list[Extreme]:
     crystal = general(medium)
     k = np.arange(400) + 0.5  # directions spread evenly over half the sphere
     z, phi = 1.0 - k / 400, np.pi * (1.0 + np.sqrt(5.0)) * k
-    directions = np.concatenate([np.stack([np.sqrt(1 - z * z) * np.cos(phi), np.sqrt(1 - z * z) * np.sin(phi), z], axis=1), np.eye(3)])
+    directions = np.concatenate(
+        [np.stack([np.sqrt(1 - z * z) * np.cos(phi), np.sqrt(1 - z * z) * np.sin(phi), z], axis=1), np.eye(3)]
+    )
     reduced = directions @ crystal.cell.T / TURN  # of one radian per Å
     found = np.empty(0)
     q = np.concatenate([reduced * size / np.abs(reduced).max(axis=1, keepdims=True) for size in (0.001, 0.01)])
