@@ -104,7 +104,7 @@ extensions.register("notebook", "mdlite.report.notebook")
 extensions.register("plots", "mdlite.report.plots")
 extensions.register("own methods", "mdlite.engines.methods")
 extensions.register("crystal file", "mdlite.io.crystal_file")
-extensions.register("crystal table", "mdlite.config.configuration:crystal_table")
+extensions.register("crystal table", "mdlite.config.loading:crystal_table")
 extensions.register("validity", "mdlite.accuracy.estimate")
 extensions.register("protocol map", "mdlite.accuracy_map.map")
 for _name in _PROTOCOLS:

@@ -44,10 +44,13 @@ class SpringSection(Section):
     )
     distance: Positive | None = Field(None, description="between the two atoms, Angstrom; or give shell")
     longitudinal: Number | None = Field(None, description="constant along the bond, meV/Angstrom^2")
-    transverse: Number = Field(0.0, description="constant across the bond, meV/Angstrom^2")
-    bond: Row | None = Field(None, description="the bond that matrix is for, from an atom of the first species to one of the second, Angstrom")
+    transverse: Number | None = Field(None, description="constant across the bond, meV/Angstrom^2; absent: none")
+    bond: Row | None = Field(
+        None, description="the bond that matrix is for, from an atom of the first species to one of the second, Angstrom"
+    )
     matrix: Matrix | None = Field(
-        None, description="3 × 3 constants of that bond (force constants times -1), meV/Angstrom^2; symmetry gives those of the others"
+        None,
+        description="3 × 3 constants of that bond (force constants times -1), meV/Angstrom^2; symmetry gives those of the others",
     )
 
 
@@ -58,7 +61,8 @@ class CrystalSection(Section):
         (10, 10, 10), description="cells along each vector, or one number for all: primitive ones, or those of matrix"
     )
     matrix: tuple[tuple[Whole, Whole, Whole], tuple[Whole, Whole, Whole], tuple[Whole, Whole, Whole]] | None = Field(
-        None, description="rows of whole numbers: a larger cell, in units of the primitive vectors, that size counts; determinant above 0"
+        None,
+        description="rows of whole numbers: a larger cell, in units of the primitive vectors, that size counts; determinant above 0",
     )
     file: Text | None = Field(
         None,
@@ -75,7 +79,8 @@ class CrystalSection(Section):
         "phonopy; default: all, or what a file of `mdlite crystal` was made with",
     )
     dipoles: Positive | None = Field(
-        None, description="radius of a stencil that holds the dipoles of Born charges, Angstrom; absent: as far as the file's supercell does"
+        None,
+        description="radius of a stencil that holds the dipoles of Born charges, Angstrom; absent: as far as the file's supercell does",
     )
     tolerance: Annotated[float, Field(strict=True, gt=0.0, lt=1.0)] | None = Field(
         None, description="force constants smaller than this share of the largest are dropped; absent: none"
@@ -103,7 +108,9 @@ def located(data: dict[str, Any], folder: str | Path | None = None) -> dict[str,
 def faults(section: CrystalSection) -> Iterator[str]:
     """Rules between the keys of the table that it breaks, one line each."""
     written = [key for key in ("cell", "atoms", "springs") if getattr(section, key)]
-    ways = [key for key in ("file", "name") if getattr(section, key) is not None] + (["cell, atoms and springs"] if written else [])
+    ways = [key for key in ("file", "name") if getattr(section, key) is not None] + (
+        ["cell, atoms and springs"] if written else []
+    )
     if len(ways) != 1:
         yield f"crystal: has {' and '.join(ways) if ways else 'nothing that says which crystal it is'}; {WAYS}"
     elif written and len(written) < 3:
@@ -113,28 +120,8 @@ def faults(section: CrystalSection) -> Iterator[str]:
         yield f"crystal.matrix = {[list(row) for row in section.matrix]}: has determinant {_determinant(section.matrix)}; must be above 0"
     if section.dipoles is not None and section.file is None:
         yield f"crystal.dipoles = {section.dipoles:g}: is for crystals from a file that has Born charges; take it out"
-    for n, spring in enumerate(section.springs):
-        yield from _spring(n, spring)
-
-
-def _spring(n: int, spring: SpringSection) -> Iterator[str]:
-    name = f"crystal.springs.{n} ({'-'.join(spring.species)})"
-    if spring.matrix is not None:
-        if spring.bond is None:
-            yield f"{name}: has a matrix, but no bond that it is for; give bond, the vector between the two atoms (Angstrom)"
-        if spring.longitudinal is not None or spring.shell is not None or spring.distance is not None:
-            yield f"{name}: bond and matrix are all that is needed; take shell, distance, longitudinal and transverse out"
-        return
-    if spring.bond is not None:
-        yield f"{name}: has a bond, but no matrix; give the 3 × 3 matrix of constants (meV/Angstrom^2)"
-    elif (spring.shell is None) == (spring.distance is None):
-        yield f"{name}: give one of shell and distance"
-    if spring.longitudinal is None:
-        yield f"{name}: longitudinal is missing and must be given (meV/Angstrom^2)"
 
 
 def _determinant(rows: Any) -> int:
     (a, b, c), (d, e, f), (g, h, i) = rows
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-
-

@@ -138,8 +138,6 @@ POTENTIALS = {form.name: _potential_section(form) for form in FORMS}
 SiteIndex = Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
 
 
-
-
 def _three_or_four(value: tuple[int, ...]) -> tuple[int, ...]:
     if len(value) not in (3, 4):
         raise ValueError("must be three whole numbers, in a [crystal] four")

@@ -66,7 +66,11 @@ def path_of(crystal: Crystal, wanted: str | None = None) -> Path:
             raise InputError(f"--path {text!r}: must be at least two triples of numbers, such as {EXAMPLE}")
         return _joined([[(_shown(q), q) for q in corners]], "given")
     points, pieces = _standard(crystal) or _own(crystal)
-    kind = "standard path (seekpath)" if "GAMMA" in points else "to the corners of the reduced cell (install seekpath for the standard path)"
+    kind = (
+        "standard path (seekpath)"
+        if "GAMMA" in points
+        else "to the corners of the reduced cell (install seekpath for the standard path)"
+    )
     if not text:
         return _joined([[(label, points[label]) for label in piece] for piece in pieces], kind)
     found = [_letters(piece, points, text) for piece in text.split("|")]
@@ -146,7 +150,13 @@ def _shortest(vectors: np.ndarray) -> np.ndarray:
         length = np.linalg.norm(candidates @ vectors, axis=1)
         pair = np.array([rows[1] + n * rows[0] for n in (-1, 0, 1)])
         along = np.linalg.norm(pair @ vectors, axis=1)
-        new = np.array([rows[0], pair[np.argmin(along - 1e-9 * (np.arange(3) == 1))], candidates[np.argmin(length - 1e-9 * (np.arange(9) == 4))]])
+        new = np.array(
+            [
+                rows[0],
+                pair[np.argmin(along - 1e-9 * (np.arange(3) == 1))],
+                candidates[np.argmin(length - 1e-9 * (np.arange(9) == 4))],
+            ]
+        )
         if np.array_equal(new, rows):
             break
         rows = new if abs(round(np.linalg.det(new))) == 1 else np.array([new[0], rows[1], new[2]])
@@ -223,5 +233,3 @@ def density_of_states(crystal: Crystal, bins: int = 200, samples: int | None = N
 def frequencies_thz(crystal: dynamics.Medium, q: np.ndarray) -> list[float]:
     """All branches at one q, THz, ascending; imaginary ones as their negative size."""
     return [terahertz(float(x)) for x in dynamics.frequencies(crystal, q)]
-
-

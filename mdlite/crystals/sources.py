@@ -89,7 +89,11 @@ def _stamp(file: str | None) -> Any:
 
 def names() -> list[str]:
     """The built-in crystals."""
-    return sorted(file.name.removesuffix(".toml") for file in LIBRARY.iterdir() if file.name.endswith(".toml")) if LIBRARY.is_dir() else []
+    return (
+        sorted(file.name.removesuffix(".toml") for file in LIBRARY.iterdir() if file.name.endswith(".toml"))
+        if LIBRARY.is_dir()
+        else []
+    )
 
 
 def load_any(source: str | os.PathLike[str], changes: dict[str, Any] | None = None, notice: Notice | None = None) -> Loaded:
@@ -156,7 +160,7 @@ def _built_in(name: str, wanted: dict[str, Any], notice: Notice) -> Loaded:
 def _springs(values: dict[str, Any], source: str) -> Material:
     from mdlite.crystals import springs
 
-    return Material(springs.crystal_of(values["cell"], values["atoms"], values["springs"]), None, source)
+    return Material(springs.from_springs(values["cell"], values["atoms"], values["springs"], "crystal."), None, source)
 
 
 def _finished(material: Material, wanted: dict[str, Any], notice: Notice, springs: bool = False) -> Loaded:
@@ -199,9 +203,13 @@ def _require_small(found: sumrules.Corrections, name: str) -> None:
     )
 
 
-def _with_dipoles(crystal: Crystal, polar: Polar | None, radius: float, name: str, notice: Notice) -> tuple[Crystal, dict[str, Any]]:
+def _with_dipoles(
+    crystal: Crystal, polar: Polar | None, radius: float, name: str, notice: Notice
+) -> tuple[Crystal, dict[str, Any]]:
     if polar is None:
-        raise InputError(f"crystal.dipoles = {radius:g}: {name} has no Born charges (a BORN file, or born_effective_charge in the yaml)")
+        raise InputError(
+            f"crystal.dipoles = {radius:g}: {name} has no Born charges (a BORN file, or born_effective_charge in the yaml)"
+        )
     from mdlite.crystals import dipoles
 
     notice(f"making a stencil of {radius:g} Angstrom that holds the dipoles")

@@ -105,7 +105,9 @@ def fetch(group: h5py.Group, name: str) -> Loaded:
     """The crystal in a group of a file; name: for messages. Raises InputError."""
     version = int(group.attrs["version"])
     if version > VERSION:
-        raise InputError(f"{name}: is of version {version}, made by {group.attrs['made_by']}; this mdlite reads {VERSION}; update it")
+        raise InputError(
+            f"{name}: is of version {version}, made by {group.attrs['made_by']}; this mdlite reads {VERSION}; update it"
+        )
     attributes = {key: str(group.attrs[key]) for key in ("source", "settings", "facts", "species")}
     places = [f"{part}/{array}" for part in ("crystal", "raw") for array in ARRAYS]
     places += [f"polar/{array}" for array in Polar._fields] if "polar" in group else []
