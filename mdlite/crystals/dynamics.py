@@ -77,12 +77,17 @@ def dynamical_matrix(medium: Medium, q: ArrayLike) -> np.ndarray:
 
 
 def over_zone(medium: Medium, q: np.ndarray, function: Callable[[slice, np.ndarray], Any], width: int = 0) -> list[Any]:
-    """``function(rows, D(q[rows]))`` for some rows of q (n, 3) at a time, on all cores; the results in order. width: complex numbers held per q."""
+    """``function(rows, D(q[rows]))`` for some rows of q (n, 3) at a time, a piece on each core; the results in order.
+
+    width: complex numbers that it holds per q. The libraries' own threads are kept out: beside ours they would wait for each other.
+    """
+    from threadpoolctl import threadpool_limits
+
     each = 3 * (3 * _n_basis(medium)) ** 2 + width
     count = max(1, -(-len(q) * each // MOST_NUMBERS), min(len(q) // 64, 4))
     edges = np.linspace(0, len(q), count + 1).astype(int)
     rows = [slice(a, b) for a, b in itertools.pairwise(edges)]
-    with ThreadPoolExecutor(min(count, cores())) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(count, cores())) as pool:
         return list(pool.map(lambda part: function(part, dynamical_matrix(medium, q[part])), rows))
 
 
@@ -127,9 +132,7 @@ def expansion(crystal: Crystal) -> Expansion:
     rigid = np.tile(np.eye(3), (p, 1)) / np.sqrt(p)
     others = np.linalg.norm(rigid.T @ vectors, axis=0) < 0.5  # all but the three that move the crystal as a whole
     if others.sum() != size - 3 or np.abs(values[others]).min(initial=np.inf) < ROUNDING * values.max():
-        raise InputError(
-            "crystal: a motion of the cell's atoms against each other has no restoring force, so that its sound is not defined"
-        )
+        raise InputError("crystal: a motion of the cell's atoms against each other has no restoring force, so that its sound is not defined")
     follow = (vectors[:, others] / values[others]) @ vectors[:, others].T
     relaxation = (-flat.T @ follow @ flat / v).reshape(3, 3, 3, 3)
     motion = sumrules.brackets(crystal) + relaxation.transpose(0, 2, 1, 3)
@@ -191,50 +194,54 @@ class Extreme(NamedTuple):
 
 @functools.lru_cache(maxsize=16)
 def extremes(medium: Medium) -> tuple[Extreme, Extreme]:
-    """The lowest and the highest frequency in the zone: on a grid, then searched from its best points.
+    """The lowest and the highest frequency in the zone: on two grids and near Γ, then searched from their best points.
 
-    The lowest is that of a branch other than sound near Γ; where sound is imaginary, it is a point near Γ.
+    The lowest is 0, that of sound at Γ, unless a frequency is imaginary.
     """
-    n = 12 if _n_basis(medium) <= 12 else 8
-    q = zone_grid((n, n, n))[0]
+    coarse, fine = (12, 9) if _n_basis(medium) <= 12 else (8, 5)
+    q = np.concatenate([zone_grid((coarse,) * 3)[0], zone_grid((fine,) * 3)[0][1:] + 0.5 / coarse])
     found = squares(medium, q)
     high, low = found[:, -1], found[:, 0]
-    top = max((_search(medium, q[i], 0.5 / n, highest=True) for i in np.argsort(-high)[:4]), key=lambda e: e.frequency)
-    away = np.flatnonzero(np.abs(q - np.round(q)).max(axis=1) > 1e-9)
-    starts = [q[i] for i in away[np.argsort(low[away])[:4]]]
-    lows = [_search(medium, start, 0.5 / n, highest=False) for start in starts]
-    return min([*lows, *_near_centre(medium, top.frequency)], key=lambda e: e.frequency), top
+    top = max((_search(medium, q[i], 0.5 / coarse, 1.0) for i in np.argsort(-high)[:4]), key=lambda e: e.frequency)
+    starts = [*q[1:][np.argsort(low[1:])[:8]], _softest_sound(medium)]
+    lowest = min((_search(medium, start, 0.25 / coarse, -1.0) for start in starts), key=lambda e: e.frequency)
+    imaginary = lowest.frequency < -np.sqrt(ROUNDING) * top.frequency
+    return lowest if imaginary else Extreme(0.0, np.zeros(3)), top
 
 
-def _search(medium: Medium, start: np.ndarray, step: float, highest: bool) -> Extreme:
-    """The highest, or lowest, frequency about a point, by ever smaller steps; a lowest one stays away from Γ while it is real."""
-    around = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    centre, best = start, -np.inf if highest else np.inf
+def _search(medium: Medium, start: np.ndarray, step: float, sign: float) -> Extreme:
+    """The highest (sign 1) or lowest (-1) frequency about a point, by ever smaller steps."""
+    around = np.stack(np.meshgrid(*[[0.0, -1.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    centre, best = start, -np.inf
     for _ in range(12):
         points = centre + step * around
-        found = squares(medium, points)
-        value = found[:, -1] if highest else np.where(np.abs(points - np.round(points)).max(axis=1) < 0.03, np.inf, found[:, 0])
-        pick = int(np.argmax(value) if highest else np.argmin(value))
-        if (value[pick] > best) if highest else (value[pick] < best):
-            centre, best = points[pick], value[pick]
+        values = sign * squares(medium, points)[:, -1 if sign > 0.0 else 0]
+        pick = int(np.argmax(values))
+        if values[pick] > best:
+            centre, best = points[pick], values[pick]
         step *= 0.5
-    return Extreme(float(signed_root(np.array(best))), centre)
+    return Extreme(float(signed_root(np.array(sign * best))), centre)
 
 
-def _near_centre(medium: Medium, top: float) -> list[Extreme]:
-    """The point near Γ where sound is imaginary, if it is in any direction."""
-    crystal = general(medium)
-    k = np.arange(400) + 0.5  # directions spread evenly over half the sphere
-    z, phi = 1.0 - k / 400, np.pi * (1.0 + np.sqrt(5.0)) * k
-    directions = np.concatenate(
-        [np.stack([np.sqrt(1 - z * z) * np.cos(phi), np.sqrt(1 - z * z) * np.sin(phi), z], axis=1), np.eye(3)]
-    )
-    reduced = directions @ crystal.cell.T / TURN  # of one radian per Å
-    found = np.empty(0)
-    q = np.concatenate([reduced * size / np.abs(reduced).max(axis=1, keepdims=True) for size in (0.001, 0.01)])
-    found = squares(medium, q)[:, 0]
-    worst = int(np.argmin(found))
-    return [Extreme(float(signed_root(found[worst])), q[worst])] if found[worst] < -ROUNDING * top**2 else []
+def directions(count: int) -> np.ndarray:
+    """Unit vectors spread evenly over half the sphere, (count, 3)."""
+    k = np.arange(count) + 0.5
+    z, phi = 1.0 - k / count, np.pi * (1.0 + np.sqrt(5.0)) * k
+    s = np.sqrt(1.0 - z * z)
+    return np.stack([s * np.cos(phi), s * np.sin(phi), z], axis=1)
+
+
+def _softest_sound(medium: Medium) -> np.ndarray:
+    """A q near Γ, in the direction in which sound is slowest."""
+    n = np.concatenate([directions(400), np.eye(3)])
+    slowest = n[np.argmin(np.linalg.eigvalsh(acoustic_tensor(medium, n))[:, 0])]
+    reduced = slowest @ general(medium).cell.T
+    return 0.002 * reduced / np.abs(reduced).max()
+
+
+def fastest_sound(medium: Medium) -> float:
+    """The fastest sound in any direction, Å/ps, to a few parts in a thousand."""
+    return float(np.sqrt(max(np.linalg.eigvalsh(acoustic_tensor(medium, directions(1000))).max(), 0.0)))
 
 
 def omega_max(medium: Medium) -> float:

@@ -25,11 +25,13 @@ from mdlite.units import TURN
 
 TOLERANCE = 1e-10
 """Of W, over its largest element."""
-NODES_TRIED = (12, 16, 20, 26, 34, 44, 58, 76)
-"""Per direction of a pyramid, plus three times the farthest cell."""
+NODES_TRIED = (12, 16, 20, 26, 34, 44, 58, 76, 100)
+"""Across a pyramid, plus three times the farthest cell; half as many along it."""
+MARGINS = (1.0, 2.0, 3.5, 6.0, 9.0, 13.0)
+"""Of a box that no sound goes around, in units of the force constants' reach."""
 FARTHEST = 30
 """Cells."""
-MOST_WORK = 4e12
+MOST_WORK = 8e12
 """Multiply-adds of one integral: minutes."""
 
 
@@ -53,20 +55,24 @@ def pairs_of(pairs: ArrayLike, n_basis: int) -> np.ndarray:
 def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float = TOLERANCE) -> np.ndarray:
     """W_{κκ'n}(0) of the infinite crystal for pairs (m, 5): (m, 3, 3), Å²/meV; [α, β] of atom (0, κ) and of atom (n, κ').
 
-    The number of nodes is raised until two successive results agree to ``tolerance`` of the largest element. Raises InputError where they
-    do not, and for pairs that are none.
+    The number of nodes is raised until the error, foreseen from the last two changes, is below ``tolerance`` of the largest element.
+    Raises InputError where it does not get there, and for pairs that are none.
     """
     if isinstance(medium, Lattice):
         return cubic.static_recoil(medium, pairs_of(pairs, 1)[:, 2:])
     wanted = pairs_of(pairs, medium.n_basis)
     extra = 3 * int(np.abs(wanted[:, 2:]).max(initial=0))
-    previous = None
+    previous, before = None, np.inf
     for nodes in NODES_TRIED:
-        if 3 * (nodes + extra) ** 3 * 8.0 * (3 * medium.n_basis) ** 3 > MOST_WORK and previous is not None:
+        if 1.5 * (nodes + extra) ** 3 * 8.0 * (3 * medium.n_basis) ** 3 > MOST_WORK and np.isfinite(before):
             break
         current = _pyramids(medium, wanted, nodes + extra)
-        if previous is not None and np.abs(current - previous).max() < tolerance * np.abs(current).max():
-            return current
+        if previous is not None:
+            change = np.abs(current - previous).max() / np.abs(current).max()
+            foreseen = change * min(1.0, change / before) if np.isfinite(before) else change  # exponential, by steps that grow
+            if foreseen < tolerance:
+                return current
+            before = change
         previous = current
     raise InputError(
         "crystal: the recoil kernel W(0) does not converge, because some direction of the crystal is nearly without restoring force"
@@ -74,10 +80,11 @@ def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float = TOLERANCE
 
 
 def _pyramids(crystal: Crystal, pairs: np.ndarray, nodes: int) -> np.ndarray:
-    """W(0) with nodes³ Gauss points in each of three pyramids, whose opposites are their complex conjugates."""
+    """W(0) with nodes³/2 Gauss points in each of three pyramids, whose opposites are their complex conjugates."""
     x, w = np.polynomial.legendre.leggauss(nodes)
-    rho, s, t = np.meshgrid(0.25 * (x + 1.0), x, x, indexing="ij")
-    weight = np.einsum("i,j,k->ijk", 0.25 * w, w, w) * rho**2
+    y, along = np.polynomial.legendre.leggauss(-(-nodes // 2))
+    rho, s, t = np.meshgrid(0.25 * (y + 1.0), x, x, indexing="ij")
+    weight = np.einsum("i,j,k->ijk", 0.25 * along, w, w) * rho**2
     point = np.stack([rho, rho * s, rho * t], axis=-1).reshape(-1, 3)
     q = np.concatenate([np.roll(point, axis, axis=1) for axis in range(3)])
     columns = np.unique(pairs[:, 1])
@@ -161,26 +168,17 @@ def _function(crystal: Crystal, pairs: np.ndarray, times: np.ndarray, function: 
     """
     heights = TURN / np.linalg.norm(crystal.reciprocal, axis=1)  # of the cell, across its faces
     apart = (pairs[:, 2:] + crystal.positions[pairs[:, 1]] - crystal.positions[pairs[:, 0]]) @ crystal.cell
-    needed = fastest(crystal) * times.max() + np.linalg.norm(apart, axis=1).max()
+    needed = dynamics.fastest_sound(crystal) * times.max() + np.linalg.norm(apart, axis=1).max()
     previous = None
-    for margin in (1.0, 1.6, 2.3, 3.2, 4.5, 6.0):
+    for margin in MARGINS:
         size = np.ceil((needed + margin * crystal.reach) / heights).astype(int)
         if 0.5 * np.prod(size.astype(float)) * 25.0 * (3 * crystal.n_basis) ** 3 > MOST_WORK:
             raise InputError(f"times: reach {times.max():g} ps, which would take hours in this crystal; give shorter times")
         current = _mean(crystal, size, pairs, lambda omega: function(omega, times))
-        if previous is not None and np.abs(current - previous).max() <= 1e-11 * np.abs(current).max():
+        if previous is not None and np.abs(current - previous).max() <= TOLERANCE * np.abs(current).max():
             return current
         previous = current
     raise InputError(f"times: the response at {times.max():g} ps does not converge in this crystal; give shorter times")
-
-
-def fastest(medium: Medium) -> float:
-    """The fastest sound in any direction, Å/ps, to a few parts in a thousand."""
-    k = np.arange(1000) + 0.5
-    z, phi = 1.0 - k / 1000, np.pi * (1.0 + np.sqrt(5.0)) * k
-    s = np.sqrt(1.0 - z * z)
-    tensor = dynamics.acoustic_tensor(medium, np.stack([s * np.cos(phi), s * np.sin(phi), z], axis=1))
-    return float(np.sqrt(max(np.linalg.eigvalsh(tensor).max(), 0.0)))
 
 
 def _mean(crystal: Crystal, size: Sequence[int], pairs: np.ndarray, values: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
