@@ -132,7 +132,7 @@ def test_isotopes_on_an_axis_of_a_sweep(tmp_path):
     assert [str(value) for value in table["ion.mass"].values] == ["6Li", "7Li", "0.7"]
     with pytest.raises(InputError, match="are the same run"):
         plan.load({"base": base, "grid": {"ion.mass": ["Li", elements.mass("Li")]}})
-    with pytest.raises(InputError, match="ion.mass = 'Lt': must be an element"):
+    with pytest.raises(InputError, match=r"ion\.mass = 'Lt': must be an element"):
         plan.load({"base": base, "grid": {"ion.mass": ["Li", "Lt"]}})
 
 

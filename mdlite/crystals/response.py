@@ -226,6 +226,4 @@ def loss_matrix(medium: Medium) -> np.ndarray:
         if previous is not None and np.abs(current - previous).max() < cubic.RELATIVE_TOLERANCE * np.abs(current).max():
             return current
         previous = current
-    raise InputError(
-        "crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable"
-    )
+    raise InputError("crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable")
