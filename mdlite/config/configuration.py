@@ -121,7 +121,7 @@ class Config(Section):
 
     def to_crystal(self) -> Crystal:
         """The crystal of [crystal], corrected and stable; read once in a process. Raises InputError, also where there is a [lattice]."""
-        return self.load_crystal().crystal
+        return self.load_crystal().stable
 
     def load_crystal(self) -> Loaded:
         """The same with what is known about it (`mdlite.crystals.sources.Loaded`)."""

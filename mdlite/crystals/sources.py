@@ -35,7 +35,7 @@ class Loaded:
 
     crystal: as it is used. raw: as it was read. polar: its Born charges, if the file has any. source: where it comes from.
     settings: ``corrections`` ("all", "translation", or "none" of springs), ``dipoles`` (Å) and ``tolerance``, None where there is none.
-    facts: plain values: ``corrections``: see `corrections_of`; ``tolerance``, ``dipoles``: what those did.
+    facts: plain values: ``corrections``: see `corrections_of`; ``tolerance``, ``dipoles``: what those did; ``unstable``: where, see `finished`.
     """
 
     crystal: Crystal
@@ -44,6 +44,13 @@ class Loaded:
     source: str
     settings: dict[str, Any]
     facts: dict[str, Any]
+
+    @property
+    def stable(self) -> Crystal:
+        """The crystal. Raises InputError for one that is kept for comparisons though it is unstable."""
+        if "unstable" in self.facts:
+            raise InputError(self.facts["unstable"])
+        return self.crystal
 
 
 def load(values: dict[str, Any], notice: Notice | None = None) -> Loaded:
@@ -70,7 +77,7 @@ def _load(values: dict[str, Any], notice: Notice) -> Loaded:
         return _from_file(Path(values["file"]), wanted, notice)
     if values.get("name") is not None:
         return _built_in(values["name"], wanted, notice)
-    return _finished(_springs(values, "cell, atoms and springs"), wanted, notice, springs=True)
+    return finished(_springs(values, "cell, atoms and springs"), wanted, notice, springs=True)
 
 
 def _stamp(file: str | None) -> Any:
@@ -121,11 +128,11 @@ def _from_file(path: Path, wanted: dict[str, Any], notice: Notice) -> Loaded:
             kept = all(own.settings.get(name) == value for name, value in wanted.items())
             given = {name: value for name, value in own.settings.items() if value is not None}
             springs = own.settings["corrections"] == "none"
-            return own if kept else _finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
+            return own if kept else finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
     from mdlite.crystals import phonopy_files
 
     notice(f"reading {path}")
-    return _finished(phonopy_files.read(path), wanted, notice)
+    return finished(phonopy_files.read(path), wanted, notice)
 
 
 def _toml(table: dict[str, Any], where: str, wanted: dict[str, Any], notice: Notice) -> Loaded:
@@ -137,12 +144,12 @@ def _toml(table: dict[str, Any], where: str, wanted: dict[str, Any], notice: Not
         return _from_file(Path(table["file"]), own, notice)
     if table.get("name") is not None:
         return _built_in(table["name"], own, notice)
-    return _finished(_springs(table, where), own, notice, springs=True)
+    return finished(_springs(table, where), own, notice, springs=True)
 
 
 def _built_in(name: str, wanted: dict[str, Any], notice: Notice) -> Loaded:
     arguments.choice("crystal.name", name, library.names())
-    return _finished(_springs(library.read(name), f"built-in crystal {name}"), wanted, notice, springs=True)
+    return finished(_springs(library.read(name), f"built-in crystal {name}"), wanted, notice, springs=True)
 
 
 def _springs(values: dict[str, Any], source: str) -> Material:
@@ -151,8 +158,11 @@ def _springs(values: dict[str, Any], source: str) -> Material:
     return Material(springs.from_springs(values["cell"], values["atoms"], values["springs"], "crystal."), None, source)
 
 
-def _finished(material: Material, wanted: dict[str, Any], notice: Notice, springs: bool = False) -> Loaded:
-    """Corrected, with dipoles and tolerance as wanted, and stable. Raises InputError."""
+def finished(material: Material, wanted: dict[str, Any], notice: Notice, springs: bool = False) -> Loaded:
+    """Corrected, with dipoles and tolerance as wanted, and stable. Raises InputError.
+
+    One without the rotational sum rule, as phonopy has it, may be unstable near Γ for the lack of it: that is a fact then (``unstable``).
+    """
     raw, polar, source = material
     name = f"crystal ({source})" if source else "crystal"
     which = "none" if springs else wanted.get("corrections", "all")
@@ -171,7 +181,12 @@ def _finished(material: Material, wanted: dict[str, Any], notice: Notice, spring
     if settings["tolerance"] is not None:
         crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], "translation" if which == "translation" else "all")
     notice("looking for the lowest and the highest frequency")
-    dynamics.require_stable(crystal, name)
+    try:
+        dynamics.require_stable(crystal, name)
+    except InputError as error:
+        if which != "translation":
+            raise
+        facts["unstable"] = str(error)
     return Loaded(crystal, raw, polar, source, settings, facts)
 
 
