@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from mdlite.units import terahertz
 
 MOST_CHANGE = 0.02
 """Of the largest force constant: what the corrections may change before the file is refused."""
+SOFTEST = 1e-9
+"""Of the largest squared speed of sound: what is below is no sound."""
 MOST_KEPT = 8
 """Crystals that a process keeps."""
 OWN = (".h5", ".hdf5")
@@ -183,11 +186,27 @@ def finished(material: Material, wanted: dict[str, Any], notice: Notice, springs
     notice("looking for the lowest and the highest frequency")
     try:
         dynamics.require_stable(crystal, name)
+        _require_stiff(crystal, name)
     except InputError as error:
         if which != "translation":
             raise
         facts["unstable"] = str(error)
     return Loaded(crystal, raw, polar, source, settings, facts)
+
+
+def _require_stiff(crystal: Crystal, name: str) -> None:
+    """Raise InputError where some shear has no restoring force: sound does not move, and W(0) and L diverge."""
+    n = np.array([n for n in itertools.product((-1, 0, 1), repeat=3) if any(n)], float)
+    ways = np.concatenate([n, n @ crystal.cell, n @ crystal.reciprocal])
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    squares = np.linalg.eigvalsh(dynamics.acoustic_tensor(crystal, ways))
+    softest = int(np.argmin(squares[:, 0]))
+    if squares[softest, 0] <= SOFTEST * squares.max():
+        along = ", ".join(f"{x + 0.0:.3g}" for x in ways[softest])
+        raise InputError(
+            f"{name}: a shear has no restoring force (sound along ({along}) does not move), so that W(0) and L diverge; "
+            "its springs do not hold it, add others"
+        )
 
 
 def corrections_of(found: sumrules.Corrections) -> dict[str, Any]:
