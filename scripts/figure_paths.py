@@ -29,7 +29,7 @@ def main(folder, quick: bool) -> None:
         for ax, (method, name) in zip(column, METHODS.items()):
             run = common.thermal_run(folder, quick, method, STRENGTH, energy)
             spacing, early = run.config.lattice.spacing, run.time <= shown
-            path = (run.position[early] - np.array(run.config.ion.position)) / spacing
+            path = (run.position[early] - np.array(run.config.ion_position)) / spacing
             path -= np.round(path[0])  # every ion from the same cell
             for ion in reversed(range(path.shape[1])):
                 colour = "black" if method == "reference" else SHADES[ion % len(SHADES)]

@@ -164,7 +164,7 @@ def _trapped(base: Config, row: dict[str, Any], draw: Draw) -> dict[str, Any] | 
     row |= {"ion.mass": [np.inf, np.inf, draw.mass], "ion.velocity.z": draw.speed}
     if draw.number % 3 == 2:
         row |= {"ion.position": [1.5, 1.5, 1.5], "interaction.atoms": {"kind": "sites", "sites": [list(s) for s in CAGE]}}
-    centre = row.get("ion.position", base.ion.position)[2]
+    centre = row.get("ion.position", base.ion_position)[2]
     row["validate.centre"] = float(centre)
     found = _followed(base, row, draw)
     if found is None:

@@ -59,6 +59,8 @@ def values(schema: dict[str, Any]) -> str:
         return f"list of {values(schema['items'])}"
     if name == "object":
         return "table"
+    if schema.get("format") == "mass":
+        return "element"
     word = {"integer": "whole number", "number": "number", "boolean": "true, false", "string": "text"}.get(str(name), "any")
     if name in ("integer", "number"):
         if schema.get("exclusiveMinimum") == 0:

@@ -6,8 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
 
+from mdlite import elements
 from mdlite.arguments import LARGEST, SMALLEST
 from mdlite.config.method_names import RungName, default_rungs, thermal_rungs
 from mdlite.engines import patch
@@ -39,9 +40,28 @@ Tolerance = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 MassNumber = Annotated[float, Field(strict=True, gt=0), AfterValidator(_mass)]
 
 
-def _triple(value: Any) -> Any:
+def _weighed(value: Any) -> Any:
+    """An element, an isotope or a number with its unit as a number."""
+    return elements.parsed(value) if isinstance(value, str) and not elements.is_number(value) else value
+
+
+_MASS_SCHEMA = WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "format": "mass"}]})
+Mass = Annotated[Positive, BeforeValidator(_weighed), _MASS_SCHEMA]
+"""meV ps²/Å²; what is given may be an element, an isotope, or a number with its unit (`mdlite.elements`)."""
+IonMass = Annotated[MassNumber, BeforeValidator(_weighed), _MASS_SCHEMA]
+"""The same, and infinity."""
+MASS_TEXTS = 'or a text: "Li", "6Li", "7.016 Da"'
+"""For the description of a mass."""
+
+
+def triple(value: Any) -> Any:
     """One number stands for three equal ones."""
     return [value] * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _mass_triple(value: Any) -> Any:
+    """One mass stands for three equal ones."""
+    return [value] * 3 if isinstance(value, str) and not elements.is_number(value) else triple(value)
 
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
@@ -64,12 +84,12 @@ Size = Annotated[int, Field(strict=True, ge=3, le=100_000)]
 class LatticeSection(Section):
     """The framework: a simple cubic lattice of springs, periodic."""
 
-    size: Annotated[tuple[Size, Size, Size], BeforeValidator(_triple)] = Field(
+    size: Annotated[tuple[Size, Size, Size], BeforeValidator(triple)] = Field(
         (100, 100, 100),
         description="atoms along x, y, z, or one number for all; 3 at least, so that each has 18 distinct neighbours",
     )
     spacing: Positive = Field(3.0, description="lattice constant, Angstrom")
-    mass: Positive = Field(3.5, description="mass of an atom, meV ps^2/Angstrom^2")
+    mass: Mass = Field(3.5, description=f"mass of an atom, meV ps^2/Angstrom^2; {MASS_TEXTS}")
     k1: Positive = Field(520.0, description="nearest-neighbour spring constant, meV/Angstrom^2")
     k2: NotNegative = Field(170.0, description="next-nearest-neighbour spring constant, meV/Angstrom^2")
     boundary: Literal["periodic", "echo-free", "absorbing"] = Field(
@@ -83,10 +103,14 @@ class LatticeSection(Section):
 class IonSection(Section):
     """The mobile ion at t = 0."""
 
-    mass: Annotated[tuple[MassNumber, MassNumber, MassNumber], BeforeValidator(_triple)] = Field(
-        (0.7, 0.7, 0.7), description="mass, one number or one per axis, meV ps^2/Angstrom^2; inf freezes an axis"
+    mass: Annotated[tuple[IonMass, IonMass, IonMass], BeforeValidator(_mass_triple)] = Field(
+        (0.7, 0.7, 0.7),
+        description=f"mass, one number or one per axis, meV ps^2/Angstrom^2; {MASS_TEXTS}; inf freezes an axis",
     )
-    position: tuple[Coordinate, Coordinate, Coordinate] = Field(description="position, Angstrom")
+    position: tuple[Coordinate, Coordinate, Coordinate] = Field(
+        description="position, Angstrom; in units of the cell vectors (of [lattice]: the spacing) if coordinates are fractional"
+    )
+    coordinates: Literal["cartesian", "fractional"] = Field("cartesian", description="what position is given in")
     velocity: tuple[Coordinate, Coordinate, Coordinate] = Field((0.0, 0.0, 0.0), description="velocity, Angstrom/ps")
 
 
@@ -114,11 +138,23 @@ POTENTIALS = {form.name: _potential_section(form) for form in FORMS}
 SiteIndex = Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
 
 
+def _three_or_four(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(value) not in (3, 4):
+        raise ValueError("must be three whole numbers, in a [crystal] four")
+    return value
+
+
+Site = Annotated[tuple[SiteIndex, ...], AfterValidator(_three_or_four)]
+
+
 class SitesSection(Section):
     """A fixed list of interacting atoms."""
 
     kind: Literal["sites"]
-    sites: list[tuple[SiteIndex, SiteIndex, SiteIndex]] = Field(description="lattice indices of the atoms", min_length=1)
+    sites: list[Site] = Field(
+        description="the atoms: indices of lattice sites, or in a [crystal] three of the primitive cell and the atom's number κ in it",
+        min_length=1,
+    )
 
 
 class ShellSection(Section):

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from mdlite import arguments
+from mdlite import arguments, elements
 from mdlite.errors import InputError
 from mdlite.physics.interaction import Cutoff, Index, Interaction, Potential, Shell, Sites, potential_row
 
@@ -39,7 +39,8 @@ def aligned_zeros(count: int) -> np.ndarray:
 class Lattice:
     """Simple cubic lattice of atoms joined by springs, periodic.
 
-    size: atoms along each axis (one number: along all three). spacing: lattice constant a in Å. mass: of an atom, meV ps²/Å².
+    size: atoms along each axis (one number: along all three). spacing: lattice constant a in Å. mass: of an atom, meV ps²/Å², or as
+    `mdlite.elements.mass` has it ("Si").
     k1, k2: nearest and next-nearest neighbour spring constants, meV/Å².
     """
 
@@ -52,6 +53,7 @@ class Lattice:
     def __post_init__(self):
         size = self.size if not isinstance(arguments.scalar(self.size), Integral) else (self.size,) * 3
         object.__setattr__(self, "size", arguments.indices("lattice.size", size, FEWEST))
+        object.__setattr__(self, "mass", elements.number_of(self.mass, "lattice.mass", "a positive number, "))
         for name in ("spacing", "mass", "k1"):
             object.__setattr__(self, name, arguments.number(f"lattice.{name}", getattr(self, name), positive=True))
         object.__setattr__(self, "k2", arguments.number("lattice.k2", self.k2, negative=False))
@@ -108,14 +110,16 @@ class Lattice:
 
 @dataclass(frozen=True)
 class Ion:
-    """The mobile ion. mass: per axis or one for all, meV ps²/Å², infinity freezes the axis. position in Å, velocity in Å/ps."""
+    """The mobile ion. mass: per axis or one for all, meV ps²/Å² or as `mdlite.elements.mass` has it ("Li"), infinity freezes the axis.
+    position in Å, velocity in Å/ps."""
 
     mass: Vector = (0.7, 0.7, 0.7)
     position: Vector = (0.0, 0.0, 0.0)
     velocity: Vector = (0.0, 0.0, 0.0)
 
     def __post_init__(self):
-        mass = self.mass if not isinstance(arguments.scalar(self.mass), Real) else (self.mass,) * 3
+        mass = elements.number_of(self.mass, "ion.mass", "three numbers, a number, ")
+        mass = mass if not isinstance(arguments.scalar(mass), Real) else (mass,) * 3
         object.__setattr__(self, "mass", arguments.vector("ion.mass", mass, positive=True, infinite=True))
         for name in ("position", "velocity"):
             object.__setattr__(self, name, arguments.vector(f"ion.{name}", getattr(self, name)))

@@ -63,6 +63,7 @@ def point(config: Config, width: float, speed: float) -> Config:
     overrides: dict[str, Any] = {
         "method": "reference",
         "interaction.potential.range": width,
+        "ion.coordinates": "cartesian",
         "ion.position": [float(site[0]), float(site[1]), float(site[2] - START * width)],
         "ion.velocity": [0.0, 0.0, speed],
         "run.dt": dt,

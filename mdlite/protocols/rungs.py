@@ -127,8 +127,8 @@ def echo_onset(run: Run, truth: Run) -> dict[str, float | None]:
 
 def _centred(config: Config, axis: int, level: float) -> Model:
     """The model with the ion at rest in the middle of its oscillation."""
-    position = [level if c == axis else x for c, x in enumerate(config.ion.position)]
-    return config.replace(**{"ion.position": position, "ion.velocity": [0.0, 0.0, 0.0]}).to_model()
+    position = [level if c == axis else x for c, x in enumerate(config.ion_position)]
+    return config.cartesian().replace(**{"ion.position": position, "ion.velocity": [0.0, 0.0, 0.0]}).to_model()
 
 
 def compare(config: Config, job: Job) -> Outcome:
@@ -143,7 +143,7 @@ def compare(config: Config, job: Job) -> Outcome:
             runs[name] = run
     yardstick = yardstick_of(config, runs)
     axis = oscillation_axis(config, runs[yardstick])
-    level = config.ion.position[axis] if config.validate_.centre is None else config.validate_.centre
+    level = config.ion_position[axis] if config.validate_.centre is None else config.validate_.centre
     summary: dict[str, Any] = {
         "truth": config.validate_.reference,
         "yardstick": yardstick,

@@ -196,7 +196,7 @@ def at_rest(run: Run) -> dict[str, float]:
     energy = run.ion_kinetic[:, 0] + run.interaction[:, 0]
     axis = int(np.argmax(np.ptp(run.position[:, 0], axis=0)))
     centre = run.config.validate_.centre
-    level = run.config.ion.position[axis] if centre is None else centre
+    level = run.config.ion_position[axis] if centre is None else centre
     passed = analysis.crossings(run.time, run.position[:, 0, axis], run.velocity[:, 0, axis], level)
     later = (0.5 * float(run.time[-1]), float(run.time[-1]))
     decay = analysis.fit_decay(passed.time, passed.velocity**2, later)

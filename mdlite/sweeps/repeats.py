@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def key(config: Config) -> bytes:
     """Equal for equal configurations, however their numbers were written."""
-    return hashlib.sha256(re.sub(r"-0\.0(?=[,\]}])", "0.0", config.model_dump_json()).encode()).digest()
+    return hashlib.sha256(re.sub(r"-0\.0(?=[,\]}])", "0.0", config.cartesian().model_dump_json()).encode()).digest()
 
 
 def told(pairs: list[tuple[Point, Point]], axes: list[Axis]) -> list[str]:
