@@ -10,6 +10,7 @@ eigenvectors are real.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -105,27 +106,33 @@ def _modes(crystal: Crystal, size: tuple[int, int, int]) -> Iterator[tuple[np.nd
     Ω (n, 3p) in rad/ps, ê (n, 3p, 3p). Those that move it as a whole have Ω = 0. Raises InputError for an unstable crystal."""
     q, weight = dynamics.zone_grid(size)
     cells = np.rint(q * np.array(size)).astype(np.int64)
-    step = _batch(crystal)
+    step = max(1, MOST_NUMBERS // (3 * crystal.n_basis) ** 2)  # by the crystal alone, because random numbers are drawn by it
     for start in range(0, len(q), step):
         part = slice(start, start + step)
-        d = dynamics.dynamical_matrix(crystal, q[part])
-        d.imag[weight[part] == 1.0] = 0.0
-        squares, vectors = np.linalg.eigh(d)
-        if start == 0:
-            squares[0, :3] = 0.0
-        yield cells[part], weight[part], _roots(squares, q[part], start == 0), settled(squares, vectors)
+        found = dynamics.over_zone(crystal, q[part], functools.partial(_diagonalised, weight[part] == 1.0))
+        squares, vectors = (np.concatenate(arrays) for arrays in zip(*found))
+        yield cells[part], weight[part], _roots(squares, q[part], start == 0), vectors
+
+
+def _diagonalised(own_opposite: np.ndarray, rows: slice, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    d.imag[own_opposite[rows]] = 0.0
+    squares, vectors = np.linalg.eigh(d)
+    return squares, settled(squares, vectors)
 
 
 def _roots(squares: np.ndarray, q: np.ndarray, centre: bool) -> np.ndarray:
-    """Ω of squares (n, 3p). centre: whether the first three are those of a motion as a whole."""
-    soft = squares <= SOFTEST * squares.max()
-    soft[0, : 3 * centre] = False
+    """Ω of squares (n, 3p), rad/ps. centre: whether the first three belong to motions as a whole, and are 0. Raises InputError."""
+    rigid = np.zeros(squares.shape, bool)
+    rigid[0, : 3 * centre] = True
+    soft = (squares <= SOFTEST * squares.max()) & ~rigid
     if soft.any():
         row = np.flatnonzero(soft.any(axis=1))[0]
-        lowest = terahertz(float(dynamics.signed_root(squares[row, 0])))
+        lowest = terahertz(float(dynamics.signed_root(squares[row].min())))
         where = ", ".join(f"{x:.4g}" for x in q[row])
-        raise InputError(f"crystal: has no thermal state, its frequency at q = ({where}) is {lowest:.4g} THz; it must be above zero in all of the box")
-    return np.sqrt(squares.clip(min=0.0))
+        raise InputError(
+            f"crystal: has no thermal state, its lowest frequency at q = ({where}) is {lowest:.4g} THz; it must be above zero in all of the box"
+        )
+    return np.where(rigid, 0.0, np.sqrt(squares.clip(min=0.0)))
 
 
 def settled(squares: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -160,6 +167,7 @@ def mean_occupation(omega: np.ndarray, energy: float, statistics: Statistics) ->
 def variances(medium: Medium, size: Sequence[int], energy: float, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
     """<u uᵀ> in Å² and <u̇ u̇ᵀ> in Å²/ps² of every atom of the cell, (p, 3, 3) each, exact, of the box of `thermal_state`.
 
+    Of a `Lattice` the mean over the three components, as `mdlite.physics.thermal` has it.
     Raises InputError for a crystal that is not stable, and what is no temperature.
     """
     size = _checked(size, energy, statistics)
@@ -205,15 +213,15 @@ def displacement_tensors(medium: Medium, energy: float, statistics: Statistics, 
 
 
 def _pyramids(crystal: Crystal, energy: float, statistics: Statistics, nodes: int) -> np.ndarray:
-    """The integral over the zone with nodes³ points in each of three pyramids."""
+    """The integral over the zone with so many nodes across each of three pyramids."""
     q, weight = quadrature.pyramids(crystal.reciprocal, nodes)
-    found = np.zeros((crystal.n_basis, 3, 3))
-    step = _batch(crystal)
-    for start in range(0, len(q), step):
-        part = slice(start, start + step)
-        squares, vectors = np.linalg.eigh(dynamics.dynamical_matrix(crystal, q[part]))
-        omega = _roots(squares, q[part], False)
-        found += _on_site(vectors, HBAR * mean_occupation(omega, energy, statistics) / omega * weight[part, None])
+
+    def part(rows: slice, d: np.ndarray) -> np.ndarray:
+        squares, vectors = np.linalg.eigh(d)
+        omega = _roots(squares, q[rows], False)
+        return _on_site(vectors, HBAR * mean_occupation(omega, energy, statistics) / omega * weight[rows, None])
+
+    found = np.sum(dynamics.over_zone(crystal, q, part), axis=0)
     return found / crystal.masses[:, None, None]
 
 
@@ -221,11 +229,6 @@ def _checked(size: Sequence[int], energy: float, statistics: Statistics) -> tupl
     arguments.number("energy", energy, negative=False)
     arguments.choice("statistics", statistics, ["quantum", "classical"])
     return arguments.indices("size", size, 1)
-
-
-def _batch(crystal: Crystal) -> int:
-    """How many wave vectors are diagonalised at once: a number of the crystal's alone, by which random numbers are drawn."""
-    return max(1, MOST_NUMBERS // (3 * crystal.n_basis) ** 2)
 
 
 def _n_basis(medium: Medium) -> int:
