@@ -1,4 +1,4 @@
-"""Crystals made up for tests: longitudinal springs between all atoms within a radius, which keeps every sum rule whatever the cell."""
+"""Crystals that nobody has, for tests: central springs between all atoms near each other, written bond by bond."""
 
 import itertools
 
@@ -6,49 +6,52 @@ import numpy as np
 
 from mdlite.crystals.crystal import crystal
 
-TRICLINIC = [[3.1, 0.2, -0.3], [0.6, 3.4, 0.1], [-0.4, 0.5, 3.8]]
 
-
-def sprung(cell, positions, masses, radius, species=None, constant=400.0):
-    """Springs of constant·exp(-(d - 2.5)), meV/Å², between atoms nearer than radius (Å)."""
-    cell, positions = np.array(cell, float), np.array(positions, float)
-    p, rows = len(positions), []
-    reach = int(np.ceil(radius / np.abs(np.linalg.det(cell)) ** (1 / 3))) + 2
-    own = np.zeros((p, 3, 3))
+def bonds(cell, positions, radius, stiffness):
+    """Every bond once: (κ, κ', n, unit vector, constant); the constant falls with the distance."""
+    cell, positions = np.asarray(cell, float), np.asarray(positions, float)
+    reach = (
+        int(np.ceil(radius / np.min(np.abs(np.linalg.det(cell)) / np.linalg.norm(np.cross(cell, np.roll(cell, 1, 0)), axis=1))))
+        + 1
+    )
     for n in itertools.product(range(-reach, reach + 1), repeat=3):
-        for i, j in itertools.product(range(p), repeat=2):
-            d = (np.array(n) + positions[j] - positions[i]) @ cell
-            length = np.linalg.norm(d)
-            if 1e-6 < length < radius:
-                block = constant * np.exp(2.5 - length) * np.outer(d, d) / length**2
-                rows.append((i, j, n, -block))
-                own[i] += block
-    rows += [(i, i, (0, 0, 0), own[i]) for i in range(p)]
-    first, second, cells, blocks = zip(*rows)
-    names = species or [chr(ord("A") + n) for n in range(p)]
-    return crystal(cell, positions, masses, names, first, second, cells, np.array(blocks))
+        for i, j in itertools.product(range(len(positions)), repeat=2):
+            if (i, j, n) < (j, i, tuple(-x for x in n)):
+                x = (np.array(n) + positions[j] - positions[i]) @ cell
+                d = np.linalg.norm(x)
+                if d < radius:
+                    yield i, j, n, x / d, stiffness * (2.0 / d) ** 3
 
 
-def triclinic(radius=4.2):
-    """Two atoms of different mass in a cell without any symmetry."""
-    return sprung(TRICLINIC, [[0.0, 0.0, 0.0], [0.47, 0.55, 0.41]], [3.5, 1.2], radius)
+def springs(cell, positions, masses, radius=4.0, stiffness=900.0, species=None):
+    """The crystal of these bonds."""
+    rows = []
+    for i, j, n, along, k in bonds(cell, positions, radius, stiffness):
+        block = k * np.outer(along, along)
+        back = tuple(-x for x in n)
+        rows += [(i, j, n, -block), (j, i, back, -block), (i, i, (0, 0, 0), block), (j, j, (0, 0, 0), block)]
+    first, second, cells, blocks = map(np.array, zip(*rows))
+    return crystal(cell, positions, masses, species or ["Li", "O", "P", "Si"][: len(masses)], first, second, cells, blocks)
 
 
-def rock_salt(a=5.6, masses=(2.4, 3.7)):
-    """Of springs to 6 unlike and 12 like neighbours."""
-    half = 0.5 * a
-    return sprung([[0, half, half], [half, 0, half], [half, half, 0]], [[0, 0, 0], [0.5] * 3], masses, 0.75 * a, ["Na", "Cl"])
+TRICLINIC = [[3.1, 0.2, -0.1], [0.5, 3.4, 0.3], [-0.7, 0.4, 4.2]]
+PLACES = [[0.02, 0.05, 0.0], [0.46, 0.55, 0.31], [0.1, 0.6, 0.68]]
+MASSES = [0.7, 1.7, 3.2]
 
 
-def explicit(of, size):
-    """M^-1/2 V M^-1/2 of a periodic box, with κ, component, n1, n2, n3 as one index: (3pN, 3pN), rad²/ps²."""
-    p, shape = of.n_basis, (of.n_basis, 3, *size)
-    matrix = np.zeros((np.prod(shape),) * 2)
-    for n in itertools.product(*map(range, size)):
-        for first, second, cell, block in zip(of.first, of.second, of.cells, of.blocks):
-            other = tuple((np.array(n) + cell) % size)
-            for a, b in itertools.product(range(3), repeat=2):
-                row, column = (np.ravel_multi_index((k, c, *m), shape) for k, c, m in ((first, a, n), (second, b, other)))
-                matrix[row, column] += block[a, b]
-    root = np.sqrt(np.repeat(of.masses, matrix.shape[0] // p))
-    return matrix / np.outer(root, root)
+def triclinic():
+    """Three atoms a cell, without any symmetry."""
+    return springs(TRICLINIC, PLACES, MASSES)
+
+
+def hessian(found, size):
+    """V of a periodic box of ``size`` cells, dense, atoms in the order (n1, n2, n3, κ): a loop over blocks."""
+    p, size = found.n_basis, np.array(size)
+    count = int(np.prod(size)) * p
+    matrix = np.zeros((count, 3, count, 3))
+    for cell in itertools.product(*map(range, size)):
+        for i, j, n, block in zip(found.first, found.second, found.cells, found.blocks):
+            a = np.ravel_multi_index(cell, size) * p + i
+            b = np.ravel_multi_index((np.array(cell) + n) % size, size) * p + j
+            matrix[a, :, b, :] += block
+    return matrix.reshape(3 * count, 3 * count)

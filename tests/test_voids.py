@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from made_up import TRICLINIC, sprung
+from made_up import TRICLINIC
 from mdlite.crystals import voids
 from mdlite.crystals.crystal import crystal
 from mdlite.errors import InputError
@@ -64,7 +64,7 @@ def test_silicon_has_six_more_neighbours_at_half_the_lattice_constant():
 
 @pytest.mark.parametrize("positions", ([[0, 0, 0]], [[0.1, 0.2, 0.3], [0.6, 0.65, 0.55]], [[0.9, 0.1, 0.0], [0.4, 0.4, 0.1], [0.3, 0.8, 0.6]]))
 def test_no_place_of_a_fine_grid_is_farther_from_all_atoms(positions):
-    of = sprung(TRICLINIC, positions, [1.0] * len(positions), 3.0)
+    of = bare(TRICLINIC, positions)
     n = 24
     share = np.stack(np.meshgrid(*[np.arange(n) / n] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     steps = np.stack(np.meshgrid(*[[-2, -1, 0, 1, 2]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -92,7 +92,7 @@ def test_a_lattice_has_its_cube_centres():
 
 
 def test_near_by_brute_force():
-    of = sprung(TRICLINIC, [[0.1, 0.2, 0.3], [1.6, -0.65, 0.55]], [1.0, 1.0], 3.0)  # an atom written in another cell
+    of = bare(TRICLINIC, [[0.1, 0.2, 0.3], [1.6, -0.65, 0.55]])  # an atom written in another cell
     place = np.array([7.3, -4.1, 2.2])
     sites, distance = voids.near(of, place, 5.5)
     grid = np.stack(np.meshgrid(*[np.arange(-9, 10)] * 3, [0, 1], indexing="ij"), axis=-1).reshape(-1, 4)

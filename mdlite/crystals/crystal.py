@@ -158,14 +158,18 @@ def checked_cell(cell: ArrayLike, name: str = "cell") -> np.ndarray:
     if not abs(volume) > FLATTEST * edges:
         raise InputError(f"{name} = {vectors.tolist()}: is flat (volume {volume:.3g} Angstrom^3); give three independent vectors")
     if volume < 0.0:
-        raise InputError(f"{name} = {vectors.tolist()}: is left-handed (volume {volume:.6g} Angstrom^3); exchange two of the vectors")
+        raise InputError(
+            f"{name} = {vectors.tolist()}: is left-handed (volume {volume:.6g} Angstrom^3); exchange two of the vectors"
+        )
     return vectors
 
 
 def check_atoms(cell: np.ndarray, positions: np.ndarray, species: Sequence[str], name: str = "atoms") -> None:
     """Raises InputError unless there are atoms, as many as species, and no two on top of each other."""
     if len(positions) == 0 or len(species) != len(positions):
-        raise InputError(f"{name}: {len(species)} species for {len(positions)} positions; give at least one atom, and a species for each")
+        raise InputError(
+            f"{name}: {len(species)} species for {len(positions)} positions; give at least one atom, and a species for each"
+        )
     if not np.isfinite(positions).all():
         arguments.refuse(f"{name} position", positions.tolist(), "finite fractional coordinates")
     apart = positions[None] - positions[:, None]
@@ -193,7 +197,7 @@ def images(matrix: np.ndarray) -> np.ndarray:
 
 def divided(cells: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cells (..., 3) as (which larger cell, which cell within it): cells = outer @ matrix + inner; exact, in whole numbers."""
-    det = int(round(np.linalg.det(matrix)))
+    det = round(np.linalg.det(matrix))
     adjugate = np.round(np.linalg.inv(matrix) * det).astype(np.int64)
     outer = (np.asarray(cells, np.int64) @ adjugate) // det
     return outer, cells - outer @ matrix

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mdlite.crystals import sumrules
-from mdlite.crystals.cubic import as_crystal
 from mdlite.crystals.crystal import Crystal
+from mdlite.crystals.cubic import as_crystal
 from mdlite.errors import InputError
 from mdlite.machine import cores
 from mdlite.physics import phonons
@@ -81,14 +81,19 @@ def over_zone(medium: Medium, q: np.ndarray, function: Callable[[slice, np.ndarr
 
     width: complex numbers that it holds per q. The libraries' own threads are kept out: beside ours they would wait for each other.
     """
-    from threadpoolctl import threadpool_limits
-
     each = 3 * (3 * _n_basis(medium)) ** 2 + width
     count = max(1, -(-len(q) * each // MOST_NUMBERS), min(len(q) // 64, 4))
     edges = np.linspace(0, len(q), count + 1).astype(int)
     rows = [slice(a, b) for a, b in itertools.pairwise(edges)]
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(count, cores())) as pool:
+    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(min(count, cores())) as pool:
         return list(pool.map(lambda part: function(part, dynamical_matrix(medium, q[part])), rows))
+
+
+@functools.cache
+def _libraries():
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def squares(medium: Medium, q: ArrayLike) -> np.ndarray:
@@ -132,7 +137,9 @@ def expansion(crystal: Crystal) -> Expansion:
     rigid = np.tile(np.eye(3), (p, 1)) / np.sqrt(p)
     others = np.linalg.norm(rigid.T @ vectors, axis=0) < 0.5  # all but the three that move the crystal as a whole
     if others.sum() != size - 3 or np.abs(values[others]).min(initial=np.inf) < ROUNDING * values.max():
-        raise InputError("crystal: a motion of the cell's atoms against each other has no restoring force, so that its sound is not defined")
+        raise InputError(
+            "crystal: a motion of the cell's atoms against each other has no restoring force, so that its sound is not defined"
+        )
     follow = (vectors[:, others] / values[others]) @ vectors[:, others].T
     relaxation = (-flat.T @ follow @ flat / v).reshape(3, 3, 3, 3)
     motion = sumrules.brackets(crystal) + relaxation.transpose(0, 2, 1, 3)

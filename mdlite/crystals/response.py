@@ -18,13 +18,13 @@ from mdlite.crystals import dynamics
 from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.dynamics import Medium
 from mdlite.errors import InputError
-from mdlite.physics import propagator as cubic_propagator
 from mdlite.physics import response as cubic
 from mdlite.physics.model import Lattice
 from mdlite.units import TURN
 
-TOLERANCE = 1e-10
-"""Of W, over its largest element."""
+TOLERANCE = 1e-11
+"""Of W, over its largest element; ten times that in crystals of more than `SMALL` atoms a cell, whose integrals take a minute."""
+SMALL = 12
 NODES_TRIED = (12, 16, 20, 26, 34, 44, 58, 76, 100)
 """Across a pyramid, plus three times the farthest cell; half as many along it."""
 MARGINS = (1.0, 2.0, 3.5, 6.0, 9.0, 13.0)
@@ -52,15 +52,17 @@ def pairs_of(pairs: ArrayLike, n_basis: int) -> np.ndarray:
     return whole
 
 
-def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float = TOLERANCE) -> np.ndarray:
+def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float | None = None) -> np.ndarray:
     """W_{κκ'n}(0) of the infinite crystal for pairs (m, 5): (m, 3, 3), Å²/meV; [α, β] of atom (0, κ) and of atom (n, κ').
 
-    The number of nodes is raised until the error, foreseen from the last two changes, is below ``tolerance`` of the largest element.
+    The number of nodes is raised until the error, foreseen from the last two changes, is below ``tolerance`` (default: `TOLERANCE`) of
+    the largest element.
     Raises InputError where it does not get there, and for pairs that are none.
     """
     if isinstance(medium, Lattice):
         return cubic.static_recoil(medium, pairs_of(pairs, 1)[:, 2:])
     wanted = pairs_of(pairs, medium.n_basis)
+    accepted = TOLERANCE * (1.0 if medium.n_basis <= SMALL else 10.0) if tolerance is None else tolerance
     extra = 3 * int(np.abs(wanted[:, 2:]).max(initial=0))
     previous, before = None, np.inf
     for nodes in NODES_TRIED:
@@ -70,7 +72,7 @@ def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float = TOLERANCE
         if previous is not None:
             change = np.abs(current - previous).max() / np.abs(current).max()
             foreseen = change * min(1.0, change / before) if np.isfinite(before) else change  # exponential, by steps that grow
-            if foreseen < tolerance:
+            if foreseen < accepted:
                 return current
             before = change
         previous = current
@@ -226,4 +228,6 @@ def loss_matrix(medium: Medium) -> np.ndarray:
         if previous is not None and np.abs(current - previous).max() < cubic.RELATIVE_TOLERANCE * np.abs(current).max():
             return current
         previous = current
-    raise InputError("crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable")
+    raise InputError(
+        "crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable"
+    )
