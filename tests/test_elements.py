@@ -1,6 +1,8 @@
 """Masses by element, in the configuration, in sweeps and in Python; positions in units of the cell."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -120,6 +122,15 @@ def test_masses_in_python():
     for make, right in ((lambda: Ion(mass="Lt"), "ion.mass = 'Lt': must be three numbers, a number, an element"), (lambda: Lattice(mass="Xx"), "did you mean Xe?")):  # fmt: skip
         with pytest.raises(InputError, match=right.replace("?", r"\?")):
             make()
+
+
+def test_tables_of_elements_and_symmetry_wait_until_they_are_needed():
+    code = (
+        "import sys, mdlite, mdlite.crystals.springs\nmdlite.load_case('trapped').to_model(), mdlite.Ion(mass=0.7)\n"
+        "heavy = {'periodictable', 'spglib', 'phonopy'} & set(sys.modules)\nsys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_isotopes_on_an_axis_of_a_sweep(tmp_path):

@@ -126,7 +126,7 @@ def _masses(config: Config) -> Iterator[str]:
             continue
         element = next((name for name, own in ELEMENTS.items() if abs(mass / own - 1.0) < SAME), None)
         given = f"{key} = {mass:g} is {_dalton(mass)}"
-        meant = f"in Da? {mass:g} Da would be {key} = {mass * DALTON:.4g}"
+        meant = f'in Da? {mass:g} Da would be {key} = {mass * DALTON:.4g}, or "{mass:g} Da"'
         if element is not None:
             yield f"{given}, and {mass:g} Da is the mass of {element}: was it meant {meant}"
         elif mass / DALTON > HEAVIEST:

@@ -162,7 +162,8 @@ def _read(source: str | Path, overrides: list[str] | tuple[str, ...], crystals: 
     """
     data = _of_crystal(source) if crystals else None
     if data is None:
-        data = located(textfile.toml(read_text(source), f"config = {str(source)!r}"), Path(source).parent)
+        text = _text(source) if crystals else read_text(source)
+        data = located(textfile.toml(text, f"config = {str(source)!r}"), Path(source).parent)
         if crystals and data and not data.keys() & (Config.model_fields.keys() - {"title"} | {"base", "validate"}):
             data = {"crystal": {"file": str(source)}}  # a crystal's own TOML file
     arguments.texts("overrides", overrides, 'a list of texts, such as ["run.dt=0.001"]')
@@ -177,6 +178,18 @@ def _read(source: str | Path, overrides: list[str] | tuple[str, ...], crystals: 
     return data
 
 
+def _text(source: str | Path) -> str:
+    """`read_text` for what may also be a crystal. Raises InputError."""
+    from mdlite.crystals import library
+
+    path = Path(source)
+    if str(source) in case_names() and not path.is_file():
+        return read_text(source)
+    known = case_names(), library.names()
+    also = f"no built-in case ({', '.join(known[0])}) or crystal ({', '.join(known[1])}) of that name"
+    return textfile.read(path, "config", [*known[0], *known[1]], also)
+
+
 def _of_crystal(source: str | Path) -> dict[str, Any] | None:
     """A configuration with nothing but a crystal, where a source is a crystal's own file or folder, or the name of a built-in one."""
     arguments.path("config", source, f"the name of a TOML file, a crystal's file, or a built-in case ({', '.join(case_names())})")
@@ -188,6 +201,6 @@ def _of_crystal(source: str | Path) -> dict[str, Any] | None:
             return None
     except (OSError, ValueError):
         return None
-    from mdlite.crystals import sources
+    from mdlite.crystals import library
 
-    return {"crystal": {"name": str(source)}} if str(source) in sources.names() else None
+    return {"crystal": {"name": str(source)}} if str(source) in library.names() else None

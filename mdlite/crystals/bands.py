@@ -16,7 +16,7 @@ from mdlite.errors import InputError
 from mdlite.units import terahertz
 
 EXAMPLE = '"0,0,0 0.5,0,0.5"'
-SECONDS = 4.0
+SECONDS = 2.0
 """That a density of states may take, about, on one core."""
 MOST_POINTS = 2**16
 GREEK = {"GAMMA": "Γ", "DELTA": "Δ", "LAMBDA": "Λ", "SIGMA": "Σ", "THETA": "Θ"}

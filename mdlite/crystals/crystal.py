@@ -150,7 +150,7 @@ def checked_cell(cell: ArrayLike, name: str = "cell") -> np.ndarray:
     """Cell vectors as float (3, 3). Raises InputError, which names ``name``, for a flat or left-handed cell."""
     try:
         vectors = np.array(cell, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         vectors = np.empty(0)
     if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
         arguments.refuse(name, cell, "three vectors of three finite numbers, Angstrom")

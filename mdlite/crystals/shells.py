@@ -93,7 +93,9 @@ def at(structure: Structure, a: str, b: str, distance: float, name: str) -> Shel
         return _cut(pairs, (a, b), int(found[0]) + 1)
     if len(found):
         between = ", ".join(f"{r:.4f}" for r in there[found])
-        raise InputError(f"{name} = {distance:g}: may be any of the distances {between} Angstrom of {a} and {b}; give more digits, or a shell")
+        raise InputError(
+            f"{name} = {distance:g}: may be any of the distances {between} Angstrom of {a} and {b}; give more digits, or a shell"
+        )
     wider = _within(structure, a, b, min(2.0 * distance + 5.0, FARTHEST))
     every = wider.distances[wider.edges[:-1]]
     nearest = ", ".join(f"{r:.4f}" for r in np.sort(every[np.argsort(np.abs(every - distance))[:SHOWN]]))
@@ -105,21 +107,23 @@ def _within(structure: Structure, a: str, b: str, radius: float) -> _Pairs:
     species = np.array(structure.species)
     i, j = (part.ravel() for part in np.meshgrid(np.flatnonzero(species == a), np.flatnonzero(species == b), indexing="ij"))
     apart = structure.positions[j] - structure.positions[i]
+    away = np.round(apart)  # cells between the two as they are given
+    apart -= away
     heights = radius * np.linalg.norm(np.linalg.inv(structure.cell), axis=0)
     axes = [np.arange(np.floor(-h - d.max()), np.ceil(h - d.min()) + 1, dtype=np.int64) for h, d in zip(heights, apart.T)]
     cells = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     kept = []
-    for pair, between in enumerate(apart):  # bounded memory
+    for number, between in enumerate(apart):  # bounded memory
         vectors = (cells + between) @ structure.cell
         squares = np.einsum("ij,ij->i", vectors, vectors)
         near = np.flatnonzero((squares < radius**2) & (squares > SAME**2))
-        kept.append((np.full(len(near), pair), near, vectors[near], np.sqrt(squares[near])))
+        kept.append((np.full(len(near), number), near, vectors[near], np.sqrt(squares[near])))
     pair, near, vectors, distances = (np.concatenate(part) for part in zip(*kept))
-    order = np.argsort(distances, kind="stable")
+    order, away = np.argsort(distances, kind="stable"), away.astype(np.int64)
     distances, edges = distances[order], [0]
     while edges[-1] < len(distances):
         edges.append(int(np.searchsorted(distances, distances[edges[-1]] + SAME, side="right")))
-    return _Pairs(i[pair][order], j[pair][order], cells[near][order], vectors[order], distances, edges)
+    return _Pairs(i[pair][order], j[pair][order], (cells[near] - away[pair])[order], vectors[order], distances, edges)
 
 
 def _cut(pairs: _Pairs, species: tuple[str, str], number: int) -> Shell:
@@ -129,7 +133,10 @@ def _cut(pairs: _Pairs, species: tuple[str, str], number: int) -> Shell:
         species,
         number,
         float(pairs.distances[rows].mean()),
-        *(part[rows] for part in (pairs.first, pairs.second, pairs.cells, pairs.vectors)),
+        pairs.first[rows],
+        pairs.second[rows],
+        pairs.cells[rows],
+        pairs.vectors[rows],
         np.zeros((count, 3, 3)),
         np.full(count, "", dtype=object),
     )

@@ -7,14 +7,13 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mdlite import arguments, extensions
-from mdlite.crystals import dynamics, sumrules
+from mdlite.crystals import dynamics, library, sumrules
 from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.material import Material, Polar
 from mdlite.errors import InputError
@@ -25,7 +24,6 @@ MOST_CHANGE = 0.02
 MOST_KEPT = 8
 """Crystals that a process keeps."""
 OWN = (".h5", ".hdf5")
-LIBRARY = resources.files("mdlite") / "crystals" / "library"
 SETTINGS = ("corrections", "dipoles", "tolerance")
 
 Notice = Callable[[str], object]
@@ -87,24 +85,15 @@ def _stamp(file: str | None) -> Any:
         return None
 
 
-def names() -> list[str]:
-    """The built-in crystals."""
-    return (
-        sorted(file.name.removesuffix(".toml") for file in LIBRARY.iterdir() if file.name.endswith(".toml"))
-        if LIBRARY.is_dir()
-        else []
-    )
-
-
 def load_any(source: str | os.PathLike[str], changes: dict[str, Any] | None = None, notice: Notice | None = None) -> Loaded:
     """`load` for what a command is given: a file or folder of any kind, or the name of a built-in crystal; changes: of `SETTINGS`."""
     text = os.fspath(source)
     here = Path(text).exists()
-    if not here and text in names():
+    if not here and text in library.names():
         return load({"name": text, **(changes or {})}, notice)
     if not here and not Path(text).suffix and os.sep not in text:
         raise InputError(
-            f"crystal = {text!r}: no such file, and no built-in crystal of that name ({', '.join(names())}){_near(text, names())}"
+            f"crystal = {text!r}: no such file, and no built-in crystal of that name ({', '.join(library.names())}){_near(text, library.names())}"
         )
     return load({"file": text, **(changes or {})}, notice)
 
@@ -124,10 +113,10 @@ def _from_file(path: Path, wanted: dict[str, Any], notice: Notice) -> Loaded:
         beside = [found.name for found in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{shown}: no such file{_near(path.name, beside)}")
     if not folder and path.suffix.lower() == ".toml":
-        table, where = extensions.find("crystal table")(path)
+        table, where = extensions.find("written crystal")(path)
         return _toml(table, where, wanted, notice)
     if not folder and path.suffix.lower() in OWN:
-        own = extensions.find("crystal file").read(path)
+        own = extensions.find("stored crystal").read(path)
         if own is not None:
             kept = all(own.settings.get(name) == value for name, value in wanted.items())
             given = {name: value for name, value in own.settings.items() if value is not None}
@@ -152,9 +141,8 @@ def _toml(table: dict[str, Any], where: str, wanted: dict[str, Any], notice: Not
 
 
 def _built_in(name: str, wanted: dict[str, Any], notice: Notice) -> Loaded:
-    arguments.choice("crystal.name", name, names())
-    table, where = extensions.find("crystal table")(LIBRARY / f"{name}.toml")
-    return _finished(_springs(table, where), wanted, notice, springs=True)
+    arguments.choice("crystal.name", name, library.names())
+    return _finished(_springs(library.read(name), f"built-in crystal {name}"), wanted, notice, springs=True)
 
 
 def _springs(values: dict[str, Any], source: str) -> Material:

@@ -7,17 +7,16 @@ Axial springs have K = k_l n̂n̂ᵀ + k_t (1 - n̂n̂ᵀ); the matrix of one bo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mdlite import arguments, elements
 from mdlite.crystals import shells, symmetry
-from mdlite.crystals.crystal import Crystal, check_atoms, checked_cell, crystal
+from mdlite.crystals.crystal import Crystal, crystal
 from mdlite.crystals.shells import Shell, Structure
+from mdlite.crystals.spring_tables import Spring, read_atoms, read_spring, tables
 from mdlite.errors import InputError
 
 SAME_BOND = 1e-3
@@ -26,30 +25,11 @@ ROUNDED = 1e-4
 """Of a matrix's largest element: by so much the symmetry of its bond may change it, for the digits that it was written with."""
 BROKEN = 1e-8
 """Of the largest block: a larger violation of a sum rule is refused."""
-ATOM_KEYS = ("species", "position", "mass")
-SPRING_KEYS = ("species", "shell", "distance", "longitudinal", "transverse", "bond", "matrix")
 
 
-class Spring(NamedTuple):
-    """A spring as it was given, checked. name: its key. bond (3,), Å, and matrix (3, 3) of a general one; longitudinal, transverse else."""
-
-    name: str
-    species: tuple[str, str]
-    shell: int | None
-    distance: float | None
-    longitudinal: float
-    transverse: float
-    bond: np.ndarray | None
-    matrix: np.ndarray | None
-
-    @property
-    def told(self) -> str:
-        """Which it is, for a message."""
-        where = f"shell = {self.shell}" if self.shell is not None else f"distance = {self.distance:g}"
-        return f"{self.name} ({self.species[0]}-{self.species[1]}, {where})"
-
-
-def from_springs(cell: ArrayLike, atoms: Sequence[Mapping[str, Any]], springs: Sequence[Mapping[str, Any]], prefix: str = "") -> Crystal:
+def from_springs(
+    cell: ArrayLike, atoms: Sequence[Mapping[str, Any]], springs: Sequence[Mapping[str, Any]], prefix: str = ""
+) -> Crystal:
     """A crystal from tables, such as a configuration's ``[crystal]`` has them.
 
     cell: vectors as rows, Å. atoms: tables of species, position (fractional) and, unless the species begins with an element ("O1"), mass.
@@ -59,9 +39,13 @@ def from_springs(cell: ArrayLike, atoms: Sequence[Mapping[str, Any]], springs: S
     Raises InputError for what is no crystal, and for springs that break a sum rule.
     """
     structure = read_atoms(cell, atoms, prefix)
-    given = [read_spring(spring, structure, f"{prefix}springs.{n}") for n, spring in enumerate(_tables(springs, f"{prefix}springs"))]
+    given = [
+        read_spring(spring, structure, f"{prefix}springs.{n}") for n, spring in enumerate(tables(springs, f"{prefix}springs"))
+    ]
     if not given:
-        raise InputError(f"{prefix}springs: is empty; give at least one, such as {{ species = [...], shell = 1, longitudinal = 1000 }}")
+        raise InputError(
+            f"{prefix}springs: is empty; give at least one, such as {{ species = [...], shell = 1, longitudinal = 1000 }}"
+        )
     found: dict[tuple[str, str, int], Shell] = {}
     group: symmetry.Symmetry | None = None
     for spring in given:
@@ -76,81 +60,6 @@ def from_springs(cell: ArrayLike, atoms: Sequence[Mapping[str, Any]], springs: S
     return _assembled(structure, list(found.values()), prefix)
 
 
-def read_atoms(cell: ArrayLike, atoms: Sequence[Mapping[str, Any]], prefix: str = "") -> Structure:
-    """Cell and atoms, checked. Raises InputError."""
-    vectors = checked_cell(cell, f"{prefix}cell")
-    species, positions, masses = [], [], []
-    for n, atom in enumerate(_tables(atoms, f"{prefix}atoms")):
-        name = f"{prefix}atoms.{n}"
-        table = _known(atom, ATOM_KEYS, name)
-        kind = table.get("species")
-        if not isinstance(kind, str) or not kind.strip():
-            arguments.refuse(f"{name}.species", kind, 'the name of a species, such as "Si"')
-        mass = elements.number_of(table.get("mass"), f"{name}.mass")
-        if mass is None and (mass := elements.species_mass(kind)) is None:
-            raise InputError(f"{name}.species = {kind!r}: begins with no element, so that it needs a mass; give {name}.mass too")
-        species.append(kind)
-        positions.append(arguments.vector(f"{name}.position", table.get("position")))
-        masses.append(arguments.number(f"{name}.mass", mass, positive=True))
-    places = np.array(positions, float).reshape(-1, 3)
-    check_atoms(vectors, places, species, f"{prefix}atoms")
-    return Structure(vectors, places, np.array(masses), tuple(species))
-
-
-def read_spring(spring: Mapping[str, Any], structure: Structure, name: str) -> Spring:
-    """A spring, checked but for its shell. Raises InputError."""
-    table = _known(spring, SPRING_KEYS, name)
-    pair = arguments.sequence(f"{name}.species", table.get("species"), "the names of two species")
-    if len(pair) != 2 or not all(isinstance(one, str) for one in pair):
-        arguments.refuse(f"{name}.species", pair, "the names of two species")
-    for one in pair:
-        if one not in structure.species:
-            raise InputError(f"{name}.species = {pair}: there is no {one}; the atoms are {', '.join(dict.fromkeys(structure.species))}")
-    shell, distance = table.get("shell"), table.get("distance")
-    if (shell is None) == (distance is None):
-        raise InputError(f"{name}: has {'neither' if shell is None else 'both'} shell and distance; give one of the two")
-    general, axial = table.keys() & {"bond", "matrix"}, table.keys() & {"longitudinal", "transverse"}
-    if general and axial:
-        raise InputError(f"{name}: has {' and '.join(sorted(general | axial))}; give longitudinal and transverse, or bond and matrix")
-    if general and len(general) < 2 or not general and "longitudinal" not in table:
-        missing = "longitudinal, or bond and matrix," if not general else "matrix" if "bond" in table else "bond"
-        raise InputError(f"{name}: {missing} {'are' if not general else 'is'} missing; a spring has longitudinal (and transverse), or bond and matrix")
-    return Spring(
-        name,
-        (pair[0], pair[1]),
-        None if shell is None else arguments.whole(f"{name}.shell", shell, 1),
-        None if distance is None else arguments.number(f"{name}.distance", distance, positive=True),
-        arguments.number(f"{name}.longitudinal", table.get("longitudinal", 0.0)),
-        arguments.number(f"{name}.transverse", table.get("transverse", 0.0)),
-        np.array(arguments.vector(f"{name}.bond", table["bond"])) if general else None,
-        _matrix(f"{name}.matrix", table["matrix"]) if general else None,
-    )
-
-
-def _matrix(name: str, value: Any) -> np.ndarray:
-    right = "three rows of three numbers, meV/Angstrom^2"
-    rows = arguments.sequence(name, value, right)
-    if len(rows) != 3:
-        arguments.refuse(name, value, right)
-    return np.array([arguments.vector(f"{name} row {n}", row) for n, row in enumerate(rows)])
-
-
-def _tables(value: Any, name: str) -> list[Mapping[str, Any]]:
-    found = arguments.sequence(name, value, "a list of tables")
-    for n, table in enumerate(found):
-        arguments.instance(f"{name}.{n}", table, Mapping, "a table")
-    return found
-
-
-def _known(table: Mapping[str, Any], keys: Sequence[str], name: str) -> dict[str, Any]:
-    """A table's keys that have a value. Raises InputError for one that is none of ``keys``."""
-    for key in table:
-        if key not in keys:
-            close = difflib.get_close_matches(str(key), keys, 1)
-            raise InputError(f"{name}.{key}: unknown key; " + (f"did you mean {close[0]}?" if close else f"known keys are {', '.join(keys)}"))
-    return {key: value for key, value in table.items() if value is not None}
-
-
 def _shell_of(spring: Spring, structure: Structure, found: dict[tuple[str, str, int], Shell]) -> Shell:
     """The shell of a spring: a new one, or one that another spring has been given for. Raises InputError."""
     a, b = spring.species
@@ -159,7 +68,8 @@ def _shell_of(spring: Spring, structure: Structure, found: dict[tuple[str, str, 
     else:
         assert spring.distance is not None
         shell = shells.at(structure, a, b, spring.distance, f"{spring.name}.distance")
-    return found.setdefault((*sorted((a, b)), shell.number), shell)
+    first, second = sorted((a, b))
+    return found.setdefault((first, second, shell.number), shell)
 
 
 def _axial(spring: Spring, shell: Shell) -> None:
@@ -185,7 +95,7 @@ def _spread(spring: Spring, shell: Shell, group: symmetry.Symmetry) -> None:
         )
     rows = rows[np.lexsort((shell.second[rows], shell.first[rows]))]
     _require_free(spring, shell.owner[rows])
-    for row in rows:  # of atoms that symmetry does not make of each other, each
+    for row in rows.tolist():  # of atoms that symmetry does not make of each other, each
         if shell.owner[row] == "":
             place, blocks = _orbit(spring, shell, group, row, matrix)
             shell.matrices[place], shell.owner[place] = blocks, spring.name
@@ -193,14 +103,18 @@ def _spread(spring: Spring, shell: Shell, group: symmetry.Symmetry) -> None:
 
 def _orbit(spring: Spring, shell: Shell, group: symmetry.Symmetry, row: int, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The bonds of a shell that symmetry makes of one, and their matrices: (m,), (m, 3, 3). Raises InputError."""
-    first, second, cells = (part[:, 0] for part in symmetry.images(group, *(part[[row]] for part in (shell.first, shell.second, shell.cells))))
+    first, second, cells = (
+        part[:, 0] for part in symmetry.images(group, *(part[[row]] for part in (shell.first, shell.second, shell.cells)))
+    )
     pairs, every = np.column_stack([first, second, cells]), group.cartesian @ matrix @ group.cartesian.transpose(0, 2, 1)
     if shell.species[0] == shell.species[1]:
         pairs = np.concatenate([pairs, np.column_stack([second, first, -cells])])
         every = np.concatenate([every, every.transpose(0, 2, 1)])
     place = shell.rows(pairs)
     if (place < 0).any():
-        raise InputError(f"{spring.told}: the atoms' positions are symmetric only roughly, so that the shell is not; give them with more digits")
+        raise InputError(
+            f"{spring.told}: the atoms' positions are symmetric only roughly, so that the shell is not; give them with more digits"
+        )
     count = np.bincount(place, minlength=len(shell.first))
     total = np.zeros_like(shell.matrices)
     np.add.at(total, place, every)
@@ -235,17 +149,19 @@ def _require_all(shell: Shell) -> None:
 
 def _assembled(structure: Structure, found: list[Shell], prefix: str) -> Crystal:
     """All blocks, with the atoms' own from the acoustic sum rule. Raises InputError for springs that break a sum rule."""
-    first, second, cells, blocks = [], [], [], []
-    for shell in found:
-        first, second = [*first, shell.first], [*second, shell.second]
-        cells, blocks = [*cells, shell.cells], [*blocks, -shell.matrices]
-        if shell.species[0] != shell.species[1]:
-            first, second = [*first, shell.second], [*second, shell.first]
-            cells, blocks = [*cells, -shell.cells], [*blocks, -shell.matrices.transpose(0, 2, 1)]
+    both = [shell for shell in found if shell.species[0] != shell.species[1]]  # pairs of one species stand both ways already
+    first = [*(shell.first for shell in found), *(shell.second for shell in both)]
+    second = [*(shell.second for shell in found), *(shell.first for shell in both)]
+    cells = [*(shell.cells for shell in found), *(-shell.cells for shell in both)]
+    blocks = [*(-shell.matrices for shell in found), *(-shell.matrices.transpose(0, 2, 1) for shell in both)]
     p = len(structure.species)
     own = np.zeros((p, 3, 3))
     np.subtract.at(own, np.concatenate(first), np.concatenate(blocks))
     largest = np.abs(own).max()
+    if largest == 0.0:
+        raise InputError(
+            f"{prefix}springs: hold no atom, all their constants are 0 or add up to it; give at least one that is not"
+        )
     odd = np.abs(own - own.transpose(0, 2, 1)).max(axis=(1, 2))
     if odd.max() > BROKEN * largest:
         atom = int(np.argmax(odd))
@@ -281,7 +197,7 @@ def _require_rotation(made: Crystal, prefix: str) -> None:
     raise InputError(
         f"{prefix}springs: break the rotational sum rule at atom {atom} ({made.species[atom]}), by {residual[atom]:.3g} of the largest block; "
         "the transverse constants must vanish, or the sum of k_t x over the atom's bonds (x from the atom to its neighbour) must, here "
-        f"{_short(-0.5 * np.einsum('aac->c', torque[atom]))} meV/Angstrom"
+        f"{_short(-0.5 * np.einsum('aac->c', torque[atom]))} meV/Angstrom; of matrices, the sums of K_ab x_c - K_ac x_b"
     )
 
 

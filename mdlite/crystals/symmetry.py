@@ -6,6 +6,7 @@ Cartesian rotation, Φ → R Φ Rᵀ.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -54,11 +55,15 @@ def of_atoms(
     kinds = list(zip(species, weights))
     numbers = [list(dict.fromkeys(kinds)).index(kind) + 1 for kind in kinds]
     try:
-        found = spglib.get_symmetry_dataset((vectors, places, numbers), symprec=tolerance)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of how it tells errors, by version
+            found = spglib.get_symmetry_dataset((vectors.tolist(), places.tolist(), numbers), symprec=tolerance)
     except Exception as error:  # spglib's own, by version
         raise InputError(f"cell: its symmetry cannot be found to {tolerance:g} Angstrom: {error}") from None
     if found is None:
-        raise InputError(f"cell: its symmetry cannot be found to {tolerance:g} Angstrom; look for atoms that lie too close together")
+        raise InputError(
+            f"cell: its symmetry cannot be found to {tolerance:g} Angstrom; look for atoms that lie too close together"
+        )
     turns, shifts = np.asarray(found.rotations, np.int64), np.asarray(found.translations, float)
     atoms, cells = _permutations(places, np.array(numbers), turns, shifts, vectors)
     order = np.argsort(~(turns == np.eye(3)).all(axis=(1, 2)), kind="stable")
@@ -77,7 +82,9 @@ def of_crystal(crystal: Crystal, tolerance: float = 1e-6) -> Symmetry:
     return found.chosen(np.array([_keeps(crystal, found, g) <= tolerance * largest for g in range(len(found.rotations))]))
 
 
-def images(symmetry: Symmetry, first: np.ndarray, second: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def images(
+    symmetry: Symmetry, first: np.ndarray, second: np.ndarray, cells: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where pairs of atoms (b,), (b,), (b, 3) go under all operations: (g, b), (g, b), (g, b, 3)."""
     moved = np.einsum("gij,bj->gbi", symmetry.rotations, cells)
     moved += symmetry.shifts[:, second] - symmetry.shifts[:, first]

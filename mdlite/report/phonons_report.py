@@ -29,7 +29,9 @@ UNITS = {
 }
 USUAL = 300.0
 """K, of thermal displacements where no temperature is given."""
-PLOT_END, PLOT_POINTS, PLOT_SECONDS, MOST_PLOTTED = 2.0, 161, 2.0, 4
+DIGITS = 1e-6
+"""To which thermal displacements are computed."""
+PLOT_END, PLOT_POINTS, PLOT_SECONDS, MOST_PLOTTED = 2.0, 161, 1.0, 4
 
 
 def collect(medium: Medium, request: Request, path: str | None = None, finite: bool = False) -> tuple[dict[str, Any], Any]:
@@ -41,7 +43,7 @@ def collect(medium: Medium, request: Request, path: str | None = None, finite: b
     pairs = request.pairs or {f"{n}:{n}:0,0,0": (n, n, 0, 0, 0) for n in _different(crystal)}
     kernel = _finite(medium, pairs, request.times) if finite else phonons_request.recoil(crystal, pairs, request.times)
     lines, states = zone.bands(crystal, way), zone.density_of_states(crystal)
-    lowest, highest = dynamics.extremes(crystal)
+    highest = dynamics.extremes(crystal)[1]
     found = {
         "loss_matrix": response.loss_matrix(crystal).tolist(),
         "recoil_kernel": kernel,
@@ -51,7 +53,6 @@ def collect(medium: Medium, request: Request, path: str | None = None, finite: b
         "frequencies_THz": phonons_request.frequencies(crystal, request.qpoints or zone.corners_of(way)),
         "omega_max": highest.frequency,
         "omega_max_THz": terahertz(highest.frequency),
-        "frequency_min_THz": terahertz(lowest.frequency),
         "sound": phonons_request.sound(crystal, request.directions),
         "mean_square_displacement": _displacements(crystal, medium.energy),
         "dispersion": {
@@ -111,7 +112,7 @@ def _plot_kernel(crystal: Crystal, pairs: dict[str, tuple[int, ...]]) -> dict[st
     edge = min((cells * crystal.volume) ** (1 / 3), 40.0 * heights.min())
     size = np.maximum(1, np.round(edge / heights)).astype(int)
     clear = float((size * heights).min()) - 0.5 * crystal.reach
-    time = np.linspace(0.0, min(PLOT_END, max(clear, 0.3 * edge) / response.fastest(crystal)), PLOT_POINTS)
+    time = np.linspace(0.0, min(PLOT_END, max(clear, 0.3 * edge) / dynamics.fastest_sound(crystal)), PLOT_POINTS)
     swing = response.grid_recoil(crystal, size.tolist(), wanted, time)
     whole = time**2 / (2.0 * np.prod(size) * crystal.cell_mass)  # of the box's motion as a whole, which the grid leaves out
     still = response.static_recoil(crystal, wanted, 1e-6)
@@ -126,8 +127,8 @@ def _displacements(crystal: Crystal, energy: float | None) -> dict[str, Any]:
     scale = USUAL * BOLTZMANN if energy is None else energy
     return {
         "temperature": scale / BOLTZMANN,
-        "quantum": thermal.displacement_tensors(crystal, scale, "quantum").tolist(),
-        "classical": thermal.displacement_tensors(crystal, scale, "classical").tolist(),
+        "quantum": thermal.displacement_tensors(crystal, scale, "quantum", DIGITS).tolist(),
+        "classical": thermal.displacement_tensors(crystal, scale, "classical", DIGITS).tolist(),
     }
 
 
