@@ -70,7 +70,9 @@ def test_no_method_runs_in_it_yet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.toml").write_text(ROCK_SALT + REST)
     (tmp_path / "s.toml").write_text('base = "c.toml"\n[grid]\n"run.dt" = [0.001, 0.002]\n')
-    line = 'method = "reference": does not take a [crystal] yet; mdlite phonons, mdlite crystal and sweeps with task = "medium" do'
+    line = (
+        'method = "reference": does not take a [crystal] yet; mdlite phonons, mdlite crystal and sweeps with task = "medium" do'
+    )
     assert said(load, "c.toml") == line and said(parse, tables(salt())) == line
     made = load("c.toml", medium=True)
     for function in (mdlite.run, mdlite.validity, lambda c: mdlite.validate(c, "v"), lambda c: mdlite.sweep({"base": c}, "s")):
@@ -162,7 +164,9 @@ def test_a_path_keeps_its_meaning(tmp_path, monkeypatch):
     again = load("dumped.toml", medium=True)
     assert again == made and hash(again) == hash(made) and again.to_crystal() is made.to_crystal()
     assert pickle.loads(pickle.dumps(made)) == made
-    assert load(home / "c.toml", ["crystal.file=../home/files/salt.toml"], medium=True) == made  # of a shell: from where one stands
+    assert (
+        load(home / "c.toml", ["crystal.file=../home/files/salt.toml"], medium=True) == made
+    )  # of a shell: from where one stands
     assert parse(tables({"file": "../home/files/salt.toml", "size": 5}), medium=True).crystal == made.crystal
     assert parse(tables({"file": "files/salt.toml", "size": 5}), medium=True, folder=home).crystal == made.crystal
     changed = made.replace({"crystal.size": [2, 2, 1], "ion.mass": "6Li"})

@@ -171,16 +171,16 @@ def finished(material: Material, wanted: dict[str, Any], notice: Notice, springs
     which = "none" if springs else wanted.get("corrections", "all")
     settings = {"corrections": which} | {key: wanted.get(key) for key in SETTINGS[1:]}
     crystal, facts = raw, {}
-    if settings["dipoles"] is not None:
-        crystal, facts["dipoles"] = _with_dipoles(raw, polar, settings["dipoles"], name, notice)
     if which == "none":
         found = sumrules.violations(crystal)
         facts["corrections"] = {"kind": "none", "change": 0.0, "before": found._asdict(), "after": found._asdict()}
     else:
         notice(f"correcting the force constants of {len(crystal.blocks)} pairs of atoms")
-        crystal, found = sumrules.corrected(crystal, which)
-        facts["corrections"] = corrections_of(found)
-        _require_small(found, name)
+        crystal, made = sumrules.corrected(crystal, which)
+        facts["corrections"] = corrections_of(made)
+        _require_small(made, name)
+    if settings["dipoles"] is not None:
+        crystal, facts["dipoles"] = _with_dipoles(material, settings["dipoles"], which, name, notice)
     if settings["tolerance"] is not None:
         crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], "translation" if which == "translation" else "all")
     notice("looking for the lowest and the highest frequency")
@@ -225,17 +225,16 @@ def _require_small(found: sumrules.Corrections, name: str) -> None:
     )
 
 
-def _with_dipoles(
-    crystal: Crystal, polar: Polar | None, radius: float, name: str, notice: Notice
-) -> tuple[Crystal, dict[str, Any]]:
-    if polar is None:
+def _with_dipoles(material: Material, radius: float, which: str, name: str, notice: Notice) -> tuple[Crystal, dict[str, Any]]:
+    """The crystal whose stencil holds the dipoles as far as a radius, and what that did."""
+    if material.polar is None:
         raise InputError(
             f"crystal.dipoles = {radius:g}: {name} has no Born charges (a BORN file, or born_effective_charge in the yaml)"
         )
-    from mdlite.crystals import dipoles
+    from mdlite.crystals import stencil
 
     notice(f"making a stencil of {radius:g} Angstrom that holds the dipoles")
-    found = dipoles.stencil(crystal, polar, radius)
+    found = stencil.stencil(material, radius, corrections="translation" if which == "translation" else "all")
     return found, {"radius": radius, "neighbours": found.neighbours.tolist()}
 
 

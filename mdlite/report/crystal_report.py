@@ -10,6 +10,7 @@ import numpy as np
 
 from mdlite.crystals import dynamics, response, sumrules
 from mdlite.crystals.crystal import Crystal
+from mdlite.crystals.material import Material
 from mdlite.crystals.sources import Loaded
 from mdlite.errors import InputError
 from mdlite.machine import cores
@@ -94,9 +95,14 @@ def _space_group(crystal: Crystal) -> str | None:
 
 def _with_dipoles(loaded: Loaded) -> dict[str, Any] | None:
     """Sound and L with the dipoles of the Born charges, of q much smaller than the supercell's; None without Born charges."""
-    if loaded.polar is None:
+    if loaded.polar is None or "unstable" in loaded.facts:
         return None
-    return None
+    from mdlite.crystals import dipoles
+
+    which: sumrules.Which = "translation" if loaded.settings["corrections"] == "translation" else "all"
+    polar = dipoles.with_dipoles(Material(loaded.raw, loaded.polar, loaded.source), which)
+    speeds = {text: polar.sound_speeds([float(x) for x in text.split(",")]).tolist() for text in phonons_request.DIRECTIONS}
+    return {"sound": speeds, "loss_matrix": polar.loss_matrix.tolist()}
 
 
 def estimate(crystal: Crystal, size: Sequence[int]) -> dict[str, Any]:
@@ -146,9 +152,9 @@ def warnings(found: dict[str, Any]) -> list[str]:
 
 
 def _difference(one: Any, other: Any) -> float:
-    """The largest difference, over the largest element."""
+    """The largest difference, over the largest element of the first."""
     a, b = np.array(one), np.array(other)
-    return float(np.abs(a - b).max() / np.abs(b).max())
+    return float(np.abs(a - b).max() / np.abs(a).max())
 
 
 def text(found: dict[str, Any]) -> str:
