@@ -14,7 +14,9 @@ import numpy as np
 
 from mdlite.crystals import dipoles, dynamics, phonopy_files, response, stencil, sumrules
 
-HEADER = "| radius, Å | field | neighbours | sound along z | L xx, zz | W(0) | frequencies off Γ, rms, THz |\n| --- | --- | --- | --- | --- | --- | --- |"
+HEADER = "| radius, Å | neighbours | sound along z | L xx, zz | W(0) | frequencies off Γ, rms, THz |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+OTHERS = ((0.0, 2.0), (1.0, 2.0), (0.5, 1.0), (0.5, 1.5), (0.5, 3.0))
+"""Field and sharpness, beside the usual 0.5 and 2, at a radius of 8 Å."""
 
 
 def zone(count: int) -> np.ndarray:
@@ -50,11 +52,15 @@ def table(path: Path, quick: bool) -> str:
     sound = ", ".join(f"{x:.3f}" for x in exact.sound_speeds([0, 0, 1])[[0, 2]])
     lines = [f"\n{path}: with dipoles, sound along z {sound} Å/ps, L {np.diag(exact.loss_matrix)[[0, 2]]} Å² ps/meV\n", HEADER]
     plain = sumrules.corrected(material.crystal)[0]
-    lines.append(row(plain, exact, q, frequencies, recoil, "no dipoles | "))
+    lines.append(row(plain, exact, q, frequencies, recoil, "no dipoles"))
+    lines.append(
+        row(stencil.with_sound(material), exact, q, frequencies, recoil, "no dipoles, sound fitted")
+    )
     for radius in (8,) if quick else (6, 7, 8, 10, 12, 14):
-        for field in (stencil.FIELD,) if quick or radius != 8 else (0.0, 1.0 / 3.0, stencil.FIELD, 1.0):
-            found = stencil.of_polar(exact, radius, field)
-            lines.append(row(found, exact, q, frequencies, recoil, f"{radius} | {field:.2g}"))
+        lines.append(row(stencil.of_polar(exact, radius), exact, q, frequencies, recoil, str(radius)))
+    for field, sharpness in () if quick else OTHERS:
+        found = stencil.of_polar(exact, 8.0, field, sharpness)
+        lines.append(row(found, exact, q, frequencies, recoil, f"8, field {field:g}, sharpness {sharpness:g}"))
     return "\n".join(lines)
 
 

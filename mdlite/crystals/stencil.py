@@ -24,11 +24,12 @@ from mdlite.crystals.material import Material
 from mdlite.crystals.sumrules import Which
 from mdlite.errors import InputError
 
-SHARPNESS = 2.5
-"""Radius times α, lengths measured by ε⁻¹ of determinant 1: at the radius the dipoles' interaction has fallen to erfc(2.5) = 4e-4."""
+SHARPNESS = 2.0
+"""Radius times α, lengths measured by ε⁻¹ of determinant 1: at the radius the dipoles' interaction has fallen to erfc(2) = 0.005. Cut off
+there, it gives waves of about the cell's length an error, and those of sound none, since sound is fitted."""
 FIELD = 0.5
-"""Of the field's mean over directions. W(0), a mean of 1/Ω², is right with half of it within a per cent; 0 and 1 are off by 2 % to either
-side (`docs/dipoles.md`)."""
+"""Of the field's mean over directions: optical frequencies at Γ between those of transverse waves (0) and their mean square (1).
+`docs/dipoles.md` has what both numbers do."""
 NODES = 16
 """Directions, by cos θ; twice as many by φ."""
 MOST_PAIRS = 1_000_000
@@ -47,6 +48,15 @@ def stencil(
     return of_polar(dipoles.with_dipoles(material, corrections), radius, field, sharpness, corrections)
 
 
+def with_sound(material: Material, corrections: Which = "all") -> Crystal:
+    """The material's crystal with its own force constants and neighbours, but the sound, and L, that dipoles at all distances give it.
+
+    Raises InputError for a material without charges.
+    """
+    exact = dipoles.with_dipoles(material, corrections)
+    return sound_fitted(sumrules.corrected(material.crystal, corrections)[0], exact.acoustic_tensor)
+
+
 def of_polar(
     polar: PolarCrystal, radius: float, field: float = FIELD, sharpness: float = SHARPNESS, corrections: Which = "all"
 ) -> Crystal:
@@ -63,15 +73,16 @@ def screened(polar: PolarCrystal, radius: float, field: float, sharpness: float)
     tensor = smooth(vectors, ewald.alpha, ewald.dielectric) - smooth(vectors, alpha, ewald.dielectric)
     tensor += field * mean_field(vectors, alpha, ewald.dielectric)
     blocks = np.einsum("nma,nml,nlb->nab", ewald.charges[first], tensor, ewald.charges[second], optimize=True)
+    felt = blocks.any(axis=(1, 2))  # not that of atoms without charge
     return crystal(
         short.cell,
         short.positions,
         short.masses,
         short.species,
-        np.concatenate([short.first, first]),
-        np.concatenate([short.second, second]),
-        np.concatenate([short.cells, cells]),
-        np.concatenate([short.blocks, blocks]),
+        np.concatenate([short.first, first[felt]]),
+        np.concatenate([short.second, second[felt]]),
+        np.concatenate([short.cells, cells[felt]]),
+        np.concatenate([short.blocks, blocks[felt]]),
     )
 
 
