@@ -209,7 +209,9 @@ def test_displacements_of_the_infinite_crystal_are_the_limit_of_boxes(energy, st
 def test_classical_displacements_are_the_recoil_kernel(low):
     """k_B T W_κκ(0), which `response` computes by inversion; and of [lattice] by cubic symmetry."""
     pairs = [[k, k, 0, 0, 0] for k in range(3)]
-    assert thermal.displacement_tensors(low, 25.0, "classical", 1e-9) == pytest.approx(25.0 * response.static_recoil(low, pairs), rel=1e-7)
+    assert thermal.displacement_tensors(low, 25.0, "classical", 1e-9) == pytest.approx(
+        25.0 * response.static_recoil(low, pairs), rel=1e-7
+    )
     right = 25.0 * response.static_recoil(LATTICE, pairs[:1])
     assert thermal.displacement_tensors(LATTICE, 25.0, "classical", 1e-9) == pytest.approx(right, rel=1e-8, abs=1e-12)
 
@@ -232,7 +234,11 @@ def test_displacements_against_phonopy(name, size):
 
 
 def test_what_has_no_thermal_state_is_told(low):
-    for wrong, right in (((low, (0, 1, 1), 1.0, "quantum"), "size"), ((low, (1, 1, 1), -1.0, "quantum"), "energy = -1"), ((low, (1, 1, 1), 1.0, "bose"), "statistics")):
+    for wrong, right in (
+        ((low, (0, 1, 1), 1.0, "quantum"), "size"),
+        ((low, (1, 1, 1), -1.0, "quantum"), "energy = -1"),
+        ((low, (1, 1, 1), 1.0, "bose"), "statistics"),
+    ):
         with pytest.raises(InputError, match=right):
             thermal.variances(*wrong)
     unstable = low.with_blocks(-low.blocks)
