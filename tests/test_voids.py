@@ -62,7 +62,9 @@ def test_silicon_has_six_more_neighbours_at_half_the_lattice_constant():
     assert np.linalg.norm(of.sites(sites) - voids.largest_void(of).place, axis=1) == pytest.approx(distance)
 
 
-@pytest.mark.parametrize("positions", ([[0, 0, 0]], [[0.1, 0.2, 0.3], [0.6, 0.65, 0.55]], [[0.9, 0.1, 0.0], [0.4, 0.4, 0.1], [0.3, 0.8, 0.6]]))
+@pytest.mark.parametrize(
+    "positions", ([[0, 0, 0]], [[0.1, 0.2, 0.3], [0.6, 0.65, 0.55]], [[0.9, 0.1, 0.0], [0.4, 0.4, 0.1], [0.3, 0.8, 0.6]])
+)
 def test_no_place_of_a_fine_grid_is_farther_from_all_atoms(positions):
     of = bare(TRICLINIC, positions)
     n = 24

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -147,7 +148,7 @@ def settled(squares: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     for number, pattern in enumerate(patterns):
         rows = np.flatnonzero(which.ravel() == number)
         edges = np.concatenate([[0], np.flatnonzero(~pattern) + 1, [size]])
-        for first, last in zip(edges[:-1], edges[1:]):
+        for first, last in itertools.pairwise(edges):
             if last - first > 1:
                 own = vectors[rows, :, first:last]
                 turn, upper = np.linalg.qr(own.conj().swapaxes(1, 2) @ fixed[:, : last - first])

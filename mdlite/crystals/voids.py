@@ -50,7 +50,9 @@ def voids(medium: Medium) -> tuple[Void, ...]:
     """All voids of the cell, the largest first, equal ones by their fractional coordinates. Raises InputError for a crystal that has none."""
     crystal = dynamics.general(medium)
     lattice = reduced(crystal.cell)
-    farthest = 0.5 * np.linalg.norm(lattice, axis=1).sum()  # from an atom, anywhere: half the sum of the edges is beyond half the diagonal
+    farthest = (
+        0.5 * np.linalg.norm(lattice, axis=1).sum()
+    )  # from an atom, anywhere: half the sum of the edges is beyond half the diagonal
     found: list[tuple[float, np.ndarray]] = []
     for vertex in _vertices(crystal, lattice, farthest):
         centre = _refined(crystal, vertex, farthest)
