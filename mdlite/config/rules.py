@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlite.config import crystal_rules
 from mdlite.engines import registry
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.model import MOST_TURN
@@ -30,12 +31,14 @@ MOST_CELLS = 1e9
 """From the origin to the ion."""
 
 
-def faults(config: Config, start: bool = True) -> list[str]:
+def faults(config: Config, start: bool = True, medium: bool = False) -> list[str]:
     """Every rule between fields that the configuration breaks, one line each; empty if it is sound.
 
-    start: also whether the ion can start where it is, for what lets it start there.
+    start: also whether the ion can start where it is, for what lets it start there. medium: the method need not take a [crystal].
     """
     method = registry.told(config.method)
+    if config.crystal is not None:
+        return crystal_rules.faults(config, medium)
     found = [*_stepping(config, method), *_thermal(config, method), *_snapshots(config, method), *_validation(config)]
     near = [*_ion(config), *_atoms(config)]
     if not near:
@@ -75,10 +78,7 @@ def _thermal(config: Config, method: Method):
     thermal = config.thermal
     if thermal is None:
         return
-    if thermal.energy is not None and thermal.temperature is not None:
-        yield f"thermal.energy = {thermal.energy:g} and thermal.temperature = {thermal.temperature:g}: give one of the two, meV or K"
-    if thermal.energy is None and thermal.temperature is None:
-        yield "thermal.energy: is missing; give thermal.energy in meV or thermal.temperature in K"
+    yield from crystal_rules.temperature(thermal)
     if config.lattice.k2 == 0.0:
         yield "lattice.k2 = 0: modes without restoring force have no thermal state; give k2 > 0"
     if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
@@ -182,7 +182,10 @@ def _atoms(config: Config):
         yield f"interaction.atoms.{key}: takes {8.0 * reach**3:.1g} atoms or so near the ion; must be {MOST_ATOMS} at most"
 
 
-def _sites(sites: list[tuple[int, int, int]], size: tuple[int, int, int]):
+def _sites(sites: list[tuple[int, ...]], size: tuple[int, int, int]):
+    if other := next((site for site in sites if len(site) != 3), None):
+        yield f"interaction.atoms.sites = {list(other)}: must be three whole numbers in a [lattice]; the fourth, κ, is for a [crystal]"
+        return
     outside = [site for site in sites if any(not 0 <= n < limit for n, limit in zip(site, size))]
     if outside:
         more = f", and so do {len(outside) - 1} more of the {len(sites)}" if len(outside) > 1 else ""
