@@ -27,7 +27,7 @@ TOLERANCE = 1e-11
 """Of W, over its largest element; ten times that in crystals of more than `SMALL` atoms a cell, whose integrals take a minute."""
 SMALL = 12
 NODES_TRIED = (12, 16, 20, 26, 34, 44, 58, 76, 100)
-"""Across a pyramid, plus three times the farthest cell; half as many along it."""
+"""Across a pyramid, plus twice the farthest cell; half as many along it."""
 MARGINS = (1.0, 2.0, 3.5, 6.0, 9.0, 13.0)
 """Of a box that no sound goes around, in units of the force constants' reach."""
 FARTHEST = 30
@@ -64,7 +64,7 @@ def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float | None = No
         return cubic.static_recoil(medium, pairs_of(pairs, 1)[:, 2:])
     wanted = pairs_of(pairs, medium.n_basis)
     accepted = TOLERANCE * (1.0 if medium.n_basis <= SMALL else 10.0) if tolerance is None else tolerance
-    extra = 3 * int(np.abs(wanted[:, 2:]).max(initial=0))
+    extra = 2 * int(np.abs(wanted[:, 2:]).max(initial=0))
     previous, before = None, np.inf
     for nodes in NODES_TRIED:
         if 1.5 * (nodes + extra) ** 3 * 8.0 * (3 * medium.n_basis) ** 3 > MOST_WORK and np.isfinite(before):
