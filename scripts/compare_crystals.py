@@ -1,8 +1,8 @@
 """The step of any crystal against other programs, in turn, in one run: medians, as a Markdown table.
 
-    python scripts/compare_crystals.py silicon [FILE ...] [--sizes 16 32] [--rounds 7]
+    python scripts/compare_crystals.py [CRYSTAL ...] [--quick] [--sizes 16 32] [--rounds 7]
 
-Every argument is a built-in crystal, or anything that `mdlite crystal` reads; sizes are cells along each vector. Beside mdlite: velocity Verlet with
+Every argument is a built-in crystal (silicon unless given), or anything that `mdlite crystal` reads; sizes are cells along each vector. Beside mdlite: velocity Verlet with
 SciPy's sparse matrix (CSR), and with hiphive's force-constant calculator (`pip install hiphive`; left out where it is not installed), on 4³ cells because
 it takes milliseconds an atom. Each is first checked: its forces are those of mdlite. The last column is the share of the multiply-adds that
 the machine can do, measured in turn with the steps.
@@ -135,10 +135,13 @@ def measure(crystal, size: int, rounds: int, peer) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("crystals", nargs="+", metavar="CRYSTAL")
+    parser.add_argument("crystals", nargs="*", default=["silicon"], metavar="CRYSTAL")
+    parser.add_argument("--quick", action="store_true", help="a small crystal, one round")
     parser.add_argument("--sizes", nargs="+", type=int, default=[16, 32])
     parser.add_argument("--rounds", type=int, default=7)
     wanted = parser.parse_args()
+    if wanted.quick:
+        wanted.sizes, wanted.rounds = [4], 1
     compile_groups(["crystal", "peak"])
     print(
         "| crystal | cells | blocks an atom | bytes an atom | 10⁶ atom-steps/s | share of multiply-adds | peer | times faster an atom |"
