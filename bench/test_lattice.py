@@ -8,6 +8,7 @@ import numba
 import pytest
 from plain import advance as advance_plain
 
+from mdlite.engines.base import Setup
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.engines.speed import BYTES_PER_ATOM_STEP, FLOPS_PER_ATOM_STEP, bench_model, triad_bandwidth
 
@@ -29,7 +30,7 @@ def threads(request):
 
 def stepping(method, size):
     """A function that takes some steps (an even number), and that number."""
-    engine = ReferenceEngine(bench_model(size), 0.005, 2**62, in_place=METHODS[method])
+    engine = ReferenceEngine(Setup(bench_model(size), dt=0.005, sample_every=2**62), in_place=METHODS[method])
     steps = max(2, 2 * (20_000_000 // size**3))
     if method != "plain":
         return lambda: engine.advance(steps), steps

@@ -171,7 +171,9 @@ def text(found, constants, off):
         "# Silicon at room temperature, diamond structure: a valence force field of six constants fitted by scripts/silicon_springs.py to elastic",
         "# constants (McSkimin, Abrahams 1964), the Raman frequency (Parker, Feldman, Ashkin 1967) and phonons at X and L (Dolling 1963; Nilsson,",
         "# Nelin 1972). meV/Å²: " + "; ".join(f"{name} {x:.2f}" for name, x in zip(CONSTANTS, constants)) + ".",
-        "# From what was measured it differs by (%): " + "; ".join(f"{name} {round(part, 1) + 0.0:+.1f}" for name, part in off.items()) + ".",
+        "# From what was measured it differs by (%): "
+        + "; ".join(f"{name} {round(part, 1) + 0.0:+.1f}" for name, part in off.items())
+        + ".",
         f"cell = {np.round(CELL, 6).tolist()}  # Å, a = {A}",
         "atoms = [",
         *(f'    {{ species = "{atom["species"]}", position = {atom["position"]} }},' for atom in ATOMS),

@@ -119,6 +119,7 @@ def test_kernels_import_only_numbers_and_each_other(path):
             "tempfile",
             "types",
         },
+        "blocks": {"llvmlite"},
         "sums": {"llvmlite"},
         "vectors": {"llvmlite", "operator"},
     }.get(path.stem, set())

@@ -177,7 +177,7 @@ def check_atoms(cell: np.ndarray, positions: np.ndarray, species: Sequence[str],
     steps = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     distance = np.linalg.norm((nearest[:, :, None] + steps) @ cell, axis=-1)
     distance[np.arange(len(positions)), np.arange(len(positions)), 13] = np.inf  # itself
-    i, j, image = np.unravel_index(np.argmin(distance), distance.shape)
+    i, j, image = map(int, np.unravel_index(np.argmin(distance), distance.shape))
     if distance[i, j, image] < CLOSEST:
         raise InputError(
             f"{name}: atoms {i} ({species[i]}) and {j} ({species[j]}) are {distance[i, j, image]:.3g} Angstrom apart, on top of each other; "

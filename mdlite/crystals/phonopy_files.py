@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mdlite import arguments, units
-from mdlite.crystals import phonopy_input
+from mdlite.crystals import dynamics, phonopy_input
 from mdlite.crystals.crystal import Crystal, crystal
 from mdlite.crystals.material import Material, Polar
 from mdlite.errors import InputError
@@ -146,7 +146,8 @@ def _images(primitive: Any, constants: np.ndarray, source: str) -> tuple[np.ndar
 
 def _check_units(found: Crystal, path: str | os.PathLike[str], calculator: str) -> None:
     """Raises InputError for frequencies that no crystal has."""
-    highest = _highest(found)
+    halves = np.stack(np.meshgrid(*[[0.0, 0.5]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    highest = float(units.terahertz(np.sqrt(max(dynamics.squares(found, halves).max(), 0.0))))
     fastest = FASTEST * max(1.0, float(np.sqrt(LIGHT * units.DALTON / found.masses.min())))
     if not SLOWEST < highest < fastest:
         length, stiffness = CALCULATORS[calculator]
@@ -154,17 +155,3 @@ def _check_units(found: Crystal, path: str | os.PathLike[str], calculator: str) 
             f"file = {path}: has a highest frequency of {highest:.4g} THz, as no crystal has ({SLOWEST:g} to {fastest:.3g} THz); read as {calculator}'s, "
             f"in {length} and {stiffness}: give the calculator by units, or correct the file"
         )
-
-
-def _highest(found: Crystal) -> float:
-    """THz, the highest frequency at Γ and at the middles of the zone's faces and edges."""
-    halves = np.stack(np.meshgrid(*[[0.0, 0.5]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    p = found.n_basis
-    whole = np.zeros((len(halves), p, p, 3, 3))
-    phases = np.cos(2.0 * np.pi * found.cells @ halves.T)  # real at these points
-    pair: Any = (slice(None), found.first, found.second)
-    np.add.at(whole, pair, phases.T[:, :, None, None] * found.blocks)
-    root = np.sqrt(np.repeat(found.masses, 3))
-    matrices = whole.transpose(0, 1, 3, 2, 4).reshape(-1, 3 * p, 3 * p) / (root[:, None] * root)
-    squares = np.linalg.eigvalsh(0.5 * (matrices + matrices.transpose(0, 2, 1)))
-    return float(units.terahertz(np.sqrt(max(squares.max(), 0.0))))

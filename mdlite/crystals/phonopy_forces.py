@@ -115,7 +115,7 @@ def _produced(phonon: Any, dataset: Any) -> np.ndarray:
     phonon.produce_force_constants(calculate_full_force_constants=False)
     try:
         phonon.symmetrize_force_constants(show_drift=False, use_symfc_projector=True)
-    except (TypeError, ImportError):  # a phonopy that has none
+    except Exception:  # a phonopy that has no such thing, or another symfc beside it
         phonon.symmetrize_force_constants()
     return phonon.force_constants
 
@@ -137,7 +137,8 @@ def born(phonon: Any, source: Source) -> tuple[np.ndarray, np.ndarray, float] | 
         if np.shape(found[0]) != (len(phonon.primitive), 3, 3) or np.shape(found[1]) != (3, 3):
             raise ValueError(f"charges of {len(found[0])} atoms for a primitive cell of {len(phonon.primitive)}")
         charges, dielectric = symmetrize_borns_and_epsilon(found[0], found[1], phonon.primitive)
-    if not (np.isfinite(charges).all() and np.linalg.eigvalsh(dielectric).min() > 0.0):
+    finite = np.isfinite(charges).all() and np.isfinite(dielectric).all()
+    if not finite or np.linalg.eigvalsh(dielectric).min() <= 0.0:
         raise InputError(
             f"file = {path}: must hold finite charges and a positive definite dielectric tensor; correct or remove it"
         )

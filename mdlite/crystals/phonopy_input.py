@@ -30,6 +30,7 @@ UNIT_CELLS = {
     "abinit": ("unitcell.in",), "crystal": ("crystal.o",), "turbomole": ("control",), "qlm": ("site",), "octopus": ("POSCAR",),
 }  # fmt: skip
 """By calculator, as phonopy names them; a name that several share is the first one's unless the calculator is told."""
+MOST_ATOMS = 20_000
 CENTRINGS = ("auto", "P", "F", "I", "A", "C", "R")
 
 
@@ -62,6 +63,7 @@ def load(path: Path, calculator: str | None = None) -> Loaded:
     with _quiet():
         yaml = _yaml_in(path)
         source = _from_yaml(yaml, calculator) if yaml else _from_folder(path, calculator)
+        _check_size(source)
         with reading(source.path):
             phonon = phonopy.Phonopy(
                 source.cell,
@@ -72,6 +74,17 @@ def load(path: Path, calculator: str | None = None) -> Loaded:
             )
         constants, unit = phonopy_forces.constants(phonon, source)
         return Loaded(phonon, constants, unit, source.calculator, phonopy_forces.born(phonon, source), source.path)
+
+
+def _check_size(source: Source) -> None:
+    """Raises InputError for a supercell that nobody has calculated, before memory is asked for it."""
+    with reading(source.path):
+        matrix = np.asarray(source.matrix, float)
+        atoms = abs(float(np.linalg.det(np.diag(matrix) if matrix.ndim == 1 else matrix))) * len(source.cell)
+    if not atoms <= MOST_ATOMS:
+        raise InputError(
+            f"file = {source.path}: has a supercell of {atoms:.4g} atoms; must be {MOST_ATOMS} at most; correct the supercell (DIM)"
+        )
 
 
 def _yaml_in(path: Path) -> Path | None:

@@ -9,6 +9,7 @@ that of the infinite crystal as soon as no wave goes around the box that the gri
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -26,7 +27,7 @@ TOLERANCE = 1e-11
 """Of W, over its largest element; ten times that in crystals of more than `SMALL` atoms a cell, whose integrals take a minute."""
 SMALL = 12
 NODES_TRIED = (12, 16, 20, 26, 34, 44, 58, 76, 100)
-"""Across a pyramid, plus three times the farthest cell; half as many along it."""
+"""Across a pyramid, plus twice the farthest cell; half as many along it."""
 MARGINS = (1.0, 2.0, 3.5, 6.0, 9.0, 13.0)
 """Of a box that no sound goes around, in units of the force constants' reach."""
 FARTHEST = 30
@@ -63,7 +64,7 @@ def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float | None = No
         return cubic.static_recoil(medium, pairs_of(pairs, 1)[:, 2:])
     wanted = pairs_of(pairs, medium.n_basis)
     accepted = TOLERANCE * (1.0 if medium.n_basis <= SMALL else 10.0) if tolerance is None else tolerance
-    extra = 3 * int(np.abs(wanted[:, 2:]).max(initial=0))
+    extra = 2 * int(np.abs(wanted[:, 2:]).max(initial=0))
     previous, before = None, np.inf
     for nodes in NODES_TRIED:
         if 1.5 * (nodes + extra) ** 3 * 8.0 * (3 * medium.n_basis) ** 3 > MOST_WORK and np.isfinite(before):
@@ -213,14 +214,18 @@ def loss_matrix(medium: Medium) -> np.ndarray:
     """
     if isinstance(medium, Lattice):
         return cubic.loss_matrix(medium)
-    volume, mass = medium.volume, medium.cell_mass
+    return loss_of(functools.partial(dynamics.acoustic_tensor, medium), medium.volume, medium.cell_mass)
+
+
+def loss_of(acoustic_tensor: Callable[[np.ndarray], np.ndarray], volume: float, mass: float) -> np.ndarray:
+    """L of any A(q̂) (..., 3) -> (..., 3, 3), Å²/ps², for a cell of ``volume`` and ``mass``; as `loss_matrix`."""
     previous = None
     for nodes in (16, 32, 64, 128, 256, 512):
         z, w = np.polynomial.legendre.leggauss(nodes)
         phi = np.pi * np.arange(2 * nodes) / nodes
         s = np.sqrt(1.0 - z * z)[:, None]
         direction = np.stack([s * np.cos(phi), s * np.sin(phi), np.broadcast_to(z[:, None], (nodes, 2 * nodes))], axis=-1)
-        squares, modes = np.linalg.eigh(dynamics.acoustic_tensor(medium, direction))
+        squares, modes = np.linalg.eigh(acoustic_tensor(direction))
         if squares.min() <= 0.0:
             break
         power = np.einsum("abis,abs,abjs->abij", modes, squares**-1.5, modes)

@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlite.kernels import moments
+from mdlite.crystals.box import Box
+from mdlite.crystals.cubic import as_crystal
+from mdlite.kernels import blocks, moments
+from mdlite.kernels.peak import multiply_add
 from mdlite.kernels.triad import triad
 from mdlite.physics.model import Cutoff, Interaction, Ion, Lattice, Model, Potential, Shell
 
@@ -69,7 +72,17 @@ def _relaxation() -> None:
     relax(small_room())
 
 
+def _crystal() -> None:
+    """The step of any crystal: one atom a cell."""
+    box = Box(as_crystal(small_model().lattice), (1, 1, 1))
+    u, v = box.fields()
+    blocks.kick(u, v, box.stencil, box.kicks(STEP))
+    blocks.drift(u, v, box.stencil, STEP)
+
+
 GROUPS: dict[str, Group] = {
+    "crystal": Group(_crystal, "blocks.kick blocks.drift", 2.0),
+    "peak": Group(lambda: multiply_add(np.ones(8), 1), "peak.multiply_add", 0.5),
     "relaxation": Group(_relaxation, "coupling.coupled_forces springs.fill_halo springs.spring_forces", 2.5),
     "triad": Group(lambda: triad(*np.ones((3, 8)), 2.0), "triad.triad", 0.5),
 }

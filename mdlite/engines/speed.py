@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from mdlite.crystals.box import Box
 from mdlite.engines import compiling
 from mdlite.engines.base import Setup
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
-from mdlite.kernels import jit
+from mdlite.kernels import blocks, jit
+from mdlite.kernels.peak import CHAINS, multiply_add
 from mdlite.kernels.triad import triad
+from mdlite.kernels.vectors import WIDTH
 from mdlite.machine import core_cache, cores
 from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell, aligned_zeros
 
@@ -82,6 +85,33 @@ def triad_bandwidth(bytes_each: int = 320_000_000, repeats: int = 5) -> float:
         triad(a, b, c, 2.0)
         seconds.append(time.perf_counter() - begin)
     return 32 * len(a) / float(np.median(seconds[1:]))
+
+
+def multiply_add_peak() -> float:
+    """Multiply-adds (of float64) per second that all threads can do at most, measured once."""
+    numbers, count = np.full(WIDTH * jit.get_num_threads(), 0.5), 2_000_000
+    begin = time.perf_counter()
+    multiply_add(numbers, count)
+    return len(numbers) * CHAINS * count / (time.perf_counter() - begin)
+
+
+def crystal_rate(box: Box, repeats: int = 5, notice: Callable[[str], None] | None = None) -> dict[str, float]:
+    """Steps of a free crystal in a box, medians: ``seconds`` a step, ``atom_steps_per_s``, and ``peak_share``, the share of the multiply-adds that
+    the machine could do, measured in turn with them."""
+    compiling.compile_groups(["crystal", "peak"], notice)
+    u, v = box.fields()
+    kicks, stencil = box.kicks(1e-3), box.stencil
+    work = 9.0 * box.neighbours * box.n_atoms
+    steps, seconds, shares = max(1, int(2e9 / work)), [], []
+    for _ in range(repeats + 1):
+        peak, begin = multiply_add_peak(), time.perf_counter()
+        for _ in range(steps):
+            blocks.kick(u, v, stencil, kicks)
+            blocks.drift(u, v, stencil, 1e-3)
+        seconds.append((time.perf_counter() - begin) / steps)
+        shares.append(work / seconds[-1] / peak)
+    each = float(np.median(seconds[1:]))
+    return {"seconds": each, "atom_steps_per_s": box.n_atoms / each, "peak_share": float(np.median(shares[1:]))}
 
 
 def vector_bits() -> int:

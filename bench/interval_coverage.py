@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of D and of the ion's temperature hold the truth: ``python bench/coverage.py [--trials 4000]``
+"""How often the 95 % intervals of D and of the ion's temperature hold the truth: ``python bench/interval_coverage.py [--trials 4000]``
 
 Ions whose velocity is an Ornstein-Uhlenbeck process (rate 4 per ps, so D = T/(4 M) is known), two in each lattice, 40 ps, frames
 0.1 ps apart. Through `mdlite.analysis`, as `mdlite analyse` calls it. Prints, for each number of lattices, the part of the trials
