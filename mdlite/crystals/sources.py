@@ -170,19 +170,21 @@ def finished(material: Material, wanted: dict[str, Any], notice: Notice, springs
     name = f"crystal ({source})" if source else "crystal"
     which = "none" if springs else wanted.get("corrections", "all")
     settings = {"corrections": which} | {key: wanted.get(key) for key in SETTINGS[1:]}
-    crystal, facts = raw, {}
+    crystal = raw
+    facts: dict[str, Any] = {}
+    rules: sumrules.Which = "translation" if which == "translation" else "all"
     if which == "none":
         found = sumrules.violations(crystal)
         facts["corrections"] = {"kind": "none", "change": 0.0, "before": found._asdict(), "after": found._asdict()}
     else:
         notice(f"correcting the force constants of {len(crystal.blocks)} pairs of atoms")
-        crystal, made = sumrules.corrected(crystal, which)
+        crystal, made = sumrules.corrected(crystal, rules)
         facts["corrections"] = corrections_of(made)
         _require_small(made, name)
     if settings["dipoles"] is not None:
-        crystal, facts["dipoles"] = _with_dipoles(material, settings["dipoles"], which, name, notice)
+        crystal, facts["dipoles"] = _with_dipoles(material, settings["dipoles"], rules, name, notice)
     if settings["tolerance"] is not None:
-        crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], "translation" if which == "translation" else "all")
+        crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], rules)
     notice("looking for the lowest and the highest frequency")
     try:
         dynamics.require_stable(crystal, name)
@@ -225,7 +227,9 @@ def _require_small(found: sumrules.Corrections, name: str) -> None:
     )
 
 
-def _with_dipoles(material: Material, radius: float, which: str, name: str, notice: Notice) -> tuple[Crystal, dict[str, Any]]:
+def _with_dipoles(
+    material: Material, radius: float, rules: sumrules.Which, name: str, notice: Notice
+) -> tuple[Crystal, dict[str, Any]]:
     """The crystal whose stencil holds the dipoles as far as a radius, and what that did."""
     if material.polar is None:
         raise InputError(
@@ -234,7 +238,7 @@ def _with_dipoles(material: Material, radius: float, which: str, name: str, noti
     from mdlite.crystals import stencil
 
     notice(f"making a stencil of {radius:g} Angstrom that holds the dipoles")
-    found = stencil.stencil(material, radius, corrections="translation" if which == "translation" else "all")
+    found = stencil.stencil(material, radius, corrections=rules)
     return found, {"radius": radius, "neighbours": found.neighbours.tolist()}
 
 
