@@ -230,7 +230,7 @@ def test_displacements_against_phonopy(name, size):
     matrices = np.real(theirs.thermal_displacement_matrices.thermal_displacement_matrices)
     for temperature, right in zip((0.0, 300.0), matrices):
         found = thermal.variances(of, size, BOLTZMANN * temperature, "quantum")[0]
-        assert found == pytest.approx(right, rel=2e-5, abs=2e-5 * right.max())
+        assert found == pytest.approx(right, rel=2e-6, abs=2e-6 * right.max())
 
 
 def test_what_has_no_thermal_state_is_told(low):

@@ -72,7 +72,8 @@ def phonons(
     pair: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="K:K:I,J,K", help="Two atoms of the recoil kernel: one of cell 0, another of cell I,J,K; repeatable."
+            metavar="PAIR",
+            help="Atoms of the recoil kernel: 0:1:1,-1,2 for atom 0 in cell 0 and atom 1 in cell (1, -1, 2); repeatable.",
         ),
     ] = None,
     direction: Annotated[
@@ -82,7 +83,7 @@ def phonons(
     path: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH",
+            metavar="CORNERS",
             help='Of the bands: labels such as GXMGR or GAMMA-X-U|K-GAMMA, or reduced coordinates "0,0,0 0.5,0,0".',
         ),
     ] = None,

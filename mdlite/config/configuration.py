@@ -100,7 +100,7 @@ class Config(Section):
         names = [parameter.name for parameter in FORMS[model.potential_row(potential.kind)].parameters]
         chosen: model.Sites | model.Shell | model.Cutoff
         if atoms.kind == "sites":
-            chosen = model.Sites(tuple(atoms.sites))
+            chosen = model.Sites(tuple((x, y, z) for x, y, z in atoms.sites))
         elif atoms.kind == "shell":
             chosen = model.Shell(atoms.extent)
         else:
@@ -121,7 +121,7 @@ class Config(Section):
 
     def to_crystal(self) -> Crystal:
         """The crystal of [crystal], corrected and stable; read once in a process. Raises InputError, also where there is a [lattice]."""
-        return self.load_crystal().crystal
+        return self.load_crystal().stable
 
     def load_crystal(self) -> Loaded:
         """The same with what is known about it (`mdlite.crystals.sources.Loaded`)."""

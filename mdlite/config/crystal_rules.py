@@ -22,15 +22,16 @@ INSTEAD = 'mdlite phonons, mdlite crystal and sweeps with task = "medium" do'
 def faults(config: Config, medium: bool) -> list[str]:
     """Every rule that it breaks, one line each. medium: the method need not take a [crystal]."""
     assert config.crystal is not None
-    found = [*two_crystals(config.lattice is not None), *crystal_section.faults(config.crystal)]
+    if found := list(two_crystals(config.lattice is not None)):
+        return found
+    if not medium and (refused := refusal(config)):
+        return [refused]
+    found = list(crystal_section.faults(config.crystal))
     if config.thermal is not None:
         found += temperature(config.thermal)
     if config.run.duration / config.run.dt > 1e15:
         found.append(f"run.duration = {config.run.duration:g}: must be 1e15 steps of run.dt = {config.run.dt:g} at most")
-    if not found:
-        found = [*_atoms(config)]
-    refused = None if medium or found else refusal(config)
-    return [refused] if refused else found
+    return found or list(_atoms(config))
 
 
 def refusal(config: Config) -> str | None:

@@ -38,7 +38,8 @@ def told(errors: Sequence[Mapping[str, Any]], root: type[BaseModel]) -> list[str
     for same in lists.values():
         parts = len({error["loc"] for error in same}) - 1
         vector = parts and same[0]["loc"][0] in VECTORS
-        lines.append(explain(same[0], root) + (f" (and {parts} more there)" if parts and not vector else ""))
+        shown = next((error for error in same if error["type"] == "extra_forbidden"), same[0])
+        lines.append(explain(shown, root) + (f" (and {parts} more there)" if parts and not vector else ""))
     return list(dict.fromkeys(lines))
 
 

@@ -50,6 +50,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
+        if key.endswith(".file") and value[:1] not in ('"', "'", ""):
+            return key, value
         if re.fullmatch(r"[A-Za-z][\w-]*|\d+(\.\d+)?(s|min|h|d)", value):
             return key, value
         raise InputError(

@@ -164,7 +164,12 @@ def _read(source: str | Path, overrides: list[str] | tuple[str, ...], crystals: 
     if data is None:
         text = _text(source) if crystals else read_text(source)
         data = located(textfile.toml(text, f"config = {str(source)!r}"), Path(source).parent)
-        if crystals and data and not data.keys() & (Config.model_fields.keys() - {"title"} | {"base", "validate"}):
+        if (
+            crystals
+            and Path(source).suffix.lower() == ".toml"
+            and data
+            and not data.keys() & (Config.model_fields.keys() - {"title"} | {"base", "validate"})
+        ):
             data = {"crystal": {"file": str(source)}}  # a crystal's own TOML file
     arguments.texts("overrides", overrides, 'a list of texts, such as ["run.dt=0.001"]')
     if "base" in data and data.keys() & SWEEP_BLOCKS and not data.keys() & {"ion", "interaction"}:

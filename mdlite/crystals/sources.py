@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from mdlite.units import terahertz
 
 MOST_CHANGE = 0.02
 """Of the largest force constant: what the corrections may change before the file is refused."""
+SOFTEST = 1e-9
+"""Of the largest squared speed of sound: what is below is no sound."""
 MOST_KEPT = 8
 """Crystals that a process keeps."""
 OWN = (".h5", ".hdf5")
@@ -35,7 +38,7 @@ class Loaded:
 
     crystal: as it is used. raw: as it was read. polar: its Born charges, if the file has any. source: where it comes from.
     settings: ``corrections`` ("all", "translation", or "none" of springs), ``dipoles`` (Å) and ``tolerance``, None where there is none.
-    facts: plain values: ``corrections``: see `corrections_of`; ``tolerance``, ``dipoles``: what those did.
+    facts: plain values: ``corrections``: see `corrections_of`; ``tolerance``, ``dipoles``: what those did; ``unstable``: where, see `finished`.
     """
 
     crystal: Crystal
@@ -44,6 +47,13 @@ class Loaded:
     source: str
     settings: dict[str, Any]
     facts: dict[str, Any]
+
+    @property
+    def stable(self) -> Crystal:
+        """The crystal. Raises InputError for one that is kept for comparisons though it is unstable."""
+        if "unstable" in self.facts:
+            raise InputError(self.facts["unstable"])
+        return self.crystal
 
 
 def load(values: dict[str, Any], notice: Notice | None = None) -> Loaded:
@@ -70,7 +80,7 @@ def _load(values: dict[str, Any], notice: Notice) -> Loaded:
         return _from_file(Path(values["file"]), wanted, notice)
     if values.get("name") is not None:
         return _built_in(values["name"], wanted, notice)
-    return _finished(_springs(values, "cell, atoms and springs"), wanted, notice, springs=True)
+    return finished(_springs(values, "cell, atoms and springs"), wanted, notice, springs=True)
 
 
 def _stamp(file: str | None) -> Any:
@@ -121,11 +131,11 @@ def _from_file(path: Path, wanted: dict[str, Any], notice: Notice) -> Loaded:
             kept = all(own.settings.get(name) == value for name, value in wanted.items())
             given = {name: value for name, value in own.settings.items() if value is not None}
             springs = own.settings["corrections"] == "none"
-            return own if kept else _finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
+            return own if kept else finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
     from mdlite.crystals import phonopy_files
 
     notice(f"reading {path}")
-    return _finished(phonopy_files.read(path), wanted, notice)
+    return finished(phonopy_files.read(path), wanted, notice)
 
 
 def _toml(table: dict[str, Any], where: str, wanted: dict[str, Any], notice: Notice) -> Loaded:
@@ -137,12 +147,12 @@ def _toml(table: dict[str, Any], where: str, wanted: dict[str, Any], notice: Not
         return _from_file(Path(table["file"]), own, notice)
     if table.get("name") is not None:
         return _built_in(table["name"], own, notice)
-    return _finished(_springs(table, where), own, notice, springs=True)
+    return finished(_springs(table, where), own, notice, springs=True)
 
 
 def _built_in(name: str, wanted: dict[str, Any], notice: Notice) -> Loaded:
     arguments.choice("crystal.name", name, library.names())
-    return _finished(_springs(library.read(name), f"built-in crystal {name}"), wanted, notice, springs=True)
+    return finished(_springs(library.read(name), f"built-in crystal {name}"), wanted, notice, springs=True)
 
 
 def _springs(values: dict[str, Any], source: str) -> Material:
@@ -151,28 +161,54 @@ def _springs(values: dict[str, Any], source: str) -> Material:
     return Material(springs.from_springs(values["cell"], values["atoms"], values["springs"], "crystal."), None, source)
 
 
-def _finished(material: Material, wanted: dict[str, Any], notice: Notice, springs: bool = False) -> Loaded:
-    """Corrected, with dipoles and tolerance as wanted, and stable. Raises InputError."""
+def finished(material: Material, wanted: dict[str, Any], notice: Notice, springs: bool = False) -> Loaded:
+    """Corrected, with dipoles and tolerance as wanted, and stable. Raises InputError.
+
+    One without the rotational sum rule, as phonopy has it, may be unstable near Γ for the lack of it: that is a fact then (``unstable``).
+    """
     raw, polar, source = material
     name = f"crystal ({source})" if source else "crystal"
     which = "none" if springs else wanted.get("corrections", "all")
     settings = {"corrections": which} | {key: wanted.get(key) for key in SETTINGS[1:]}
-    crystal, facts = raw, {}
-    if settings["dipoles"] is not None:
-        crystal, facts["dipoles"] = _with_dipoles(raw, polar, settings["dipoles"], name, notice)
+    crystal = raw
+    facts: dict[str, Any] = {}
+    rules: sumrules.Which = "translation" if which == "translation" else "all"
     if which == "none":
         found = sumrules.violations(crystal)
         facts["corrections"] = {"kind": "none", "change": 0.0, "before": found._asdict(), "after": found._asdict()}
     else:
         notice(f"correcting the force constants of {len(crystal.blocks)} pairs of atoms")
-        crystal, found = sumrules.corrected(crystal, which)
-        facts["corrections"] = corrections_of(found)
-        _require_small(found, name)
+        crystal, made = sumrules.corrected(crystal, rules)
+        facts["corrections"] = corrections_of(made)
+        _require_small(made, name)
+    if settings["dipoles"] is not None:
+        crystal, facts["dipoles"] = _with_dipoles(material, settings["dipoles"], rules, name, notice)
     if settings["tolerance"] is not None:
-        crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], "translation" if which == "translation" else "all")
+        crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], rules)
     notice("looking for the lowest and the highest frequency")
-    dynamics.require_stable(crystal, name)
+    try:
+        dynamics.require_stable(crystal, name)
+        _require_stiff(crystal, name)
+    except InputError as error:
+        if which != "translation":
+            raise
+        facts["unstable"] = str(error)
     return Loaded(crystal, raw, polar, source, settings, facts)
+
+
+def _require_stiff(crystal: Crystal, name: str) -> None:
+    """Raise InputError where some shear has no restoring force: sound does not move, and W(0) and L diverge."""
+    n = np.array([n for n in itertools.product((-1, 0, 1), repeat=3) if any(n)], float)
+    ways = np.concatenate([n, n @ crystal.cell, n @ crystal.reciprocal])
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    squares = np.linalg.eigvalsh(dynamics.acoustic_tensor(crystal, ways))
+    softest = int(np.argmin(squares[:, 0]))
+    if squares[softest, 0] <= SOFTEST * squares.max():
+        along = ", ".join(f"{x + 0.0:.3g}" for x in ways[softest])
+        raise InputError(
+            f"{name}: a shear has no restoring force (sound along ({along}) does not move), so that W(0) and L diverge; "
+            "its springs do not hold it, add others"
+        )
 
 
 def corrections_of(found: sumrules.Corrections) -> dict[str, Any]:
@@ -192,16 +228,17 @@ def _require_small(found: sumrules.Corrections, name: str) -> None:
 
 
 def _with_dipoles(
-    crystal: Crystal, polar: Polar | None, radius: float, name: str, notice: Notice
+    material: Material, radius: float, rules: sumrules.Which, name: str, notice: Notice
 ) -> tuple[Crystal, dict[str, Any]]:
-    if polar is None:
+    """The crystal whose stencil holds the dipoles as far as a radius, and what that did."""
+    if material.polar is None:
         raise InputError(
             f"crystal.dipoles = {radius:g}: {name} has no Born charges (a BORN file, or born_effective_charge in the yaml)"
         )
-    from mdlite.crystals import dipoles
+    from mdlite.crystals import stencil
 
     notice(f"making a stencil of {radius:g} Angstrom that holds the dipoles")
-    found = dipoles.stencil(crystal, polar, radius)
+    found = stencil.stencil(material, radius, corrections=rules)
     return found, {"radius": radius, "neighbours": found.neighbours.tolist()}
 
 

@@ -117,8 +117,9 @@ def fetch(group: h5py.Group, name: str) -> Loaded:
     species = tuple(map(str, json.loads(attributes["species"])))
     polar = None
     if "polar" in group:
-        *tensors, violation = (arrays[f"polar/{array}"] for array in Polar._fields)
-        polar = Polar(*tensors, float(violation))
+        polar = Polar(
+            arrays["polar/charges"], arrays["polar/dielectric"], arrays["polar/matrix"], float(arrays["polar/violation"])
+        )
     return Loaded(
         _crystal(arrays, "crystal", species),
         _crystal(arrays, "raw", species),

@@ -10,6 +10,7 @@ import numpy as np
 
 from mdlite.crystals import dynamics, response, sumrules
 from mdlite.crystals.crystal import Crystal
+from mdlite.crystals.material import Material
 from mdlite.crystals.sources import Loaded
 from mdlite.errors import InputError
 from mdlite.machine import cores
@@ -51,10 +52,11 @@ def collect(
 ) -> dict[str, Any]:
     """All numbers as plain JSON values. The lowest frequency of what is loaded is that of sound at Γ, 0. Raises InputError where W(0) or L does not converge."""
     crystal = loaded.crystal
-    highest = dynamics.extremes(crystal)[1]
+    lowest, highest = dynamics.extremes(crystal)
     notice(f"W(0) of {crystal.n_basis} atoms")
     pairs = [(n, n, 0, 0, 0) for n in range(crystal.n_basis)]
-    on_site = response.static_recoil(crystal, pairs, DIGITS)
+    unstable = "unstable" in loaded.facts
+    on_site = [None] * len(pairs) if unstable else response.static_recoil(crystal, pairs, DIGITS).tolist()
     return {
         "source": loaded.source,
         "cell": crystal.cell.tolist(),
@@ -67,12 +69,12 @@ def collect(
         "neighbours": crystal.neighbours.tolist(),
         "reach": crystal.reach,
         "frequency_max_THz": terahertz(highest.frequency),
-        "frequency_min_THz": 0.0,
+        "frequency_min_THz": terahertz(lowest.frequency) if unstable else 0.0,
         "sound": phonons_request.sound(crystal),
         "elastic_constants_GPa": dynamics.elastic_constants(crystal).tolist(),
         "huang_residual": sumrules.huang(crystal),
-        "loss_matrix": response.loss_matrix(crystal).tolist(),
-        "recoil_kernel": {f"{n}:{n}:0,0,0": [w.tolist()] for n, w in enumerate(on_site)},
+        "loss_matrix": phonons_request.loss(crystal),
+        "recoil_kernel": {f"{n}:{n}:0,0,0": [w] for n, w in enumerate(on_site)},
         "settings": loaded.settings,
         **loaded.facts,
         "with_dipoles": _with_dipoles(loaded),
@@ -93,9 +95,14 @@ def _space_group(crystal: Crystal) -> str | None:
 
 def _with_dipoles(loaded: Loaded) -> dict[str, Any] | None:
     """Sound and L with the dipoles of the Born charges, of q much smaller than the supercell's; None without Born charges."""
-    if loaded.polar is None:
+    if loaded.polar is None or "unstable" in loaded.facts:
         return None
-    return None
+    from mdlite.crystals import dipoles
+
+    which: sumrules.Which = "translation" if loaded.settings["corrections"] == "translation" else "all"
+    polar = dipoles.with_dipoles(Material(loaded.raw, loaded.polar, loaded.source), which)
+    speeds = {text: polar.sound_speeds([float(x) for x in text.split(",")]).tolist() for text in phonons_request.DIRECTIONS}
+    return {"sound": speeds, "loss_matrix": polar.loss_matrix.tolist()}
 
 
 def estimate(crystal: Crystal, size: Sequence[int]) -> dict[str, Any]:
@@ -130,22 +137,24 @@ def peak() -> float:
 def warnings(found: dict[str, Any]) -> list[str]:
     """A line for what the reader should know before the numbers are used."""
     other = found["with_dipoles"]
-    if other is None:
-        return []
+    unstable = [f"warning: {found['unstable']}"] if "unstable" in found else []
+    if other is None or found["loss_matrix"] is None:
+        return unstable
     loss = _difference(found["loss_matrix"], other["loss_matrix"])
     sound = max(_difference(found["sound"][text], other["sound"][text]) for text in found["sound"])
     if max(loss, sound) <= TELLING:
-        return []
+        return unstable
     return [
+        *unstable,
         f"warning: the dipoles of the Born charges change sound by up to {sound:.0%} and L by up to {loss:.0%}; force constants of a supercell "
-        "cut them off (crystal.dipoles, --dipoles RADIUS)"
+        "cut them off (crystal.dipoles, --dipoles RADIUS)",
     ]
 
 
 def _difference(one: Any, other: Any) -> float:
-    """The largest difference, over the largest element."""
+    """The largest difference, over the largest element of the first."""
     a, b = np.array(one), np.array(other)
-    return float(np.abs(a - b).max() / np.abs(b).max())
+    return float(np.abs(a - b).max() / np.abs(a).max())
 
 
 def text(found: dict[str, Any]) -> str:
@@ -163,16 +172,19 @@ def text(found: dict[str, Any]) -> str:
         lines.append(f"  {n:3d} {species:4} {mass:9.4f}  " + " ".join(f"{x + 0.0:10.6f}" for x in place) + f"  {count:5d}")
     lines += [f"reach              {found['reach']:.4f} Å", *_changes(found)]
     lines += [
-        f"Omega_max          {found['frequency_max_THz']:.6f} THz; stable, no imaginary frequency in the zone",
+        f"Omega_max          {found['frequency_max_THz']:.6f} THz; {'unstable' if 'unstable' in found else 'stable, no imaginary frequency in the zone'}",
         "sound              (Å/ps, ascending)",
         *_sound(found["sound"]),
         f"elastic constants  (GPa; xx, yy, zz, yz, xz, xy; Huang's conditions are missed by {found['huang_residual']:.1e})",
         *("    " + "  ".join(f"{x + 0.0:10.4f}" for x in row) for row in found["elastic_constants_GPa"]),
-        *matrix("loss matrix L      (Å² ps/meV)", found["loss_matrix"]),
     ]
+    if found["loss_matrix"] is not None:
+        lines += matrix("loss matrix L      (Å² ps/meV)", found["loss_matrix"])
     if found["with_dipoles"] is not None:
         lines += ["with dipoles       (Born charges, q → 0): sound (Å/ps)", *_sound(found["with_dipoles"]["sound"])]
         lines += matrix("                   L (Å² ps/meV)", found["with_dipoles"]["loss_matrix"])
+    if "unstable" in found:
+        return "\n".join(lines)
     lines.append("recoil kernel W(0) (Å²/meV; of every atom on itself: xx, yy, zz, yz, xz, xy)")
     for n, kernel in enumerate(found["recoil_kernel"].values()):
         lines.append(f"  {n:3d} {found['species'][n]:4} " + "  ".join(f"{kernel[0][i][j] + 0.0: .6e}" for i, j in dynamics.VOIGT))

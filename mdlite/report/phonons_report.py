@@ -41,11 +41,15 @@ def collect(medium: Medium, request: Request, path: str | None = None, finite: b
     phonons_request.require_pairs(crystal, request)
     way = zone.path_of(crystal, path)
     pairs = request.pairs or {f"{n}:{n}:0,0,0": (n, n, 0, 0, 0) for n in _different(crystal)}
-    kernel = _finite(medium, pairs, request.times) if finite else phonons_request.recoil(crystal, pairs, request.times)
+    shaky = "unstable" in medium.loaded.facts
+    if shaky:
+        kernel: dict[str, Any] = dict.fromkeys(pairs)
+    else:
+        kernel = _finite(medium, pairs, request.times) if finite else phonons_request.recoil(crystal, pairs, request.times)
     lines, states = zone.bands(crystal, way), zone.density_of_states(crystal)
-    highest = dynamics.extremes(crystal)[1]
+    lowest, highest = dynamics.extremes(crystal)
     found = {
-        "loss_matrix": response.loss_matrix(crystal).tolist(),
+        "loss_matrix": phonons_request.loss(crystal),
         "recoil_kernel": kernel,
         "times": list(request.times),
         "crystal": medium.loaded.source,
@@ -53,8 +57,10 @@ def collect(medium: Medium, request: Request, path: str | None = None, finite: b
         "frequencies_THz": phonons_request.frequencies(crystal, request.qpoints or zone.corners_of(way)),
         "omega_max": highest.frequency,
         "omega_max_THz": terahertz(highest.frequency),
+        "frequency_min_THz": terahertz(lowest.frequency) if shaky else 0.0,
+        "unstable": medium.loaded.facts.get("unstable"),
         "sound": phonons_request.sound(crystal, request.directions),
-        "mean_square_displacement": _displacements(crystal, medium.energy),
+        "mean_square_displacement": None if shaky else _displacements(crystal, medium.energy),
         "dispersion": {
             "path": way.kind,
             "labels": lines.labels,
@@ -70,7 +76,8 @@ def collect(medium: Medium, request: Request, path: str | None = None, finite: b
         },
         "units": UNITS,
     }
-    return found, plots_crystal.phonons(lines, states, _plot_kernel(crystal, pairs), medium.loaded.source)
+    title = "/".join(medium.loaded.source.split("/")[-2:])
+    return found, plots_crystal.phonons(lines, states, None if shaky else _plot_kernel(crystal, pairs), title)
 
 
 def _different(crystal: Crystal) -> list[int]:
@@ -149,7 +156,10 @@ def text(medium: Medium, found: dict[str, Any]) -> str:
             lines.append(f"  {name if n == 0 else '':{width}}  " + "  ".join(f"{x + 0.0:10.6f}" for x in row))
     lines += [f"                   path: {found['dispersion']['path']}", "sound              (Å/ps, ascending)"]
     lines += [f"  [{name}]".ljust(21) + "  ".join(f"{x:11.6f}" for x in speeds) for name, speeds in found["sound"].items()]
-    lines += matrix("loss matrix L      (Å² ps/meV)", found["loss_matrix"])
+    if found["loss_matrix"] is not None:
+        lines += matrix("loss matrix L      (Å² ps/meV)", found["loss_matrix"])
+    if found["unstable"] is not None:
+        return "\n".join([*lines, f"warning: {found['unstable']}"])
     lines.append(f"recoil kernel W    (Å²/meV; {found['lattice']})")
     for pair, kernel in found["recoil_kernel"].items():
         for t, w in zip(found["times"], kernel):

@@ -118,6 +118,14 @@ def sound(medium: dynamics.Medium, directions: dict[str, np.ndarray] | None = No
     return {text: dynamics.sound_speeds(medium, n.tolist()).tolist() for text, n in wanted.items()}
 
 
+def loss(medium: dynamics.Medium) -> list[list[float]] | None:
+    """L, Å² ps/meV; None of a crystal in which sound does not move."""
+    try:
+        return response.loss_matrix(medium).tolist()
+    except InputError:
+        return None
+
+
 def recoil(medium: dynamics.Medium, pairs: dict[str, tuple[int, ...]], times: Sequence[float]) -> dict[str, Any]:
     """W(t) of the infinite crystal by pair: one 3 × 3 for each time, Å²/meV."""
     if not pairs:

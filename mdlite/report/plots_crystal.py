@@ -14,23 +14,28 @@ from mdlite.units import TURN
 COLOURS = ("tab:red", "tab:blue", "tab:green", "tab:orange", "tab:purple", "tab:brown")
 
 
-def phonons(bands: Bands, states: States, kernel: dict[str, Any], title: str = "") -> Figure:
+def phonons(bands: Bands, states: States, kernel: dict[str, Any] | None, title: str = "") -> Figure:
     """Bands, density of states with the species' shares, and W(t): kernel has ``time`` (T,), ps, and ``values``: (T,) by label."""
-    figure = Figure(figsize=(10, 8))
-    grid = figure.add_gridspec(2, 4)
+    rows = 1 if kernel is None else 2
+    figure = Figure(figsize=(10, 4.2 * rows))
+    grid = figure.add_gridspec(rows, 4)
     left = figure.add_subplot(grid[0, :3])
     right = figure.add_subplot(grid[0, 3], sharey=left)
-    below = figure.add_subplot(grid[1, :])
     draw_bands(left, bands)
     draw_states(right, states)
+    if kernel is not None:
+        _draw_kernel(figure.add_subplot(grid[1, :]), kernel)
+    if title:
+        figure.suptitle(title.replace("$", r"\$"), fontsize=11, wrap=True)
+    return figure
+
+
+def _draw_kernel(below, kernel: dict[str, Any]) -> None:
     for label, values in kernel["values"].items():
         below.plot(kernel["time"], values, label=label)
     below.axhline(0.0, color="0.6", lw=0.8)
     below.set(xlabel="t (ps)", ylabel="W(t) (Å²/meV)", xlim=(0, kernel["time"][-1]))
     below.legend(fontsize=8)
-    if title:
-        figure.suptitle(title.replace("$", r"\$"), fontsize=11, wrap=True)
-    return figure
 
 
 def draw_bands(ax, bands: Bands) -> None:
