@@ -143,6 +143,19 @@ def test_a_crystal_of_springs_has_the_lattices_numbers():
     assert lattice["compliance_least"] == pytest.approx(lattice["compliance_most"])
 
 
+@pytest.mark.parametrize(
+    "springs, right",
+    [
+        ([{"species": ["X", "X"], "shell": 1, "longitudinal": 520.0}], "restoring force|unstable"),  # chains
+        ([{"species": ["X", "X"], "shell": 1, "longitudinal": -520.0}], "unstable"),
+        ([{"species": ["X", "Y"], "shell": 1, "longitudinal": 520.0}], "Y"),
+    ],
+)
+def test_springs_that_make_no_crystal_are_told_when_the_point_is_done(springs, right):
+    with pytest.raises(InputError, match=right):
+        measured({"crystal": CUBIC | {"springs": springs}})
+
+
 def test_numbers_of_silicon():
     found = measured({"crystal": {"file": str(crystals.params("si"))}})
     assert found["loss_xx"] == pytest.approx(4.2228112450e-6, rel=1e-6) and found["loss_xy"] == 0.0
@@ -240,6 +253,8 @@ def test_paths_are_relative_to_the_file_that_they_stand_in(folder, monkeypatch):
         ({"replicas": 2}, "replicas = 2"),
         ({"base": {"ion": ION}}, "interaction"),
         ({"base": {"ion": 3, "interaction": INTERACTION}}, "ion"),
+        ({"base": {"ion": ION, "interaction": INTERACTION | {"atoms": 3}}}, "interaction.atoms"),
+        ({"base": BASE | {"crystal": 5}}, "crystal = 5"),
         ({"base": {"ion": {"mass": -1.0}, "interaction": INTERACTION}}, "ion.mass"),
         ({"base": BASE | {"crystal": {"file": "a", "name": "silicon"}}}, "give one of"),
         ({"base": BASE | {"crystal": {"file": "a"}, "lattice": {"k1": 500.0}}}, "crystal and lattice: give one of the two"),

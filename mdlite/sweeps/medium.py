@@ -88,7 +88,8 @@ def settings(start: dict[str, Any], folder: str | Path, changes: dict[str, Any])
         } | middle
     if isinstance(data.get("lattice"), dict):
         data["lattice"] = {key: value for key, value in data["lattice"].items() if key not in ("boundary", "absorber_width")}
-    kind = data["interaction"].get("atoms", {}).get("kind") if isinstance(data.get("interaction"), dict) else None
+    atoms = data["interaction"].get("atoms") if isinstance(data.get("interaction"), dict) else None
+    kind = atoms.get("kind") if isinstance(atoms, dict) else None
     if kind in ("sites", "shell"):
         raise InputError(
             f'interaction.atoms.kind = "{kind}": must be "cutoff" for task = "medium", which takes the atoms within a sphere; give it with a radius '
