@@ -133,11 +133,11 @@ def _from_file(path: Path, wanted: dict[str, Any], notice: Notice) -> Loaded:
         return _toml(table, where, wanted, notice)
     if not folder and path.suffix.lower() in OWN:
         own = extensions.find("stored crystal").read(path)
-        if own is not None:
-            kept = all(own.settings.get(name) == value for name, value in wanted.items())
-            given = {name: value for name, value in own.settings.items() if value is not None}
-            springs = own.settings["corrections"] == "none"
-            return own if kept else finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
+        springs = own.settings["corrections"] == "none"
+        given = {name: value for name, value in own.settings.items() if value is not None}
+        if all(given.get(name) == value for name, value in wanted.items() if not (springs and name == "corrections")):
+            return own
+        return finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
     from mdlite.crystals import phonopy_files
 
     notice(f"reading {path}")
