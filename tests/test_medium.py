@@ -164,6 +164,12 @@ def test_numbers_of_silicon():
     assert found["sound_slowest"] < 48.5537 and found["sound_fastest"] > 82.6903
 
 
+def test_a_void_beyond_the_cutoff_has_no_swings_but_all_else():
+    near, far = measured(), measured(**{"interaction.atoms.radius": 2.0})
+    assert far["ion_atoms"] == 0 and far["ion_axes"] is far["compliance"] is far["ion_force"] is None
+    assert {far[name] - near[name] for name in ("recoil_near", "loss_xx", "void_radius", "sound_slowest")} == {0.0}
+
+
 def test_sound_of_all_directions():
     of = triclinic()
     slowest, fastest = medium.sound(of)
