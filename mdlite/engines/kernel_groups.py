@@ -13,6 +13,7 @@ import numpy as np
 
 from mdlite.crystals.box import Box
 from mdlite.crystals.cubic import as_crystal
+from mdlite.crystals.model import DEFAULT, CrystalModel, CrystalSites
 from mdlite.kernels import blocks, moments
 from mdlite.kernels.peak import multiply_add
 from mdlite.kernels.triad import triad
@@ -40,6 +41,13 @@ class Group(NamedTuple):
 def small_model() -> Model:
     """One ion among eight atoms."""
     return Model(Lattice(size=(3, 3, 3)), Ion(position=(1.5, 1.5, 1.5)), Interaction(Potential("gaussian", (0.0, 1.0)), Shell(1)))
+
+
+def small_crystal() -> CrystalModel:
+    """One ion among two atoms of any crystal."""
+    model, sites = small_model(), CrystalSites(((1, 1, 1, 0), (2, 1, 1, 0)))
+    box = Box(as_crystal(model.lattice), model.lattice.size)
+    return CrystalModel(box, model.ion, {DEFAULT: model.interaction.potential}, sites)
 
 
 def small_room() -> Model:
