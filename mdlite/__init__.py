@@ -103,6 +103,8 @@ former.install()
 extensions.register("notebook", "mdlite.report.notebook")
 extensions.register("plots", "mdlite.report.plots")
 extensions.register("own methods", "mdlite.engines.methods")
+extensions.register("stored crystal", "mdlite.io.crystal_file")
+extensions.register("written crystal", "mdlite.config.loading:crystal_table")
 extensions.register("validity", "mdlite.accuracy.estimate")
 extensions.register("protocol map", "mdlite.accuracy_map.map")
 for _name in _PROTOCOLS:

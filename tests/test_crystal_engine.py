@@ -11,7 +11,7 @@ from mdlite.crystals.box import Box
 from mdlite.crystals.cubic import as_crystal
 from mdlite.crystals.model import CrystalModel, CrystalSites, distance_to_cell, sites_near_cell
 from mdlite.engines.base import Setup
-from mdlite.engines.crystal import CrystalEngine
+from mdlite.engines.crystal import CrystalEngine, CrystalReplicas
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.errors import InputError
 from mdlite.physics.interaction import Cutoff, Interaction, Potential, Sites
@@ -223,3 +223,39 @@ def test_atoms_too_far_from_their_sites_and_ions_too_fast_are_faults():
     fast = CrystalEngine(Setup(triclinic(velocity=(4000.0, 0.0, 0.0)), dt=0.002))
     fast.advance(3)
     assert fast.fault() is not None
+
+
+def test_replicas_have_the_bits_of_each_alone():
+    model = triclinic()
+    rng = np.random.default_rng(8)
+    states = [tuple(0.02 * rng.standard_normal((2, 3, 3, *model.box.size))) for _ in range(2)]
+    several = CrystalReplicas(Setup(model, dt=0.002, sample_every=5, states=states))
+    steps, found = several.advance(23)
+    assert steps.tolist() == [0, 5, 10, 15, 20]
+    for n, state in enumerate(states):
+        alone = CrystalEngine(Setup(model, dt=0.002, sample_every=5, states=[state]))
+        _, frames = alone.advance(23)
+        assert np.array_equal(found.position[:, n, 0], frames.position)
+        assert several.budget()["elastic"][n] == alone.budget()["elastic"]
+    again = CrystalReplicas(Setup(model, dt=0.002, sample_every=5, states=states))
+    again.restore(23, {name: array.copy() for name, array in several.state().items()})
+    assert np.array_equal(again.advance(7)[1].position, several.advance(7)[1].position)
+
+
+def test_a_snapshot_is_every_atom_or_those_around_the_ion():
+    engine = CrystalEngine(Setup(triclinic(), dt=0.002))
+    engine.advance(30)
+    u, v, _, _ = engine.synchronous()
+    whole = engine.snapshot(None, np.float64, True)
+    crystal, size = engine.box.crystal, engine.box.size
+    row = (np.ravel_multi_index((1, 3, 2), size)) * 3 + 2
+    assert whole["lattice_position"][0, row] == pytest.approx(crystal.sites([1, 3, 2, 2]) + u[2, :, 1, 3, 2])
+    assert whole["lattice_velocity"][0, row] == pytest.approx(v[2, :, 1, 3, 2])
+    part = engine.snapshot(1, np.float32, False)
+    assert (
+        part["lattice_position"].dtype == np.float32
+        and part["lattice_position"].shape == (1, 24, 3)
+        and "lattice_velocity" not in part
+    )
+    away = (part["lattice_position"][0] - whole["lattice_position"][0, part["lattice_id"][0]]) @ np.linalg.inv(engine.box.edges)
+    assert np.abs(away - np.round(away)).max() < 1e-6

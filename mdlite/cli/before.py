@@ -1,4 +1,4 @@
-"""What helps before a run: the crystal, the error to expect, cases, keys and schema of a configuration. Heavy modules are imported inside the commands."""
+"""What helps before a run: the error to expect, cases, keys and schema of a configuration. Heavy modules are imported inside the commands."""
 
 from __future__ import annotations
 
@@ -9,54 +9,16 @@ from typing import Annotated
 import typer
 
 from mdlite.cli.help import BEFORE, about
-from mdlite.cli.options import Force, Json, Overrides, Source
+from mdlite.cli.options import Force, Overrides, Source
 from mdlite.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(
-        **about(
-            BEFORE,
-            "phonons trapped --set lattice.spacing=4.0",
-            "phonons mine.toml --displacement 1,1,0 --times 0,0.05,0.1 --json -",
-        )
-    )(phonons)
     app.command(**about(BEFORE, "validity trapped", "validity mine.toml --set thermal.energy=25.0"))(validity)
     app.command(**about(BEFORE, "cases", "cases trapped -o mine.toml"))(cases)
     app.command(**about(BEFORE, "keys thermal", "keys ion.mass", "keys interaction --json"))(keys)
     app.command(**about(BEFORE, "schema"))(schema)
-
-
-def phonons(
-    source: Source,
-    displacement: Annotated[
-        list[str] | None, typer.Option(metavar="I,J,K", help="Lattice vector of the recoil kernel; repeatable.")
-    ] = None,
-    times: Annotated[str, typer.Option(metavar="T,T,...", help="Times of the recoil kernel for --json, ps.")] = "0",
-    path: Annotated[str, typer.Option(metavar="LETTERS", help="Path of the dispersion, letters of G X M R.")] = "GXMGR",
-    finite: Annotated[
-        bool, typer.Option("--finite", help="Recoil kernel of the periodic lattice of this size, not the infinite one.")
-    ] = False,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON; - for standard output.")
-    ] = None,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="PNG", help="The figure.")] = "phonons.png",
-    overrides: Overrides = None,
-    force: Force = False,
-) -> None:
-    """Dispersion, density of states, sound, recoil kernel W and loss matrix L of the lattice."""
-    from mdlite import config
-    from mdlite.io import outputs
-    from mdlite.report import lattice_report
-
-    lattice = config.load_lattice(source, overrides or ())
-    wanted = lattice_report.parse_request(displacement, times)
-    lattice_report.check_figure(output, force, {"the configuration": outputs.existing(source)})
-    numbers = Json(json_file, "loss_matrix", force, {"the figure (-o)": output})
-    found, figure = lattice_report.collect(lattice, *wanted, path, finite)
-    lattice_report.save_figure(figure, output)
-    numbers.put(found, lambda: f"{lattice_report.text(lattice, found)}\nfigure: {output}", indent=1)
 
 
 def validity(

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from mdlite import __version__, terminal
-from mdlite.cli import before, machine, results, runs, sweep
+from mdlite.cli import before, crystal, machine, results, runs, sweep
 from mdlite.cli.options import Ended, Group, require_whole
 from mdlite.errors import InputError, RunError
 from mdlite.machine import reason
@@ -36,7 +36,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-for commands in (runs, before, results, machine, sweep):
+for commands in (runs, crystal, before, results, machine, sweep):
     commands.register(app)
 
 

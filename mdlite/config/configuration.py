@@ -6,18 +6,20 @@ Energies are in meV, lengths in Å, times in ps, masses in meV ps²/Å² (1 is 9
 from __future__ import annotations
 
 import re
-import tomllib
-from importlib import resources
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import tomli_w
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from mdlite import arguments, extensions
-from mdlite.config import rules, textfile
-from mdlite.config.explain import short, shortened, told
-from mdlite.config.method_names import FOREIGN, MethodName, require_modules, unknown
+from mdlite.config import crystal_section, rules
+from mdlite.config.crystal_section import CrystalSection, located
+from mdlite.config.explain import shortened, told
+from mdlite.config.given import AXES, set_key
+from mdlite.config.method_names import FOREIGN, MethodName, require_modules
 from mdlite.config.sections import (
     InteractionSection,
     IonSection,
@@ -29,13 +31,15 @@ from mdlite.config.sections import (
     SnapshotSection,
     ThermalSection,
     ValidateSection,
-    seconds,
 )
 from mdlite.errors import InputError
 from mdlite.kernels.potentials import FORMS
 from mdlite.physics import model
 
-AXES = ("x", "y", "z")
+if TYPE_CHECKING:
+    from mdlite.crystals.crystal import Crystal
+    from mdlite.crystals.sources import Loaded
+
 UNITS = (
     "meV ps^2/Angstrom^2",
     "meV Angstrom^12",
@@ -49,11 +53,6 @@ UNITS = (
 )
 """As they stand in descriptions, the longer ones first."""
 
-SWEEP_BLOCKS = {"grid", "zip", "list", "random", "task", "replicas", "set"}
-"""Tables and keys that only a sweep's file has."""
-
-CASES = resources.files("mdlite") / "config" / "cases"
-
 LONGEST_MEMORY = 30.0
 """ps, of the memory kernel unless asked for."""
 
@@ -64,7 +63,11 @@ class Config(Section):
     title: str = Field("", description="a line for reports")
     method: MethodName = Field("reference", description="how the framework is treated")
     response: Literal["infinite", "finite"] = Field("infinite", description="whose W(0) the time-local rungs take")
-    lattice: LatticeSection = Field(default_factory=LatticeSection)
+    if TYPE_CHECKING:  # None beside [crystal], which no method reaches that has not said that it takes one
+        lattice: LatticeSection = Field(default_factory=LatticeSection)
+    else:
+        lattice: LatticeSection | None = Field(default_factory=LatticeSection)
+    crystal: CrystalSection | None = Field(None, description="any harmonic crystal, in place of lattice")
     ion: IonSection
     interaction: InteractionSection
     thermal: ThermalSection | None = Field(None, description="temperature; absent: T = 0")
@@ -73,6 +76,15 @@ class Config(Section):
     run: RunSection
     snapshots: SnapshotSection | None = Field(None, description="of the framework; absent: none")
     validate_: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_crystal(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or (data.get("lattice", data) is not None and data.get("crystal") is None):
+            return data
+        if data.get("crystal") is None:
+            return {key: value for key, value in data.items() if key != "lattice"}
+        return {"lattice": None} | data
 
     def __repr__(self) -> str:
         return f"<Config {self.title!r}, {extensions.find('notebook').summary(self)}>"
@@ -83,9 +95,10 @@ class Config(Section):
         return extensions.find("notebook").config_html(self)
 
     def to_model(self) -> model.Model:
-        """The frozen physical model of this configuration."""
-        potential, atoms = self.interaction.potential, self.interaction.atoms
-        names = [parameter.name for parameter in FORMS[model.potential_row(potential.kind)].parameters]
+        """The frozen physical model of this configuration: in a [crystal] a `mdlite.crystals.model.CrystalModel`, which has the same face."""
+        if self.crystal is not None:
+            return _crystal_model(self)
+        atoms = self.interaction.atoms
         chosen: model.Sites | model.Shell | model.Cutoff
         if atoms.kind == "sites":
             chosen = model.Sites(tuple(atoms.sites))
@@ -96,21 +109,48 @@ class Config(Section):
         return model.Model(
             lattice=self.to_lattice(),
             ion=model.Ion(mass=self.ion.mass, position=self.ion_position, velocity=self.ion.velocity),
-            interaction=model.Interaction(
-                model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
-            ),
+            interaction=model.Interaction(_potential(self.interaction.potential), chosen),
         )
 
     def to_lattice(self) -> model.Lattice:
-        """The crystal of that model."""
-        return _lattice(self.lattice)
+        """The crystal of that model. Raises InputError where it is a [crystal], which is no lattice of the paper's."""
+        if self.crystal is not None:
+            raise InputError("crystal: is no simple cubic lattice; what is wanted here takes a [lattice] only")
+        return lattice_of(self.lattice)
+
+    def to_crystal(self) -> Crystal:
+        """The crystal of [crystal], corrected and stable; read once in a process. Raises InputError, also where there is a [lattice]."""
+        return self.load_crystal().stable
+
+    def load_crystal(self) -> Loaded:
+        """The same with what is known about it (`mdlite.crystals.sources.Loaded`)."""
+        if self.crystal is None:
+            raise InputError("lattice: is no [crystal]; `mdlite.crystals.cubic.as_crystal` makes one of it")
+        return loaded_crystal(self.crystal)
+
+    def to_medium(self) -> model.Lattice | Crystal:
+        """The crystal, of whichever kind."""
+        return self.to_lattice() if self.crystal is None else self.to_crystal()
+
+    @property
+    def cells(self) -> tuple[int, int, int]:
+        """Of the box, along each axis or vector."""
+        return self.lattice.size if self.crystal is None else self.crystal.size
+
+    @property
+    def boundary(self) -> str:
+        """Of the explicit crystal."""
+        return self.lattice.boundary if self.crystal is None else "periodic"
 
     @property
     def ion_position(self) -> tuple[float, float, float]:
         """Where the ion starts, Å, whichever `ion.coordinates` it is given in."""
         x, y, z = self.ion.position
-        scale = self.lattice.spacing if self.ion.coordinates == "fractional" else 1.0
-        return x * scale, y * scale, z * scale
+        if self.ion.coordinates == "cartesian":
+            return x, y, z
+        cell = self.lattice.spacing * np.eye(3) if self.crystal is None else self.to_crystal().cell
+        x, y, z = (np.array([x, y, z]) @ cell).tolist()
+        return x, y, z
 
     def cartesian(self) -> Config:
         """The same run with the ion's position given in Å; itself where it is."""
@@ -143,7 +183,8 @@ class Config(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, defaults included, as nested plain values; keys without a value are left out."""
-        return self.model_dump(by_alias=True, exclude_none=True, mode="python")
+        data = self.model_dump(by_alias=True, exclude_none=True, mode="python")
+        return data if self.crystal is None else data | {"crystal": crystal_section.compact(data["crystal"])}
 
     def to_toml(self) -> str:
         """All settings, defaults included, as TOML that `load` reads back."""
@@ -163,7 +204,7 @@ class Config(Section):
         data = self.to_dict()
         for key, value in (changes | overrides).items():
             set_key(data, key, value)
-        return parse(data)
+        return parse(data, medium=self.crystal is not None)
 
 
 def _plain(value: Any) -> Any:
@@ -175,127 +216,41 @@ def _plain(value: Any) -> Any:
     return value + 0.0 if isinstance(value, float) else value
 
 
-def case_names() -> list[str]:
-    """Names of the built-in cases."""
-    return sorted(f.name.removesuffix(".toml") for f in CASES.iterdir() if f.name.endswith(".toml"))
+def _potential(section: Any) -> model.Potential:
+    """The potential of a table."""
+    names = [parameter.name for parameter in FORMS[model.potential_row(section.kind)].parameters]
+    return model.Potential(section.kind, tuple(float(getattr(section, name)) for name in names))
 
 
-def case_text(name: str) -> str:
-    """The TOML text of a built-in case."""
-    return CASES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
+def _crystal_model(config: Config) -> Any:
+    """The model of a configuration with a [crystal]. Raises InputError."""
+    from mdlite.crystals import model as crystal_model
+
+    section, atoms = config.crystal, config.interaction.atoms
+    assert section is not None
+    box = crystal_model.box_of(config.to_crystal(), section.size, section.matrix)
+    potentials = {name: _potential(own) for name, own in config.interaction.potentials.items()}
+    if config.interaction.potential is not None:
+        potentials[crystal_model.DEFAULT] = _potential(config.interaction.potential)
+    chosen: Any
+    if atoms.kind == "sites":
+        chosen = crystal_model.sites_of(config.to_crystal(), section.matrix, atoms.sites)
+    else:
+        chosen = model.Cutoff(atoms.radius, atoms.switch_width)
+    ion = model.Ion(mass=config.ion.mass, position=config.ion_position, velocity=config.ion.velocity)
+    return crystal_model.CrystalModel(box, ion, potentials, chosen)
 
 
-def config_of(source: Config | str | Path | dict[str, Any], name: str = "config", start: bool = True) -> Config:
-    """A configuration from whatever stands for one: itself, a TOML file, a built-in case, or the tables of either as a dict.
+def loaded_crystal(section: CrystalSection, notice: Callable[[str], object] | None = None) -> Loaded:
+    """The crystal of a table [crystal], read once in a process. notice: gets a line before what takes its time. Raises InputError."""
+    from mdlite.crystals import sources
 
-    name: of the argument, for the InputError that says what is wrong. start: see `load`.
-    """
-    if isinstance(source, Config):
-        concerned = {source.method, *source.validate_.rungs, *source.validate_.ions}
-        return parse(source.to_dict(), start) if unknown(concerned) else source  # a file's from elsewhere: refused
-    if isinstance(source, dict):
-        return parse(source, start)
-    arguments.path(
-        name, source, f"a Config, a dict of its tables, the name of a TOML file or a built-in case ({', '.join(case_names())})"
-    )
-    return load(source, start=start)
+    return sources.load(section.values(), notice)
 
 
-def read_text(source: str | Path) -> str:
-    """TOML text of a configuration file, or of the built-in case of that name. Raises InputError if there is neither."""
-    arguments.path("config", source, f"the name of a TOML file or a built-in case ({', '.join(case_names())})")
-    path = Path(source)
-    try:
-        if not path.is_file() and str(source) in case_names():
-            return case_text(str(source))
-    except (OSError, ValueError) as error:  # a name that no file can have
-        told = getattr(error, "strerror", None) or error
-        raise InputError(f"config = {short(str(source))}: cannot be read as text: {told}") from None
-    return textfile.read(path, "config", case_names(), f"no built-in case of that name ({', '.join(case_names())})")
-
-
-def load(source: str | Path, overrides: list[str] | tuple[str, ...] = (), start: bool = True, foreign: bool = False) -> Config:
-    """Read a TOML file or a built-in case, apply ``key=value`` overrides, validate. Raises InputError, all faults in one message.
-
-    start: whether the ion must be able to start where it is; what does not let it start there need not ask. foreign: whether methods
-    may be named that this process does not know, for what reads results and computes nothing.
-    """
-    return parse(_read(source, overrides), start, foreign)
-
-
-def load_lattice(source: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> model.Lattice:
-    """The crystal alone of what `load` reads: no other table need be there, or fit. Raises InputError; for unknown keys in all of it."""
-    data = _read(source, overrides)
-    require_modules()
-    try:
-        Config.model_validate(data)
-    except ValidationError as error:
-        concerned = [e for e in error.errors(include_url=False) if e["loc"][0] == "lattice" or e["type"] == "extra_forbidden"]
-        if concerned:
-            raise InputError("\n".join(shortened(told(concerned, Config)))) from None
-    return _lattice(LatticeSection.model_validate(data.get("lattice", {})))
-
-
-def _lattice(section: LatticeSection) -> model.Lattice:
+def lattice_of(section: LatticeSection) -> model.Lattice:
+    """The lattice of a table [lattice]."""
     return model.Lattice(**section.model_dump(exclude={"boundary", "absorber_width"}))
-
-
-def _read(source: str | Path, overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    """The tables of a configuration's file, or of a built-in case, with ``key=value`` overrides. Raises InputError."""
-    data = textfile.toml(read_text(source), f"config = {str(source)!r}")
-    arguments.texts("overrides", overrides, 'a list of texts, such as ["run.dt=0.001"]')
-    if "base" in data and data.keys() & SWEEP_BLOCKS and not data.keys() & {"ion", "interaction"}:
-        raise InputError(
-            f"config = {str(source)!r}: is a sweep (it has base and {', '.join(sorted(data.keys() & SWEEP_BLOCKS))}); "
-            f"`mdlite sweep {source} -o DIR` runs it"
-        )
-    for override in overrides:
-        key, value = parse_override(override)
-        set_key(data, key, value)
-    return data
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``key=value``; the value is TOML, and a bare word stands for a string. Raises InputError."""
-    key, equals, value = text.partition("=")
-    key, value = key.strip(), value.strip()
-    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
-        raise InputError(f"--set {text!r}: must be key=value with a dotted key, such as run.dt=0.001")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except (ValueError, RecursionError):
-        if re.fullmatch(r"[A-Za-z][\w-]*|\d+(\.\d+)?(s|min|h|d)", value):
-            return key, value
-        raise InputError(
-            f'--set {text!r}: {value!r} is not a TOML value (a number such as 0.1, a [list], or a "string")'
-        ) from None
-
-
-def wall_time(text: str, name: str) -> float:
-    """A length of wall-clock time such as 90s, 5min, 2h or 1:30:00, in seconds. Raises InputError that names ``name``."""
-    try:
-        value = seconds(text)
-        if 0.0 < value <= 1e9:
-            return value
-    except ValueError:
-        pass
-    raise InputError(f"{name} = {text!r}: must be a time such as 90s, 5min, 2h or 1:30:00")
-
-
-def set_key(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in nested dicts, making tables on the way; ``ion.velocity.z`` sets a component of a vector that is there.
-
-    Raises InputError where the way is blocked by a value.
-    """
-    *tables, last = key.split(".")
-    for n, name in enumerate(tables):
-        owner, data = data, data.setdefault(name, {})
-        if isinstance(data, list | tuple) and len(data) == 3 and n == len(tables) - 1 and last in AXES:
-            owner[name] = [value if axis == last else component for axis, component in zip(AXES, data)]
-            return
-        if not isinstance(data, dict):
-            raise InputError(f"{key}: {name} is a value, not a table with keys of its own")
-    data[last] = value
 
 
 def unit_of(config: Config, key: str) -> str:
@@ -311,15 +266,24 @@ def unit_of(config: Config, key: str) -> str:
     return next((unit for unit in UNITS if re.search(rf"(?<![\w/]){re.escape(unit)}(?![\w^/])", description)), "")
 
 
-def parse(data: dict[str, Any], start: bool = True, foreign: bool = False) -> Config:
-    """Validate nested values, plain or numpy's. Raises InputError with one line for every fault. start, foreign: see `load`."""
+def parse(
+    data: dict[str, Any],
+    start: bool = True,
+    foreign: bool = False,
+    medium: bool = False,
+    folder: str | Path | None = None,
+) -> Config:
+    """Validate nested values, plain or numpy's. Raises InputError with one line for every fault. start, foreign, medium: see `load`.
+
+    folder: what a path in them is relative to, by default the working directory.
+    """
     arguments.instance("config", data, dict, "a dict of tables, such as a TOML file has")
     require_modules()
     try:
-        config = Config.model_validate(arguments.plain(data), context=FOREIGN if foreign else None)
+        config = Config.model_validate(located(arguments.plain(data), folder), context=FOREIGN if foreign else None)
     except ValidationError as error:
         raise InputError("\n".join(shortened(told(error.errors(include_url=False), Config)))) from None
-    found = rules.faults(config, start)
+    found = rules.faults(config, start, medium or foreign)
     if found:
         raise InputError("\n".join(shortened([_named_default(config, line) for line in found])))
     return config

@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+VECTORS = ("lattice", "crystal", "ion")
+"""Tables whose keys with several numbers are vectors or matrices."""
 MOST_LINES = 20
 """Of one answer; what else is wrong is only counted."""
 KINDS = {
@@ -35,8 +37,9 @@ def told(errors: Sequence[Mapping[str, Any]], root: type[BaseModel]) -> list[str
     lines = []
     for same in lists.values():
         parts = len({error["loc"] for error in same}) - 1
-        vector = parts and same[0]["loc"][0] in ("lattice", "ion")
-        lines.append(explain(same[0], root) + (f" (and {parts} more there)" if parts and not vector else ""))
+        vector = parts and same[0]["loc"][0] in VECTORS
+        shown = next((error for error in same if error["type"] == "extra_forbidden"), same[0])
+        lines.append(explain(shown, root) + (f" (and {parts} more there)" if parts and not vector else ""))
     return list(dict.fromkeys(lines))
 
 
@@ -51,8 +54,9 @@ def explain(error: Mapping[str, Any], root: type[BaseModel]) -> str:
     """One pydantic error as ``field = value: what would be right``."""
     loc = [part for part in error["loc"] if part != "[key]"]
     if loc[:1] == ["interaction"] and len(loc) > 2:
-        del loc[2]  # the kind that pydantic puts into the path
-    if loc[-1:] and isinstance(loc[-1], int) and loc[0] in ("lattice", "ion"):
+        kind_at = 3 if loc[1] == "potentials" else 2
+        del loc[kind_at : kind_at + 1]  # which pydantic puts into the path
+    while loc[-1:] and isinstance(loc[-1], int) and loc[0] in VECTORS and len(loc) > 2:
         del loc[-1]  # one message for a vector, not one per component
     name, kind = dotted(loc) or "configuration", error["type"]
     if kind == "extra_forbidden":
@@ -107,7 +111,11 @@ def _list_of_three(given: Any, loc: list, root: type[BaseModel]) -> str:
     """What would be right in place of something that is no list of three."""
     number = given.strip() if isinstance(given, str) and _is_number(given) else None
     if loc[:2] == ["interaction", "atoms"]:
-        return "must be a list of three whole numbers for every atom, such as [[0, 0, 0], [0, 0, 1]]"
+        return "must be a list of three whole numbers for every atom, such as [[0, 0, 0], [0, 0, 1]]; in a [crystal] of four"
+    if loc[-1:] in (["cell"], ["matrix"]):
+        return "must be three rows of three numbers"
+    if loc[0] == "crystal" and loc[-1] == "species":
+        return 'must be a list of two species, such as ["Na", "Cl"]'
     if loc[-1:] == ["fit"]:
         return "must be a list of two"
     if isinstance(given, list) or loc[-1:] not in (["size"], ["mass"]):
@@ -175,7 +183,7 @@ def _is_tuple(loc: list, root: type[BaseModel]) -> bool:
 def _section(loc: list, root: type[BaseModel]) -> type[BaseModel] | None:
     """The section that a path of keys leads into, or None."""
     section: Any = root
-    for part in loc:
+    for part in (part for part in loc if not isinstance(part, int)):
         field = next((f for n, f in section.model_fields.items() if part in (n, f.alias)), None)
         section = field.annotation if field is not None else None
         section = next((kind for kind in get_args(section) if isinstance(kind, type) and issubclass(kind, BaseModel)), section)
@@ -189,6 +197,7 @@ def _suggest(loc: list, root: type[BaseModel]) -> str:
     section, last = _section(loc[:-1], root), str(loc[-1])
     known = [field.alias or name for name, field in section.model_fields.items()] if section is not None else []
     elsewhere = sorted({key for key in all_keys(root) if key.rsplit(".", 1)[-1] == last})
+    elsewhere = [key for key in elsewhere if not key.startswith("crystal.")] or elsewhere
     here = did_you_mean(last, known)
     if here or not elsewhere:
         return here or (f"; known keys are {', '.join(known)}" if known else "")

@@ -137,8 +137,9 @@ def chosen(prefix: str = "") -> list[dict[str, str]]:
         return here
     names = {row["key"] for row in found}
     last = sorted(name for name in names if name.rsplit(".", 1)[-1] == prefix.rsplit(".", 1)[-1])
+    last = [name for name in last if not name.startswith("crystal.")] or last
     near = f"; did you mean {' or '.join(last)}?" if last else did_you_mean(prefix, {*names, *_paths(names)})
-    tables_there = ", ".join(sorted({name.split(".")[0] for name in names}))
+    tables_there = ", ".join(sorted({name.split(".")[0] for name in names}, key=lambda name: (name == "crystal", name)))
     raise InputError(f"prefix = {prefix!r}: no key begins so{near or f'; there are {tables_there}'}")
 
 

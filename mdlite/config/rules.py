@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlite.config import crystal_rules
 from mdlite.engines import registry
 from mdlite.physics.integrators import INTEGRATORS
 from mdlite.physics.model import MOST_TURN
@@ -30,12 +31,28 @@ MOST_CELLS = 1e9
 """From the origin to the ion."""
 
 
-def faults(config: Config, start: bool = True) -> list[str]:
+def faults(config: Config, start: bool = True, medium: bool = False) -> list[str]:
     """Every rule between fields that the configuration breaks, one line each; empty if it is sound.
 
-    start: also whether the ion can start where it is, for what lets it start there.
+    start: also whether the ion can start where it is, for what lets it start there. medium: the method need not take a [crystal].
     """
     method = registry.told(config.method)
+    if config.crystal is not None:
+        found = crystal_rules.faults(config, medium)
+        if not found and not medium:
+            found = [
+                *_stepping(config, method),
+                *_snapshots(config, method),
+                *_validation(config),
+                *_frozen(config),
+                *_memory(config),
+            ]
+            found += [*method.faults(config), *crystal_rules.model_faults(config)]
+        return found or (start_faults(config) if start and not medium else [])
+    if config.interaction.potentials or config.interaction.potential is None:
+        return [
+            "interaction.potentials: are for the species of a [crystal]; in a [lattice] all atoms are alike: give interaction.potential"
+        ]
     found = [*_stepping(config, method), *_thermal(config, method), *_snapshots(config, method), *_validation(config)]
     near = [*_ion(config), *_atoms(config)]
     if not near:
@@ -53,7 +70,7 @@ def faults(config: Config, start: bool = True) -> list[str]:
 
 def _stepping(config: Config, method: Method):
     run = config.run
-    omega = config.to_lattice().omega_max
+    omega = config.to_lattice().omega_max if config.crystal is None else crystal_rules.omega_max(config)
     lattice_moves = method.steps_atoms or config.thermal is not None
     if run.integrator != "velocity-verlet" and not method.integrates(config):
         yield (
@@ -75,10 +92,7 @@ def _thermal(config: Config, method: Method):
     thermal = config.thermal
     if thermal is None:
         return
-    if thermal.energy is not None and thermal.temperature is not None:
-        yield f"thermal.energy = {thermal.energy:g} and thermal.temperature = {thermal.temperature:g}: give one of the two, meV or K"
-    if thermal.energy is None and thermal.temperature is None:
-        yield "thermal.energy: is missing; give thermal.energy in meV or thermal.temperature in K"
+    yield from crystal_rules.temperature(thermal)
     if config.lattice.k2 == 0.0:
         yield "lattice.k2 = 0: modes without restoring force have no thermal state; give k2 > 0"
     if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
@@ -117,10 +131,10 @@ def _snapshots(config: Config, method: Method):
             'snapshots: are taken of one explicit lattice, method = "reference" with lattice.boundary = "periodic" or "absorbing" and '
             "thermal.lattices = 1; take the [snapshots] table out"
         )
-    elif wanted.extent is not None and 2 * wanted.extent > min(config.lattice.size):
+    elif wanted.extent is not None and 2 * wanted.extent > min(config.cells):
         yield (
             f"snapshots.extent = {wanted.extent}: the block is {2 * wanted.extent} atoms wide and must fit into the lattice, whose smallest "
-            f"size is {min(config.lattice.size)}; give {min(config.lattice.size) // 2} or less"
+            f"size is {min(config.cells)}; give {min(config.cells) // 2} or less"
         )
 
 
@@ -148,10 +162,14 @@ def _candidates(config: Config, method: Method):
         )
 
 
-def _ion(config: Config):
+def _frozen(config: Config):
     for axis, mass, speed in zip("xyz", config.ion.mass, config.ion.velocity):
         if math.isinf(mass) and speed != 0.0:
             yield f"ion.velocity {axis} = {speed:g}: must be 0, because the infinite ion.mass freezes this axis"
+
+
+def _ion(config: Config):
+    yield from _frozen(config)
     cells = max(map(abs, config.ion_position)) / config.lattice.spacing
     if cells > MOST_CELLS:
         yield f"ion.position = {_list(config.ion.position)}: lies {cells:.1g} cells from the origin; must be within {MOST_CELLS:g}"
@@ -182,7 +200,10 @@ def _atoms(config: Config):
         yield f"interaction.atoms.{key}: takes {8.0 * reach**3:.1g} atoms or so near the ion; must be {MOST_ATOMS} at most"
 
 
-def _sites(sites: list[tuple[int, int, int]], size: tuple[int, int, int]):
+def _sites(sites: list[tuple[int, ...]], size: tuple[int, int, int]):
+    if other := next((site for site in sites if len(site) != 3), None):
+        yield f"interaction.atoms.sites = {list(other)}: must be three whole numbers in a [lattice]; the fourth, κ, is for a [crystal]"
+        return
     outside = [site for site in sites if any(not 0 <= n < limit for n, limit in zip(site, size))]
     if outside:
         more = f", and so do {len(outside) - 1} more of the {len(sites)}" if len(outside) > 1 else ""
@@ -203,20 +224,20 @@ def start_faults(config: Config) -> list[str]:
     sites = model.candidate_sites(position)
     distance = np.linalg.norm(model.apart(position), axis=1)
     nearest = int(np.argmin(distance))
-    if not distance[nearest] < model.interaction.atoms.cutoff:
+    if not distance[nearest] < model.atoms.cutoff:
         return []
-    phi, slope, curvature = map(float, model.interaction.pairs(distance[nearest]))
+    phi, slope, curvature = map(float, model.law(nearest).pairs(distance[nearest]))
     where = f"ion.position = {_list(config.ion.position)}: is"
     atom = f"the atom at site {sites[nearest].tolist()}"
     if not all(map(math.isfinite, (phi, slope, curvature))) or abs(phi) > HIGHEST_ENERGY:
-        if distance[nearest] > 0.5 * model.lattice.spacing:
+        if distance[nearest] > 0.5 * model.length:
             return [
                 f"interaction.potential: is {phi:.3g} meV where the ion starts, {distance[nearest]:.3g} Angstrom from {atom}; "
                 "its parameters are far too large"
             ]
         return [f"{where} on top of {atom} ({distance[nearest]:.3g} Angstrom away, potential {phi:.3g} meV); start farther away"]
     turn = INTEGRATORS[config.run.integrator].turn * MOST_TURN
-    fastest = math.sqrt(abs(curvature) * (float(model.ion.inverse_mass.max()) + 1.0 / model.lattice.mass))
+    fastest = math.sqrt(abs(curvature) * (float(model.ion.inverse_mass.max()) + 1.0 / model.lightest))
     if fastest * config.run.dt <= turn:
         return []
     return [

@@ -54,14 +54,14 @@ MASS_TEXTS = 'or a text: "Li", "6Li", "7.016 Da"'
 """For the description of a mass."""
 
 
-def _triple(value: Any) -> Any:
+def triple(value: Any) -> Any:
     """One number stands for three equal ones."""
     return [value] * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _mass_triple(value: Any) -> Any:
     """One mass stands for three equal ones."""
-    return [value] * 3 if isinstance(value, str) and not elements.is_number(value) else _triple(value)
+    return [value] * 3 if isinstance(value, str) and not elements.is_number(value) else triple(value)
 
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
@@ -84,7 +84,7 @@ Size = Annotated[int, Field(strict=True, ge=3, le=100_000)]
 class LatticeSection(Section):
     """The framework: a simple cubic lattice of springs, periodic."""
 
-    size: Annotated[tuple[Size, Size, Size], BeforeValidator(_triple)] = Field(
+    size: Annotated[tuple[Size, Size, Size], BeforeValidator(triple)] = Field(
         (100, 100, 100),
         description="atoms along x, y, z, or one number for all; 3 at least, so that each has 18 distinct neighbours",
     )
@@ -138,11 +138,23 @@ POTENTIALS = {form.name: _potential_section(form) for form in FORMS}
 SiteIndex = Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
 
 
+def _three_or_four(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(value) not in (3, 4):
+        raise ValueError("must be three whole numbers, in a [crystal] four")
+    return value
+
+
+Site = Annotated[tuple[SiteIndex, ...], AfterValidator(_three_or_four)]
+
+
 class SitesSection(Section):
     """A fixed list of interacting atoms."""
 
     kind: Literal["sites"]
-    sites: list[tuple[SiteIndex, SiteIndex, SiteIndex]] = Field(description="lattice indices of the atoms", min_length=1)
+    sites: list[Site] = Field(
+        description="the atoms: indices of lattice sites, or in a [crystal] three of the primitive cell and the atom's number κ in it",
+        min_length=1,
+    )
 
 
 class ShellSection(Section):
@@ -167,10 +179,21 @@ else:
 
 
 class InteractionSection(Section):
-    """The pair potential, and the atoms that take part."""
+    """The pair potential, or several by species, and the atoms that take part."""
 
-    potential: PotentialSection
+    if TYPE_CHECKING:  # None where a [crystal] has one for every species
+        potential: PotentialSection
+    else:
+        potential: PotentialSection | None
+    potentials: dict[str, PotentialSection] = Field(
+        {}, description="in a [crystal], by species; potential is for those that have none here"
+    )
     atoms: Annotated[SitesSection | ShellSection | CutoffSection, Field(discriminator="kind")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_species(cls, data: Any) -> Any:
+        return {"potential": None} | data if isinstance(data, dict) and data.get("potentials") else data
 
 
 class ThermalSection(Section):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ import numpy as np
 from mdlite import arguments
 from mdlite.crystals import dynamics
 from mdlite.crystals.box import Box
-from mdlite.crystals.crystal import Crystal
+from mdlite.crystals.crystal import Crystal, divided, images
 from mdlite.errors import InputError
 from mdlite.physics.interaction import Cutoff, Interaction, Potential, potential_row
 from mdlite.physics.model import Ion
@@ -56,13 +57,11 @@ class CrystalModel:
         for name in self.potentials:
             if name not in (DEFAULT, *crystal.species):
                 known = ", ".join(sorted(set(crystal.species)))
-                raise InputError(
-                    f"interaction.potentials.{name}: the crystal has no such species, only {known}; or {DEFAULT} for all others"
-                )
+                raise InputError(f"interaction.potentials.{name}: the crystal has no such species, only {known}")
         for species in dict.fromkeys(crystal.species):
             if species not in self.potentials and DEFAULT not in self.potentials:
                 raise InputError(
-                    f"interaction.potentials.{species}: is missing; give one for every species of the crystal, or {DEFAULT}"
+                    f"interaction.potentials.{species}: is missing; give one for every species of the crystal, or interaction.potential for all others"
                 )
         if isinstance(self.atoms, CrystalSites):
             self._check_sites(self.atoms)
@@ -85,6 +84,11 @@ class CrystalModel:
     def length(self) -> float:
         """What an ion may not cross half of in a step: the distance of the nearest atoms, Å."""
         return nearest_distance(self.box.crystal)
+
+    @property
+    def crystal_mass(self) -> float:
+        """Of all atoms of the box, meV ps²/Å²."""
+        return self.box.crystal.cell_mass * float(np.prod(self.box.size))
 
     @property
     def lightest(self) -> float:
@@ -140,6 +144,20 @@ class CrystalModel:
         atoms = self.atoms if isinstance(self.atoms, Cutoff) else Cutoff(1e9, 1.0)
         return Interaction(self.potentials[self.kinds[self._kind(species)]], atoms)
 
+    def law(self, n: int) -> Interaction:
+        """With candidate n."""
+        return self.interaction(self.box.crystal.species[self.offsets[n, 3]])
+
+    @property
+    def omega_max(self) -> float:
+        """Highest angular frequency, rad/ps."""
+        return dynamics.omega_max(self.box.crystal)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Vectors of the periodic box as rows, (3, 3), Å."""
+        return self.box.edges
+
     def coupling(self):
         """The interaction as `mdlite.kernels.site_coupling.SiteCoupling`."""
         from mdlite.kernels.site_coupling import SiteCoupling
@@ -182,6 +200,23 @@ class CrystalModel:
         places = self.box.crystal.sites(self.offsets)
         extent = float(np.ptp(places, axis=0).max()) if not self.atoms.moving else 2.0 * self.atoms.radius
         return max(0.0, 2.0 * self.longest_radius - extent) / dynamics.fastest_sound(self.box.crystal)
+
+
+@functools.lru_cache(maxsize=4)
+def box_of(crystal: Crystal, size: tuple[int, int, int], matrix: tuple[tuple[int, int, int], ...] | None) -> Box:
+    """``size`` cells of a crystal, or of its larger cell ``matrix``."""
+    return Box(crystal if matrix is None else crystal.supercell(matrix), size)
+
+
+def sites_of(crystal: Crystal, matrix: tuple[tuple[int, int, int], ...] | None, sites: Iterable[Sequence[int]]) -> CrystalSites:
+    """Atoms given by primitive cell and κ, as those of the larger cell ``matrix``."""
+    given = np.array(sites, np.int64).reshape(-1, 4)
+    if matrix is not None:
+        inner = {tuple(cell): n for n, cell in enumerate(images(np.array(matrix)).tolist())}
+        outer, rest = divided(given[:, :3], np.array(matrix))
+        place = np.array([inner[tuple(cell)] for cell in rest.tolist()])
+        given = np.column_stack([outer, place * crystal.n_basis + given[:, 3]])
+    return CrystalSites(tuple(map(tuple, given.tolist())))
 
 
 def nearest_distance(crystal: Crystal) -> float:

@@ -9,6 +9,7 @@ that of the infinite crystal as soon as no wave goes around the box that the gri
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -229,14 +230,18 @@ def loss_matrix(medium: Medium) -> np.ndarray:
     """
     if isinstance(medium, Lattice):
         return cubic.loss_matrix(medium)
-    volume, mass = medium.volume, medium.cell_mass
+    return loss_of(functools.partial(dynamics.acoustic_tensor, medium), medium.volume, medium.cell_mass)
+
+
+def loss_of(acoustic_tensor: Callable[[np.ndarray], np.ndarray], volume: float, mass: float) -> np.ndarray:
+    """L of any A(q̂) (..., 3) -> (..., 3, 3), Å²/ps², for a cell of ``volume`` and ``mass``; as `loss_matrix`."""
     previous = None
     for nodes in (16, 32, 64, 128, 256, 512):
         z, w = np.polynomial.legendre.leggauss(nodes)
         phi = np.pi * np.arange(2 * nodes) / nodes
         s = np.sqrt(1.0 - z * z)[:, None]
         direction = np.stack([s * np.cos(phi), s * np.sin(phi), np.broadcast_to(z[:, None], (nodes, 2 * nodes))], axis=-1)
-        squares, modes = np.linalg.eigh(dynamics.acoustic_tensor(medium, direction))
+        squares, modes = np.linalg.eigh(acoustic_tensor(direction))
         if squares.min() <= 0.0:
             break
         power = np.einsum("abis,abs,abjs->abij", modes, squares**-1.5, modes)

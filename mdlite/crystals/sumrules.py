@@ -74,9 +74,26 @@ def corrected(crystal: Crystal, which: Which = "all") -> tuple[Crystal, Correcti
     ``translation``: (i) and (ii) only, for comparisons with programs that know no more. Absent blocks stay absent.
     Raises InputError where a pair has a block from one side only.
     """
+    before = violations(crystal)
+    found = _projected(crystal, which, 0.0)
+    change = np.abs(found.blocks - crystal.blocks).max() / _largest(crystal)
+    return found, Corrections(which, float(change), before, violations(found))
+
+
+def balanced(crystal: Crystal, which: Which, forces: np.ndarray, torques: np.ndarray) -> Crystal:
+    """As `corrected`, for force constants that obey the rules only together with others that are not in the blocks, such as those of dipoles.
+
+    forces, torques: the left-hand sides of (ii) and (iii) of these others, (p, 3, 3), meV/Å² and, by α and the pairs xy, xz, yz of β and
+    γ, meV/Å.
+    """
+    offset = np.concatenate([forces.ravel(), torques.ravel() / _nearest(crystal)] if which == "all" else [forces.ravel()])
+    return _projected(crystal, which, offset)
+
+
+def _projected(crystal: Crystal, which: Which, offset: np.ndarray | float) -> Crystal:
+    """The nearest blocks that obey (i), and with which the sums of (ii), (iii) are minus ``offset``, in the order of `_rules`."""
     from scipy import sparse
 
-    before = violations(crystal)
     rules = _rules(crystal, rotation=which == "all")
     size = crystal.blocks.size
     rows = np.arange(size).reshape(-1, 3, 3)
@@ -87,11 +104,9 @@ def corrected(crystal: Crystal, which: Which = "all") -> tuple[Crystal, Correcti
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
     x = 0.5 * (crystal.blocks + _transposed(crystal)).ravel()
     for _ in range(3):  # once but for rounding
-        x = x - halves.T @ (inverse @ (rules @ x))
+        x = x - halves.T @ (inverse @ (rules @ x + offset))
     blocks = x.reshape(-1, 3, 3)
-    found = crystal.with_blocks(0.5 * (blocks + blocks[crystal.partner].transpose(0, 2, 1)))
-    change = np.abs(found.blocks - crystal.blocks).max() / _largest(crystal)
-    return found, Corrections(which, float(change), before, violations(found))
+    return crystal.with_blocks(0.5 * (blocks + blocks[crystal.partner].transpose(0, 2, 1)))
 
 
 def _rules(crystal: Crystal, rotation: bool):

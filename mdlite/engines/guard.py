@@ -33,9 +33,9 @@ DISPLACED = 0.5
 """Lattice constants by which the atoms that a cut-off sphere looks through may leave their sites, see `mdlite.physics.model.Cutoff.offsets`."""
 
 
-def heat(lattice: Lattice, energy: float, statistics: str) -> float:
+def heat(model: Model, energy: float, statistics: str) -> float:
     """The mean energy (meV) of the hottest mode of a crystal at k_B T = ``energy`` (meV): that, or with zero-point motion more."""
-    half = 0.5 * HBAR * lattice.omega_max
+    half = 0.5 * HBAR * model.omega_max
     return energy if statistics == "classical" else half / math.tanh(half / energy)
 
 

@@ -59,6 +59,8 @@ class Method:
     """What it means that it is; ``{place}`` is where the ion is."""
     linear = False
     """Its small oscillations are those of `mdlite.accuracy.small_oscillations`."""
+    crystals = False
+    """Takes any harmonic crystal ([crystal]), not the simple cubic [lattice] alone."""
     measured = False
     """The map of validity has measured its errors."""
     costly = False

@@ -160,6 +160,30 @@ class Model:
         return self.lattice.spacing
 
     @property
+    def omega_max(self) -> float:
+        """Highest angular frequency, rad/ps."""
+        return self.lattice.omega_max
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Vectors of the periodic box as rows, (3, 3), Å."""
+        return np.diag(self.lattice.box)
+
+    @property
+    def atoms(self) -> Sites | Shell | Cutoff:
+        """Which atoms take part."""
+        return self.interaction.atoms
+
+    def law(self, n: int) -> Interaction:
+        """With candidate n: that of all."""
+        return self.interaction
+
+    @property
+    def crystal_mass(self) -> float:
+        """Of all atoms of the box, meV ps²/Å²."""
+        return self.lattice.mass * self.lattice.n_atoms
+
+    @property
     def lightest(self) -> float:
         """Mass of the lightest atom, meV ps²/Å²."""
         return self.lattice.mass

@@ -14,17 +14,13 @@ from mdlite.errors import InputError
 from mdlite.io import outputs
 from mdlite.physics import phonons, response
 from mdlite.physics.model import Lattice
-from mdlite.report import plots
-from mdlite.units import terahertz, with_terahertz
+from mdlite.report import phonons_request, plots
+from mdlite.report.phonons_request import Request
+from mdlite.units import TURN, terahertz, with_terahertz
 
 UNITS = {
-    "loss_matrix": "Angstrom^2 ps/meV",
-    "recoil_kernel": "Angstrom^2/meV",
+    **phonons_request.UNITS,
     "frequencies": "rad/ps",
-    "frequencies_THz": "THz",
-    "omega_max": "rad/ps",
-    "omega_max_THz": "THz",
-    "times": "ps",
     "sound_speeds": "Angstrom/ps",
     "dispersion.distance": "1/spacing",
     "dispersion.theta": "1/spacing",
@@ -34,7 +30,7 @@ UNITS = {
 }
 DIRECTIONS = {"100": (1, 0, 0), "110": (1, 1, 0), "111": (1, 1, 1)}
 DEFAULT_DISPLACEMENTS = ((0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1))
-FARTHEST, LATEST = 64, 20.0
+FARTHEST = 64
 PLOT_TIMES = np.linspace(0.0, 2.0, 201)
 
 
@@ -51,40 +47,51 @@ def parse_request(displacements: list[str] | None, times: str) -> tuple[list[tup
         if len(vector) != 3:
             raise InputError(f"--displacement {text!r}: must be three whole numbers, such as 1,1,0")
         found.append((vector[0], vector[1], vector[2]))
-    try:
-        instants = [float(part) for part in times.split(",")]
-    except ValueError:
-        instants = [float("nan")]
-    if not np.isfinite(instants).all():
-        raise InputError(f"--times {times!r}: must be finite numbers (ps) with commas between, such as 0,0.05,0.1")
-    if max(map(abs, instants)) > LATEST:
-        raise InputError(
-            f"--times {times!r}: must be within {LATEST:g} ps; later, mdlite.physics.response.recoil_kernel takes half a minute and more"
-        )
-    return found or list(DEFAULT_DISPLACEMENTS), instants
+    return found or list(DEFAULT_DISPLACEMENTS), phonons_request.instants(times)
 
 
-def collect(lattice: Lattice, displacements, times, path: str, finite: bool) -> tuple[dict[str, Any], Any]:
-    """All numbers as plain JSON values, and the figure. Raises InputError (k2 = 0, a path that is none)."""
-    kernel = response.recoil_kernel(lattice, displacements, times, finite)
-    bands = phonons.dispersion(lattice, path)
+def collect(
+    lattice: Lattice, displacements, times, path: str | None, finite: bool, request: Request | None = None
+) -> tuple[dict[str, Any], Any]:
+    """All numbers as plain JSON values, and the figure. request: what is asked besides, in the terms of any crystal, whose atom is 0.
+
+    Raises InputError (k2 = 0, a path that is none).
+    """
+    asked = request or phonons_request.parse()
+    phonons_request.require_pairs(lattice, asked)
+    shown = {",".join(map(str, d)): tuple(d) for d in displacements} | {text: pair[2:] for text, pair in asked.pairs.items()}
+    kernel = response.recoil_kernel(lattice, list(shown.values()), times, finite)
+    displacements = list(dict.fromkeys(shown.values()))
+    bands = phonons.dispersion(lattice, _corners(path))
     omega, density = phonons.density_of_states(lattice)
     frequencies = {name: phonons.frequencies(lattice, theta).tolist() for name, theta in phonons.SPECIAL_POINTS.items()}
     found = {
         "loss_matrix": response.loss_matrix(lattice).tolist(),
-        "recoil_kernel": {",".join(map(str, d)): w.tolist() for d, w in zip(displacements, kernel)},
+        "recoil_kernel": {text: w.tolist() for text, w in zip(shown, kernel)},
         "times": list(times),
         "lattice": f"finite, {' x '.join(map(str, lattice.size))}, without q = 0" if finite else "infinite",
         "frequencies": {"Γ": frequencies["G"]} | frequencies,
-        "frequencies_THz": {name: [terahertz(x) for x in values] for name, values in frequencies.items()},
+        "frequencies_THz": {name: [terahertz(x) for x in values] for name, values in frequencies.items()}
+        | phonons_request.frequencies(lattice, asked.qpoints),
         "omega_max": lattice.omega_max,
         "omega_max_THz": terahertz(lattice.omega_max),
+        "sound": phonons_request.sound(lattice, asked.directions),
         "sound_speeds": {name: phonons.sound_speeds(lattice, d).tolist() for name, d in DIRECTIONS.items()},
         "dispersion": {key: value if isinstance(value, list) else value.tolist() for key, value in bands.items()},
         "density_of_states": {"omega": omega.tolist(), "g": density.tolist()},
         "units": UNITS,
     }
     return found, plots.phonons(bands, (omega, density), _plot_kernel(lattice, displacements, finite))
+
+
+def _corners(path: str | None) -> str | list[list[float]]:
+    """A path as `mdlite.physics.phonons.dispersion` takes it, of letters, or of triples of reduced coordinates."""
+    if path is None or "," not in path:
+        return phonons.DEFAULT_PATH if path is None else path
+    try:
+        return [[TURN * float(x) for x in corner.split(",")] for corner in path.split()]
+    except ValueError:
+        raise InputError(f'path = {path!r}: must be triples of numbers, reduced coordinates, such as "0,0,0 0.5,0,0"') from None
 
 
 def _plot_kernel(lattice: Lattice, displacements, finite: bool) -> dict[str, Any]:
@@ -113,9 +120,19 @@ def text(lattice: Lattice, found: dict[str, Any]) -> str:
             + "  ".join(f"{terahertz(x):9.6f}" for x in found["frequencies"][name])
             + ")"
         )
+    lines += [
+        f"  {name:16} {'':35}   (" + "  ".join(f"{x:9.6f}" for x in values) + ")"
+        for name, values in found["frequencies_THz"].items()
+        if name not in found["frequencies"]
+    ]
     lines.append("sound              (Å/ps; transverse, transverse, longitudinal)")
     for name, speeds in found["sound_speeds"].items():
         lines.append(f"  [{name}]            " + "  ".join(f"{x:11.6f}" for x in speeds))
+    lines += [
+        f"  [{name}]".ljust(21) + "  ".join(f"{x:11.6f}" for x in speeds)
+        for name, speeds in found["sound"].items()
+        if name not in phonons_request.DIRECTIONS
+    ]
     loss = np.array(found["loss_matrix"])
     lines.append(f"loss matrix L      {loss[0, 0]:.10e} Å² ps/meV times the identity")
     lines.append(f"recoil kernel W    (Å²/meV; {found['lattice']})")

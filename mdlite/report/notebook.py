@@ -82,12 +82,16 @@ def config_html(config: Config) -> str:
 
 def summary(config: Config) -> str:
     """Method, lattice, temperature and length of a run in a few words."""
-    size, thermal = "×".join(map(str, config.lattice.size)), config.thermal
+    thermal = config.thermal
+    if config.crystal is None:
+        box = f"lattice {'×'.join(map(str, config.lattice.size))}"
+    else:
+        box = f"crystal {'×'.join(map(str, config.crystal.size))}"
     if thermal is None:
         temperature = "T=0"
     else:
         temperature = f"T={thermal.temperature:g} K" if thermal.temperature is not None else f"k_BT={thermal.energy:g} meV"
-    return f"method={config.method}, lattice {size}, {temperature}, {config.n_steps} steps of {config.run.dt:g} ps"
+    return f"method={config.method}, {box}, {temperature}, {config.n_steps} steps of {config.run.dt:g} ps"
 
 
 def _headline(title: str, rest: str) -> str:

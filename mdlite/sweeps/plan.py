@@ -14,48 +14,33 @@ one takes whole tables as values; ``ion.velocity.z`` is a component.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
-import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError
 
 from mdlite import arguments, config
 from mdlite.config import Config, textfile
 from mdlite.config.explain import explain, shortened, told
 from mdlite.config.sections import Count, Number, Section
 from mdlite.errors import InputError
-from mdlite.sweeps import repeats
+from mdlite.sweeps import bases, medium, repeats
 
 MOST_POINTS = 100_000
 BLOCKS = ("grid", "zip", "list", "random")
-
-
-def _plain(base: Any) -> Any:
-    """A base as a TOML file can have it: a Config as its tables, a path as text."""
-    if isinstance(base, Config):
-        return tomllib.loads(base.to_toml())
-    return str(base) if isinstance(base, Path) else base
-
-
-def _base(value: Any) -> Any:
-    if not isinstance(value, str | dict):
-        raise ValueError("must be a built-in case, the name of a TOML file, or a table with a configuration's keys")
-    return value
-
-
-Base = Annotated[Any, BeforeValidator(_base), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})]
 
 
 class SweepSection(Section):
     """The content of a sweep's file."""
 
     title: str = ""
-    base: Base = Field(description="a built-in case, a TOML file beside the sweep's, or a configuration's tables")
-    task: Literal["run", "validate", "compare"] = Field("run", description="what every point does")
+    base: bases.Base = Field(description="a built-in case, a TOML file beside the sweep's, or a configuration's tables")
+    task: Literal["run", "validate", "compare", "medium"] = Field("run", description="what every point does")
     replicas: Count = Field(1, description="of every point, each with a seed of its own")
     seed: int = Field(1, ge=0, lt=2**63, strict=True, description="of random axes and of replicas")
     set_: dict[str, Any] = Field({}, alias="set", description="changes for all points")
@@ -130,7 +115,7 @@ def load(source: str | Path | Config | dict[str, Any], overrides: list[str] | tu
         source = {"base": source}
     if isinstance(source, dict):
         data = arguments.plain(source)
-        folder, data = Path(), data | ({"base": _plain(data["base"])} if "base" in data else {})
+        folder, data = Path(), data | ({"base": bases.plain(data["base"])} if "base" in data else {})
     else:
         arguments.path("sweep", source, "a TOML file with a base and axes, its content as a dict, or a Config")
         path = Path(source)
@@ -147,20 +132,20 @@ def load(source: str | Path | Config | dict[str, Any], overrides: list[str] | tu
         sweep = SweepSection.model_validate(data)
     except ValidationError as error:
         raise InputError("\n".join(shortened(told(error.errors(include_url=False), SweepSection)))) from None
-    start = _start(sweep.base, folder).to_dict()
-    changes = _flat(sweep.set_) | dict(config.parse_override(text) for text in overrides)
+    if sweep.task == "medium":
+        start, point = medium.base(*bases.tables(sweep.base, folder)), medium.settings
+    else:
+        start, point = bases.start(sweep.base, folder).to_dict(), _point
+    changes = _flat(sweep.set_) | bases.given(overrides)
     axes = _axes(sweep)
-    return Plan(sweep.title, sweep.task, sweep.replicas, axes, _points(sweep, start, changes, axes), data)
-
-
-def _start(base: str | dict[str, Any], folder: Path) -> Config:
-    """The configuration that all points begin with. Raises InputError."""
-    if isinstance(base, dict):
-        return config.parse(base)
-    if not base.strip():
-        raise InputError(f"base = {base!r}: must be a built-in case ({', '.join(config.case_names())}) or a TOML file")
-    file = folder / base
-    return config.load(file if file.is_file() else base)
+    return Plan(
+        sweep.title,
+        sweep.task,
+        sweep.replicas,
+        axes,
+        _points(sweep, functools.partial(point, start, folder), changes, axes),
+        data,
+    )
 
 
 def _flat(table: dict[str, Any], leaf=lambda value: False, prefix: str = "") -> dict[str, Any]:
@@ -272,8 +257,10 @@ def replica_seed(seed: int, point: int, replica: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(point, replica)).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any], axes: list[Axis]) -> list[Point]:
-    """Every point, in the order of its index. Raises InputError that lists what the model refuses, and where, and points that are the same run."""
+def _points(
+    sweep: SweepSection, make: Callable[[dict[str, Any]], Config], changes: dict[str, Any], axes: list[Axis]
+) -> list[Point]:
+    """Every point, made of what it changes, in the order of its index. Raises InputError that lists what the model refuses, and where, and points that are the same run."""
     points: list[Point] = []
     faults: dict[str, list[str]] = {}
     seen: dict[Any, int] = {}
@@ -283,7 +270,7 @@ def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any],
         names = [f"{len(points) + replica:05d}" for replica in range(sweep.replicas)]
         made: list[Any] = [None] * sweep.replicas  # where the model refuses a point; then there is no plan
         try:
-            base = _point(start, changes | values)
+            base = make(changes | values)
             first = seen.setdefault(repeats.key(base), len(points))
             twins += [(first, len(points))] if first < len(points) else []
             made = [base if sweep.replicas == 1 else _replica(base, sweep, number, n) for n in range(sweep.replicas)]
@@ -298,11 +285,11 @@ def _points(sweep: SweepSection, start: dict[str, Any], changes: dict[str, Any],
     return points
 
 
-def _point(start: dict[str, Any], changes: dict[str, Any]) -> Config:
+def _point(start: dict[str, Any], folder: str | Path, changes: dict[str, Any]) -> Config:
     data = copy.deepcopy(start)
     for key, value in changes.items():
         config.set_key(data, key, value)
-    return config.parse(data)
+    return config.parse(data, folder=folder)
 
 
 def _replica(point: Config, sweep: SweepSection, number: int, replica: int) -> Config:

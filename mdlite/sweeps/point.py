@@ -159,10 +159,18 @@ def _compare(place: Path) -> dict[str, Any]:
     return comparison.compare(config.load(place / "point.toml"))
 
 
+def _medium(place: Path) -> dict[str, Any]:
+    """The numbers of `mdlite.sweeps.medium`."""
+    from mdlite import config
+    from mdlite.sweeps import medium
+
+    return medium.measure(config.load(place / "point.toml", start=False, medium=True))
+
+
 def _numbers(value: Any, name: str = "") -> dict[str, float | None]:
     if isinstance(value, dict):
         return {k: v for key, inner in value.items() for k, v in _numbers(inner, f"{name}.{key}" if name else key).items()}
     return {name: value} if value is None or (isinstance(value, int | float) and not isinstance(value, bool)) else {}
 
 
-TASKS = {"run": _run, "validate": _validate, "compare": _compare}
+TASKS = {"run": _run, "validate": _validate, "compare": _compare, "medium": _medium}

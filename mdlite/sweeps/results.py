@@ -16,7 +16,7 @@ from mdlite.config.explain import shortened
 from mdlite.errors import InputError
 from mdlite.io import outputs
 from mdlite.simulation import result
-from mdlite.sweeps import measures
+from mdlite.sweeps import measures, medium
 from mdlite.sweeps.manifest import point_folder, read_manifest
 from mdlite.sweeps.point import damage_of, error_of, result_of
 
@@ -93,7 +93,7 @@ def _gathered(folder: Path) -> tuple[dict[str, Any], list[tuple[dict[str, Any], 
     if damaged := [fault for place in places if (fault := damage_of(place)) is not None]:
         raise InputError("\n".join(shortened(damaged)))
     rows = [_row(place, told["task"]) for place in places]
-    return told, rows, config.load(point_folder(folder, told["points"][0]["name"]) / "point.toml", foreign=True)
+    return told, rows, config.load(point_folder(folder, told["points"][0]["name"]) / "point.toml", start=False, foreign=True)
 
 
 def _dataset(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | None]], example: Config) -> xarray.Dataset:
@@ -104,7 +104,7 @@ def _dataset(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | N
     shape = (*[len(axis["rows"]) for axis in told["axes"]], told["replicas"])
     data: dict[str, Any] = {"status": (dims, np.full(shape, "missing", dtype=object), {"long_name": "of the point"})}
     for name in names:
-        unit = measures.UNITS.get(name, "") if told["task"] == "run" else ""
+        unit = _units(told["task"]).get(name, "")
         data[name] = (dims, np.full(shape, np.nan), {"units": unit} if unit else {})
     for point, (numbers, status, _) in zip(told["points"], rows):
         place = tuple(point["index"])
@@ -118,6 +118,11 @@ def _dataset(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | N
     if told["replicas"] == 1:
         found = found.squeeze("replica", drop=True)
     return found
+
+
+def _units(task: str) -> dict[str, str]:
+    """The units of a task's numbers by their names; of tasks that have them in the names, none."""
+    return {"run": measures.UNITS, "medium": medium.UNITS}.get(task, {})
 
 
 def _row(place: Path, task: str) -> tuple[dict[str, Any], str, str | None]:
@@ -179,17 +184,19 @@ def _frame(told: dict[str, Any], rows: list[tuple[dict[str, Any], str, str | Non
         lines.append({"point": point["name"]} | values | replica | {"status": status} | numbers | {"error": error})
         units |= {key: unit for key in values if (unit := config.unit_of(example, key))}
     found = pandas.DataFrame(lines).dropna(axis=1, how="all")
-    found.attrs["units"] = units | (
-        {k: u for k, u in measures.UNITS.items() if u and k in found} if told["task"] == "run" else {}
-    )
+    found.attrs["units"] = units | {k: u for k, u in _units(told["task"]).items() if u and k in found}
     return found
 
 
 def summary(folder: str | Path) -> str:
     """How many points are done, failed and missing, for a terminal, and what to say of replicas."""
     told = read_manifest(Path(folder))
-    states = table(folder)["status"].value_counts()
+    rows = table(folder)
+    states = rows["status"].value_counts()
     lines = [", ".join(f"{count} {status}" for status, count in states.items())]
+    if told["task"] == "medium" and "failed" in states:  # a crystal that is none is a result
+        failed = rows[rows["status"] == "failed"]
+        lines += shortened([f"{point}: {error}" for point, error in zip(failed["point"], failed["error"])])
     if 1 < told["replicas"] < FEW:
         lines.append(
             f"warning: {told['replicas']} replicas: the scatter of so few says little of the error; go by the 95 % intervals, or take {FEW} at least"

@@ -138,7 +138,7 @@ def sweep(
             done = {p.name for p in plan.points if crew is not None and result_of(point_folder(folder, p.name)) is not None}
             state = State(len(plan.points), crew.workers if crew else 0, done, done_before=len(done))
             if crew is not None:
-                if notice is not None:
+                if notice is not None and plan.task != "medium":
                     introduction.tell(plan.points[0].config, lambda line: notice(f"first point: {line}"))
                 _compile(notice, plan, state)
                 _go(folder, plan, crew, threads, state, progress)
@@ -221,7 +221,7 @@ def _compile(notice: Callable[[str], None] | None, plan: axes.Plan, state: State
     from mdlite.engines import build
     from mdlite.sweeps import comparison
 
-    if plan.task == "validate":
+    if plan.task in ("validate", "medium"):
         return
     configs = [point.config for point in plan.points if point.name not in state.done]
     if plan.task == "compare":
