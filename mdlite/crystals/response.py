@@ -90,17 +90,33 @@ def _pyramids(crystal: Crystal, pairs: np.ndarray, nodes: int) -> np.ndarray:
 def _summed(crystal: Crystal, q: np.ndarray, weight: np.ndarray, pairs: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Σ_q weight Re D⁻¹(q)_{κκ'} exp(-2πi q·n), (m, 3, 3)."""
     size, p = 3 * crystal.n_basis, crystal.n_basis
-    place = np.searchsorted(columns, pairs[:, 1])
     wanted = np.eye(size).reshape(size, p, 3)[:, columns].reshape(size, -1)
+
+    couples, couple = np.unique(pairs[:, :2], axis=0, return_inverse=True)
+    groups = [
+        (own, np.searchsorted(columns, other), np.flatnonzero(couple.ravel() == n)) for n, (own, other) in enumerate(couples)
+    ]
 
     def part(rows: slice, d: np.ndarray) -> np.ndarray:
         whole = len(columns) == p
         inverse = np.linalg.inv(d) if whole else np.linalg.solve(d, np.broadcast_to(wanted, (len(d), *wanted.shape)))
         blocks = inverse.reshape(len(d), p, 3, len(columns), 3)
-        phases = weight[rows] * np.exp(-1j * TURN * (pairs[:, 2:] @ q[rows].T))
-        return np.stack([np.tensordot(phases[n], blocks[:, pairs[n, 0], :, place[n]], axes=1).real for n in range(len(pairs))])
+        phases, out = _phases(pairs[:, 2:], q[rows]), np.empty((len(pairs), 9))
+        for own, place, members in groups:
+            block = weight[rows, None] * blocks[:, own, :, place].reshape(-1, 9)
+            out[members] = phases.real[members] @ block.real - phases.imag[members] @ block.imag
+        return out.reshape(-1, 3, 3)
 
-    return np.sum(dynamics.over_zone(crystal, q, part), axis=0)
+    return np.sum(dynamics.over_zone(crystal, q, part, 3 * len(pairs)), axis=0)
+
+
+def _phases(cells: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """exp(-2πi q·n) for cells (m, 3) at q (Q, 3), complex (m, Q)."""
+    out = np.ones((len(cells), len(q)), complex)
+    for axis in range(3):
+        different, which = np.unique(cells[:, axis], return_inverse=True)
+        out *= np.exp(-1j * TURN * different[:, None] * q[:, axis])[which.ravel()]
+    return out
 
 
 def recoil_kernel(medium: Medium, pairs: ArrayLike, times: ArrayLike = (0.0,)) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 
 from mdlite import extensions
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.crystal_medium import CrystalMediumEngine
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
-from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_model
+from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_crystal, small_model
 from mdlite.engines.registry import Method
 from mdlite.engines.timelocal import TimeLocalEngine
 
@@ -92,6 +93,10 @@ def _alone(method: str) -> None:
     call_all(TimeLocalEngine(Setup(small_model(), STEP, method=method)))
 
 
+def _in_crystal(method: str) -> None:
+    call_all(CrystalMediumEngine(Setup(small_crystal(), STEP, method=method), finite=True))
+
+
 def _crystals(kind: type[EnsembleEngine], method: str, lattices: int) -> None:
     model, places = small_model(), np.full((lattices, 1, 3), 1.5)
     call_all(kind(Setup(model, STEP, method=method, states=at_rest(lattices, model), positions=places)), steps=2)
@@ -107,6 +112,16 @@ GROUPS |= {
         lambda: _alone("implicit"),
         "guard.cause_to_stop potentials.evaluate timelocal.advance:2 timelocal.force_at_rest:2 timelocal.record timelocal.show_atoms:2",
         5.4,
+    ),
+    "crystal-time-local": Group(
+        lambda: _in_crystal("rigid"),
+        "guard.cause_to_stop potentials.evaluate timelocal.advance:3 timelocal.force_at_rest:3 timelocal.record timelocal.show_atoms:3",
+        2.3,
+    ),
+    "crystal-implicit": Group(
+        lambda: _in_crystal("implicit"),
+        "guard.cause_to_stop potentials.evaluate timelocal.advance:4 timelocal.force_at_rest:4 timelocal.record timelocal.show_atoms:4",
+        6.0,
     ),
 }
 
