@@ -129,6 +129,17 @@ def _kick_part(u, v, stencil, kicks, i, part, places, bases, sums):
 
 
 @bare
+def force_on(u, stencil, atom, plane, place, component):
+    """A component (0 to 2) of the force (meV/Å) on one atom of a cell, which begins at ``place`` in ``plane`` of u; to rounding that of `kick`."""
+    step, total = stencil.size[0] * stencil.u_plane, 0.0
+    for n in range(stencil.firsts[atom], stencil.firsts[atom + 1]):
+        at = place + stencil.shifts[n] + (plane + stencil.planes[n]) % stencil.size[0] * stencil.u_plane
+        for source in range(3):
+            total += stencil.blocks[9 * n + 3 * source + component] * u[at + source * step]
+    return total
+
+
+@bare
 def _drift_row(u, v, row, origin, count, halo, drift):
     """u += drift v for one row, and its halo. origin: where its atoms begin in u; row: in v."""
     factor = splat(drift)

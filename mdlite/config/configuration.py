@@ -95,9 +95,10 @@ class Config(Section):
         return extensions.find("notebook").config_html(self)
 
     def to_model(self) -> model.Model:
-        """The frozen physical model of this configuration."""
-        potential, atoms = self.interaction.potential, self.interaction.atoms
-        names = [parameter.name for parameter in FORMS[model.potential_row(potential.kind)].parameters]
+        """The frozen physical model of this configuration: in a [crystal] a `mdlite.crystals.model.CrystalModel`, which has the same face."""
+        if self.crystal is not None:
+            return _crystal_model(self)
+        atoms = self.interaction.atoms
         chosen: model.Sites | model.Shell | model.Cutoff
         if atoms.kind == "sites":
             chosen = model.Sites(tuple((x, y, z) for x, y, z in atoms.sites))
@@ -108,9 +109,7 @@ class Config(Section):
         return model.Model(
             lattice=self.to_lattice(),
             ion=model.Ion(mass=self.ion.mass, position=self.ion_position, velocity=self.ion.velocity),
-            interaction=model.Interaction(
-                model.Potential(potential.kind, tuple(float(getattr(potential, name)) for name in names)), chosen
-            ),
+            interaction=model.Interaction(_potential(self.interaction.potential), chosen),
         )
 
     def to_lattice(self) -> model.Lattice:
@@ -132,6 +131,16 @@ class Config(Section):
     def to_medium(self) -> model.Lattice | Crystal:
         """The crystal, of whichever kind."""
         return self.to_lattice() if self.crystal is None else self.to_crystal()
+
+    @property
+    def cells(self) -> tuple[int, int, int]:
+        """Of the box, along each axis or vector."""
+        return self.lattice.size if self.crystal is None else self.crystal.size
+
+    @property
+    def boundary(self) -> str:
+        """Of the explicit crystal."""
+        return self.lattice.boundary if self.crystal is None else "periodic"
 
     @property
     def ion_position(self) -> tuple[float, float, float]:
@@ -205,6 +214,31 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value + 0.0 if isinstance(value, float) else value
+
+
+def _potential(section: Any) -> model.Potential:
+    """The potential of a table."""
+    names = [parameter.name for parameter in FORMS[model.potential_row(section.kind)].parameters]
+    return model.Potential(section.kind, tuple(float(getattr(section, name)) for name in names))
+
+
+def _crystal_model(config: Config) -> Any:
+    """The model of a configuration with a [crystal]. Raises InputError."""
+    from mdlite.crystals import model as crystal_model
+
+    section, atoms = config.crystal, config.interaction.atoms
+    assert section is not None
+    box = crystal_model.box_of(config.to_crystal(), section.size, section.matrix)
+    potentials = {name: _potential(own) for name, own in config.interaction.potentials.items()}
+    if config.interaction.potential is not None:
+        potentials[crystal_model.DEFAULT] = _potential(config.interaction.potential)
+    chosen: Any
+    if atoms.kind == "sites":
+        chosen = crystal_model.sites_of(config.to_crystal(), section.matrix, atoms.sites)
+    else:
+        chosen = model.Cutoff(atoms.radius, atoms.switch_width)
+    ion = model.Ion(mass=config.ion.mass, position=config.ion_position, velocity=config.ion.velocity)
+    return crystal_model.CrystalModel(box, ion, potentials, chosen)
 
 
 def loaded_crystal(section: CrystalSection, notice: Callable[[str], object] | None = None) -> Loaded:

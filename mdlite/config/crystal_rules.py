@@ -34,6 +34,21 @@ def faults(config: Config, medium: bool) -> list[str]:
     return found or list(_atoms(config))
 
 
+def omega_max(config: Config) -> float:
+    """The highest angular frequency of its crystal, rad/ps."""
+    from mdlite.crystals import dynamics
+
+    return dynamics.omega_max(config.to_crystal())
+
+
+def model_faults(config: Config) -> Iterator[str]:
+    """What is wrong with the ion's atoms and potentials in its crystal."""
+    try:
+        config.to_model()
+    except InputError as error:
+        yield str(error)
+
+
 def refusal(config: Config) -> str | None:
     """Why the method cannot run in this crystal, or None."""
     if config.crystal is None or registry.told(config.method).crystals:

@@ -54,7 +54,8 @@ def explain(error: Mapping[str, Any], root: type[BaseModel]) -> str:
     """One pydantic error as ``field = value: what would be right``."""
     loc = [part for part in error["loc"] if part != "[key]"]
     if loc[:1] == ["interaction"] and len(loc) > 2:
-        del loc[2]  # the kind that pydantic puts into the path
+        kind_at = 3 if loc[1] == "potentials" else 2
+        del loc[kind_at : kind_at + 1]  # which pydantic puts into the path
     while loc[-1:] and isinstance(loc[-1], int) and loc[0] in VECTORS and len(loc) > 2:
         del loc[-1]  # one message for a vector, not one per component
     name, kind = dotted(loc) or "configuration", error["type"]

@@ -46,13 +46,17 @@ DECIDING = ("spacing", "mass", "k1", "k2")
 def line(config: Config) -> str:
     """Masses in Da, spacing, highest frequency, temperature, method and length of a run, and what of the crystal is left to defaults."""
     lattice = config.lattice
+    if config.crystal is None:
+        crystal = f"atoms {_dalton(lattice.mass)}, {_digits(lattice.spacing)} Å apart"
+    else:
+        crystal = _formula(config)
     parts = [
         f"ion {_mass(config.ion.mass)}",
-        f"atoms {_dalton(lattice.mass)}, {_digits(lattice.spacing)} Å apart, Ω_max {_frequency(config):.3g} THz",
+        f"{crystal}, Ω_max {_frequency(config):.3g} THz",
         f"T = {_digits(_kelvin(config))} K" if config.thermal is not None else "T = 0",
         f"{config.method}{_box(config)}, {config.n_steps} steps of {config.run.dt:.4g} ps",
     ]
-    left = [name for name in DECIDING if name not in lattice.model_fields_set]
+    left = [name for name in DECIDING if name not in lattice.model_fields_set] if config.crystal is None else []
     if left:
         shown = ", ".join(f"{name} = {getattr(lattice, name):g}" for name in left)
         parts.append(f"by default: lattice {shown}")
@@ -100,7 +104,14 @@ def _mass(mass: tuple[float, float, float]) -> str:
 
 
 def _frequency(config: Config) -> float:
-    return terahertz(config.to_model().lattice.omega_max)
+    return terahertz(config.to_model().omega_max)
+
+
+def _formula(config: Config) -> str:
+    """The atoms of a cell: ``crystal Li3 P O4``."""
+    species = config.to_crystal().species
+    counts = {name: species.count(name) for name in dict.fromkeys(species)}
+    return "crystal " + " ".join(f"{name}{count if count > 1 else ''}" for name, count in counts.items())
 
 
 def _kelvin(config: Config) -> float:
@@ -110,18 +121,21 @@ def _kelvin(config: Config) -> float:
 def _box(config: Config) -> str:
     """The explicit lattice, where there is one."""
     explicit = registry.told(config.method).explicit
-    if explicit and config.lattice.boundary == "echo-free":
+    if explicit and config.boundary == "echo-free":
         return ", no box"
     if not explicit and config.thermal is None:
         return ""
-    size = config.lattice.size
+    size = config.cells
     shown = f"{size[0]}³" if len(set(size)) == 1 else " × ".join(map(str, size))
-    return f", {shown} atoms" + (f", {config.n_ions} ions" if config.n_ions > 1 else "")
+    return f", {shown} {'atoms' if config.crystal is None else 'cells'}" + (
+        f", {config.n_ions} ions" if config.n_ions > 1 else ""
+    )
 
 
 def _masses(config: Config) -> Iterator[str]:
     ion = next((m for m in config.ion.mass if math.isfinite(m)), None)
-    for key, mass in (("ion.mass", ion), ("lattice.mass", config.lattice.mass)):
+    lattice = None if config.crystal is not None else config.lattice.mass
+    for key, mass in (("ion.mass", ion), ("lattice.mass", lattice)):
         if mass is None:
             continue
         element = next((name for name, own in ELEMENTS.items() if abs(mass / own - 1.0) < SAME), None)
@@ -149,6 +163,8 @@ def _temperature(config: Config) -> Iterator[str]:
 
 
 def _crystal(config: Config) -> Iterator[str]:
+    if config.crystal is not None:
+        return
     spacing, frequency = config.lattice.spacing, _frequency(config)
     if not SPACINGS[0] <= spacing <= SPACINGS[1]:
         yield f"lattice.spacing = {spacing:g} Å: atoms of a crystal are some 2 to 6 Å apart"

@@ -38,7 +38,21 @@ def faults(config: Config, start: bool = True, medium: bool = False) -> list[str
     """
     method = registry.told(config.method)
     if config.crystal is not None:
-        return crystal_rules.faults(config, medium)
+        found = crystal_rules.faults(config, medium)
+        if not found and not medium:
+            found = [
+                *_stepping(config, method),
+                *_snapshots(config, method),
+                *_validation(config),
+                *_frozen(config),
+                *_memory(config),
+            ]
+            found += [*method.faults(config), *crystal_rules.model_faults(config)]
+        return found or (start_faults(config) if start and not medium else [])
+    if config.interaction.potentials or config.interaction.potential is None:
+        return [
+            "interaction.potentials: are for the species of a [crystal]; in a [lattice] all atoms are alike: give interaction.potential"
+        ]
     found = [*_stepping(config, method), *_thermal(config, method), *_snapshots(config, method), *_validation(config)]
     near = [*_ion(config), *_atoms(config)]
     if not near:
@@ -56,7 +70,7 @@ def faults(config: Config, start: bool = True, medium: bool = False) -> list[str
 
 def _stepping(config: Config, method: Method):
     run = config.run
-    omega = config.to_lattice().omega_max
+    omega = config.to_lattice().omega_max if config.crystal is None else crystal_rules.omega_max(config)
     lattice_moves = method.steps_atoms or config.thermal is not None
     if run.integrator != "velocity-verlet" and not method.integrates(config):
         yield (
@@ -117,10 +131,10 @@ def _snapshots(config: Config, method: Method):
             'snapshots: are taken of one explicit lattice, method = "reference" with lattice.boundary = "periodic" or "absorbing" and '
             "thermal.lattices = 1; take the [snapshots] table out"
         )
-    elif wanted.extent is not None and 2 * wanted.extent > min(config.lattice.size):
+    elif wanted.extent is not None and 2 * wanted.extent > min(config.cells):
         yield (
             f"snapshots.extent = {wanted.extent}: the block is {2 * wanted.extent} atoms wide and must fit into the lattice, whose smallest "
-            f"size is {min(config.lattice.size)}; give {min(config.lattice.size) // 2} or less"
+            f"size is {min(config.cells)}; give {min(config.cells) // 2} or less"
         )
 
 
@@ -148,10 +162,14 @@ def _candidates(config: Config, method: Method):
         )
 
 
-def _ion(config: Config):
+def _frozen(config: Config):
     for axis, mass, speed in zip("xyz", config.ion.mass, config.ion.velocity):
         if math.isinf(mass) and speed != 0.0:
             yield f"ion.velocity {axis} = {speed:g}: must be 0, because the infinite ion.mass freezes this axis"
+
+
+def _ion(config: Config):
+    yield from _frozen(config)
     cells = max(map(abs, config.ion_position)) / config.lattice.spacing
     if cells > MOST_CELLS:
         yield f"ion.position = {_list(config.ion.position)}: lies {cells:.1g} cells from the origin; must be within {MOST_CELLS:g}"
@@ -206,20 +224,20 @@ def start_faults(config: Config) -> list[str]:
     sites = model.candidate_sites(position)
     distance = np.linalg.norm(model.apart(position), axis=1)
     nearest = int(np.argmin(distance))
-    if not distance[nearest] < model.interaction.atoms.cutoff:
+    if not distance[nearest] < model.atoms.cutoff:
         return []
-    phi, slope, curvature = map(float, model.interaction.pairs(distance[nearest]))
+    phi, slope, curvature = map(float, model.law(nearest).pairs(distance[nearest]))
     where = f"ion.position = {_list(config.ion.position)}: is"
     atom = f"the atom at site {sites[nearest].tolist()}"
     if not all(map(math.isfinite, (phi, slope, curvature))) or abs(phi) > HIGHEST_ENERGY:
-        if distance[nearest] > 0.5 * model.lattice.spacing:
+        if distance[nearest] > 0.5 * model.length:
             return [
                 f"interaction.potential: is {phi:.3g} meV where the ion starts, {distance[nearest]:.3g} Angstrom from {atom}; "
                 "its parameters are far too large"
             ]
         return [f"{where} on top of {atom} ({distance[nearest]:.3g} Angstrom away, potential {phi:.3g} meV); start farther away"]
     turn = INTEGRATORS[config.run.integrator].turn * MOST_TURN
-    fastest = math.sqrt(abs(curvature) * (float(model.ion.inverse_mass.max()) + 1.0 / model.lattice.mass))
+    fastest = math.sqrt(abs(curvature) * (float(model.ion.inverse_mass.max()) + 1.0 / model.lightest))
     if fastest * config.run.dt <= turn:
         return []
     return [

@@ -179,10 +179,21 @@ else:
 
 
 class InteractionSection(Section):
-    """The pair potential, and the atoms that take part."""
+    """The pair potential, or several by species, and the atoms that take part."""
 
-    potential: PotentialSection
+    if TYPE_CHECKING:  # None where a [crystal] has one for every species
+        potential: PotentialSection
+    else:
+        potential: PotentialSection | None
+    potentials: dict[str, PotentialSection] = Field(
+        {}, description="in a [crystal], by species; potential is for those that have none here"
+    )
     atoms: Annotated[SitesSection | ShellSection | CutoffSection, Field(discriminator="kind")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_species(cls, data: Any) -> Any:
+        return {"potential": None} | data if isinstance(data, dict) and data.get("potentials") else data
 
 
 class ThermalSection(Section):

@@ -90,6 +90,7 @@ class Box:
     def stencil(self):
         """The box as `mdlite.kernels.blocks.Stencil`."""
         from mdlite.kernels.blocks import TILE, Stencil
+        from mdlite.kernels.jit import get_num_threads
 
         first, second, cells, blocks = self._folded
         (_, n1, rows, u_pitch), (_, _, n2, v_pitch) = self._shapes
@@ -112,7 +113,7 @@ class Box:
             u_pitch=u_pitch,
             v_plane=n2 * v_pitch,
             v_pitch=v_pitch,
-            parts=max(1, min(tiles, -(-64 // n1))),
+            parts=max(1, min(tiles, -(-4 * get_num_threads() // n1))),
         )
 
     def kicks(self, time: float) -> np.ndarray:

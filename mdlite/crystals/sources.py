@@ -74,6 +74,12 @@ def load(values: dict[str, Any], notice: Notice | None = None) -> Loaded:
 _KEPT: dict[Any, Loaded] = {}
 
 
+def adopt(values: dict[str, Any], loaded: Loaded) -> None:
+    """Take ``loaded`` for what `load` would read, unless it has read it: a run's own crystal, whose file may have changed, or be elsewhere."""
+    key = json.dumps(values, sort_keys=True), _stamp(values.get("file"))
+    _KEPT.setdefault(key, loaded)
+
+
 def _load(values: dict[str, Any], notice: Notice) -> Loaded:
     wanted = {name: values[name] for name in SETTINGS if values.get(name) is not None}
     if values.get("file") is not None:

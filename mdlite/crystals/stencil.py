@@ -2,7 +2,7 @@
 
 Its force constants are those of short range, which the supercell holds, and the dipoles' interaction screened so that it ends at a radius:
 by a Gaussian in reciprocal space, for dipoles cut off sharply give a field that depends on the shape of the cut. That leaves out the
-macroscopic field of long waves, those of q below some 2/radius. No crystal of finite reach can have it: its D(q) is the same at Γ from all
+macroscopic field of long waves, those of q below some 3/radius. No crystal of finite reach can have it: its D(q) is the same at Γ from all
 sides, so that longitudinal and transverse optical branches meet there. A share of the field's mean over directions is put in its place.
 
 Sound is set last, as near to A(q̂) with the field as a crystal of finite reach can come, whose A(q̂) is a quadratic form. Without

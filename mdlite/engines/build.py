@@ -17,12 +17,12 @@ from mdlite.engines.guard import Guard, heat
 from mdlite.errors import InputError
 from mdlite.kernels import jit
 from mdlite.physics.integrators import INTEGRATORS
-from mdlite.physics.model import Lattice
 from mdlite.physics.thermal import thermal_state
 
 if TYPE_CHECKING:
     from mdlite.config import Config
     from mdlite.config.sections import ThermalSection
+    from mdlite.crystals.box import Box
 
 
 def make_engine(config: Config, restored: bool = False) -> Engine:
@@ -44,7 +44,7 @@ def setup_of(config: Config, restored: bool = False) -> Setup:
     states: list = []
     positions = None
     if thermal is not None:
-        generators, states = _thermal_states(model.lattice, thermal, restored)
+        generators, states = _thermal_states(config, restored)
         if registry.find(config.method).many_ions:
             positions = np.stack([starting_positions(model, thermal.ions, rng) for rng in generators])
     return Setup(
@@ -64,20 +64,34 @@ def setup_of(config: Config, restored: bool = False) -> Setup:
 def guard_of(config: Config) -> Guard:
     """What an ion may not do, by the settings alone: the same for a run in pieces."""
     thermal, model = config.thermal, config.to_model()
-    hot = 0.0 if thermal is None else heat(model.lattice, thermal.scale, thermal.statistics)
+    hot = 0.0 if thermal is None else heat(model, thermal.scale, thermal.statistics)
     return Guard(model, config.method, config.run.dt, hot, INTEGRATORS[config.run.integrator].turn)
 
 
-def _thermal_states(lattice: Lattice, thermal: ThermalSection, restored: bool) -> tuple[list[np.random.Generator], list]:
+def _thermal_states(config: Config, restored: bool) -> tuple[list[np.random.Generator], list]:
     """The generator of every lattice, and the (displacement, velocity) drawn from it, or zeros for a state that will be ``restored``.
 
     Raises InputError if they do not fit into memory.
     """
-    require_memory(lattice, thermal.lattices)
+    thermal = config.thermal_state
     generators = [np.random.default_rng(seed) for seed in lattice_seeds(thermal.seed, thermal.lattices)]
+    if config.crystal is not None:
+        return generators, _crystal_states(config.to_model().box, thermal, generators, restored)
+    lattice = config.to_lattice()
+    require_memory(lattice, thermal.lattices)
     if restored:
         return generators, [(np.zeros((3, *lattice.size)),) * 2] * thermal.lattices
     return generators, [thermal_state(lattice, thermal.scale, thermal.statistics, rng) for rng in generators]
+
+
+def _crystal_states(box: Box, thermal: ThermalSection, generators: list[np.random.Generator], restored: bool) -> list:
+    """The same of a [crystal]."""
+    from mdlite.crystals import thermal as crystal_thermal
+
+    if restored:
+        return [(np.zeros((box.crystal.n_basis, 3, *box.size)),) * 2] * thermal.lattices
+    each = thermal.scale, thermal.statistics
+    return [crystal_thermal.thermal_state(box.crystal, box.size, *each, rng) for rng in generators]
 
 
 def lattice_seeds(seed: int, count: int) -> list[list[int]]:

@@ -11,8 +11,9 @@ import numpy as np
 from mdlite.engines.absorbing import AbsorbingEngine
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.blocking import wavefront
+from mdlite.engines.crystal import CrystalEngine, CrystalReplicas
 from mdlite.engines.echofree import EchoFreeEngine
-from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_model, small_room
+from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_crystal, small_model, small_room
 from mdlite.engines.reference import ReferenceEngine
 from mdlite.engines.registry import Method
 from mdlite.engines.replicas import ReplicaEngine
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def at_rest_as_a_whole(model: Model, velocity: np.ndarray) -> np.ndarray:
-    """Velocities (3, Nx, Ny, Nz), Å/ps, of a crystal that takes up what momentum the ion starts with, so that the two together stay where they are.
+    """Velocities (..., 3, Nx, Ny, Nz), Å/ps, of a crystal that takes up what momentum the ion starts with, so that the two together stay where they are.
 
     Otherwise the periodic crystal would drift with M v/(M + m N³) for ever; along a frozen axis nothing is changed.
     """
     mass = np.array(model.ion.mass)
     push = np.where(np.isfinite(mass), mass, 0.0) * np.array(model.ion.velocity)
-    return velocity - (push / (model.lattice.mass * model.lattice.n_atoms))[:, None, None, None] if push.any() else velocity
+    return velocity - (push / model.crystal_mass)[:, None, None, None] if push.any() else velocity
 
 
 class Reference(Method):
@@ -37,21 +38,25 @@ class Reference(Method):
 
     name = "reference"
     thermal = many_lattices = thermal_atoms = True
-    explicit = steps_atoms = True
+    explicit = steps_atoms = crystals = True
 
     def engine(self, setup: Setup, config: Config) -> Engine:
         """See `Method.engine`."""
-        boundary = config.lattice.boundary
+        boundary = config.boundary
         if boundary == "echo-free":
             return EchoFreeEngine(setup)
         if boundary == "absorbing":
             return AbsorbingEngine(setup, width=config.lattice.absorber_width)
         states = [(u, at_rest_as_a_whole(setup.model, v)) for u, v in setup.states]
         setup = dataclasses.replace(setup, states=states)
+        if config.crystal is not None:
+            return CrystalReplicas(setup) if len(states) > 1 else CrystalEngine(setup)
         return ReplicaEngine(setup) if len(states) > 1 else ReferenceEngine(setup)
 
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`."""
+        if config.crystal is not None:
+            return ["crystal-reference"]
         if config.lattice.boundary != "periodic":
             needed: list[str] = [config.lattice.boundary]
         elif config.thermal is not None and config.thermal.lattices > 1:
@@ -64,7 +69,7 @@ class Reference(Method):
     def faults(self, config: Config) -> Iterator[str]:
         """See `Method.faults`."""
         yield from super().faults(config)
-        thermal, boundary = config.thermal, config.lattice.boundary
+        thermal, boundary = config.thermal, config.boundary
         if thermal is None:
             return
         if thermal.motion == "modes":
@@ -77,11 +82,11 @@ class Reference(Method):
 
     def integrates(self, config: Config) -> bool:
         """See `Method.integrates`."""
-        return config.lattice.boundary == "periodic"
+        return config.boundary == "periodic"
 
     def takes_snapshots(self, config: Config) -> bool:
         """See `Method.takes_snapshots`."""
-        return config.lattice.boundary != "echo-free" and (config.thermal is None or config.thermal.lattices == 1)
+        return config.boundary != "echo-free" and (config.thermal is None or config.thermal.lattices == 1)
 
 
 class _NotStarted(ReferenceEngine):
@@ -112,7 +117,17 @@ def _snapshot() -> None:
         shuffle(np.zeros(4, f"<u{size}"), np.empty((size, 4), np.uint8))
 
 
+def _crystal() -> None:
+    model = small_crystal()
+    call_all(CrystalEngine(Setup(model, STEP, record_atoms=True)))
+
+
 GROUPS |= {
+    "crystal-reference": Group(
+        _crystal,
+        "blocks.drift blocks.kick crystal.advance crystal.sample crystal.shift_time crystal.sums guard.cause_to_stop potentials.evaluate",
+        6.0,
+    ),
     "reference": Group(
         _start,
         "guard.cause_to_stop potentials.evaluate springs.displacement_sums springs.kick springs.largest_squares "

@@ -31,11 +31,17 @@ class LoneFrames(types.Frames):
         out["interaction"] = self.interaction[:, None]
         out["ion_kinetic"] = model.ion.kinetic_energy(self.velocity)[:, None]
         if record_atoms:
-            out["atom_site"] = np.broadcast_to(model.candidate_sites(self.position), self.atom_position.shape).astype(np.int32)
+            out["atom_site"] = _sites(model, self.position)
             out["atom_position"] = self.atom_position
             if np.isfinite(self.atom_velocity).any():
                 out["atom_velocity"] = self.atom_velocity
         return out
+
+
+def _sites(model: Model, position: np.ndarray) -> np.ndarray:
+    """Indices of the candidates (F, n, 3), in a [crystal] (F, n, 4), for the ion at (F, 3)."""
+    sites = model.candidate_sites(position)
+    return np.broadcast_to(sites, (len(position), *sites.shape[-2:])).astype(np.int32)
 
 
 class ManyFrames(types.EnsembleFrames):

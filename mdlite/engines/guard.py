@@ -33,9 +33,9 @@ DISPLACED = 0.5
 """Lattice constants by which the atoms that a cut-off sphere looks through may leave their sites, see `mdlite.physics.model.Cutoff.offsets`."""
 
 
-def heat(lattice: Lattice, energy: float, statistics: str) -> float:
+def heat(model: Model, energy: float, statistics: str) -> float:
     """The mean energy (meV) of the hottest mode of a crystal at k_B T = ``energy`` (meV): that, or with zero-point motion more."""
-    half = 0.5 * HBAR * lattice.omega_max
+    half = 0.5 * HBAR * model.omega_max
     return energy if statistics == "classical" else half / math.tanh(half / energy)
 
 
@@ -65,8 +65,7 @@ class Guard:
         cls, model: Model, method: str, dt: float, states: Sequence[tuple[np.ndarray, np.ndarray]], turn: float = 1.0
     ) -> Guard:
         """In crystals that begin in ``states`` (u, v), Å and Å/ps: as hot as their atoms move."""
-        square = max((float(np.mean(np.square(v))) for _, v in states), default=0.0)
-        return cls(model, method, dt, model.lattice.mass * square, turn)
+        return cls(model, method, dt, max((model.heat(v) for _, v in states), default=0.0), turn)
 
     @cached_property
     def limits(self) -> np.ndarray:
@@ -75,7 +74,7 @@ class Guard:
         found = np.empty(LIMITS)
         found[:KINETIC] = np.where(np.isfinite(mass), mass, 0.0)
         found[KINETIC] = max(SPARE * self._start + UNLIKELY * self.heat, np.finfo(float).tiny)
-        found[SPEED] = MOST_CROSSING * self.turn * self.model.lattice.spacing / self.dt
+        found[SPEED] = MOST_CROSSING * self.turn * self.model.length / self.dt
         found[STIFFNESS] = (MOST_TURN * self.turn / self.dt) ** 2 / self._inverse_mass
         return found
 
@@ -138,7 +137,7 @@ class Guard:
         good = min(0.5 * self.dt, GOOD_TURN * self.turn / max(math.sqrt(stiffest * self._inverse_mass), 1e-300))
         speed = float(np.linalg.norm(velocity))
         if cause == CROSSING and speed < math.inf:
-            good = min(good, GOOD_CROSSING * self.model.lattice.spacing / speed)
+            good = min(good, GOOD_CROSSING * self.model.length / speed)
         good = max(good, 1e-300)
         digit = 10.0 ** math.floor(math.log10(good))
         return digit * math.floor(good / digit * (1.0 + 1e-12))
@@ -146,7 +145,7 @@ class Guard:
     @cached_property
     def _inverse_mass(self) -> float:
         """1/M + 1/m, of the relative motion of the ion and an atom."""
-        return float(self.model.ion.inverse_mass.max()) + 1.0 / self.model.lattice.mass
+        return float(self.model.ion.inverse_mass.max()) + 1.0 / self.model.lightest
 
     def _turn(self, stiffness: float) -> float:
         """Radians that ion and atom turn in a step where |φ''| is ``stiffness``."""
@@ -156,19 +155,18 @@ class Guard:
     def _start(self) -> float:
         """Energy (meV) that the ion can turn into motion: what it starts with on an undisturbed lattice, and what the atoms' wells give."""
         model = self.model
-        start = np.array(model.ion.position)
-        distance = np.linalg.norm(model.candidate_sites(start) * model.lattice.spacing - start, axis=1)
-        energy = float(np.abs(model.interaction.potential.evaluate(distance)[0]).sum()) if len(distance) else 0.0
+        phi = model.bare(np.array(model.ion.position))
+        energy = float(np.abs(phi).sum())
         depth = max(0.0, -float(np.nanmin(self._profile[0])))
-        return energy + float(model.ion.kinetic_energy(np.array(model.ion.velocity))) + min(NEIGHBOURS, len(distance)) * depth
+        return energy + float(model.ion.kinetic_energy(np.array(model.ion.velocity))) + min(NEIGHBOURS, len(phi)) * depth
 
     @cached_property
     def _profile(self) -> np.ndarray:
-        """φ and |φ''| from 0 to ten lattice constants, (2, ·)."""
-        grid = self.model.lattice.spacing * np.concatenate([[0.0], np.geomspace(1e-3, 10.0, 1000)])
+        """φ and |φ''| of all potentials from 0 to ten lattice constants, (2, ·)."""
+        grid = self.model.length * np.concatenate([[0.0], np.geomspace(1e-3, 10.0, 1000)])
         with np.errstate(all="ignore"):
-            phi, _, curvature = self.model.interaction.potential.evaluate(grid)
-        return np.array([phi, np.abs(curvature)])
+            values = np.concatenate([potential.evaluate(grid) for potential in self.model.pair_potentials], axis=1)
+        return np.array([values[0], np.abs(values[2])])
 
     def _reachable(self, contacts: float) -> float:
         """The largest |φ''| (meV/Å²) where an atom's potential is below the energy at the start and ``contacts`` k_BT."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from mdlite.crystals.box import Box
 from mdlite.crystals.cubic import as_crystal
+from mdlite.crystals.model import DEFAULT, CrystalModel
 from mdlite.kernels import blocks, moments
 from mdlite.kernels.peak import multiply_add
 from mdlite.kernels.triad import triad
@@ -46,6 +47,13 @@ def small_room() -> Model:
     """Enough for two steps in one pass, with a sphere of atoms, whose guard is a kernel of its own."""
     model = small_model()
     return replace(model, lattice=Lattice(size=(8, 3, 3)), interaction=Interaction(model.interaction.potential, Cutoff(2.0)))
+
+
+def small_crystal() -> CrystalModel:
+    """One ion among the atoms of one cell, with a sphere."""
+    model = small_model()
+    box = Box(as_crystal(model.lattice), (3, 3, 3))
+    return CrystalModel(box, model.ion, {DEFAULT: model.interaction.potential}, Cutoff(2.0))
 
 
 def at_rest(lattices: int, model: Model) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -21,7 +21,8 @@ from mdlite.crystals.sources import Loaded
 from mdlite.errors import InputError
 from mdlite.io import outputs, seal
 from mdlite.io.checksums import integral
-from mdlite.io.reading import DAMAGED, MOST_EXPANSION
+from mdlite.io.layout import CRYSTAL
+from mdlite.io.reading import DAMAGED, MOST_EXPANSION, refusal
 
 FORMAT, VERSION = "mdlite crystal", 1
 UNITS = {
@@ -108,6 +109,19 @@ def read(path: str | Path) -> Loaded:
         raise
     except DAMAGED:
         raise foreign from None
+
+
+def of_run(path: str | Path) -> Loaded | None:
+    """The crystal in a run's file, or None where it is of a [lattice]. Raises InputError where it is damaged."""
+    with refusal(Path(path)), h5py.File(path, "r") as f:
+        return fetch(f[CRYSTAL], Path(path).name) if CRYSTAL in f else None
+
+
+def same(one: Loaded, other: Loaded) -> bool:
+    """Whether two crystals, as they are used, are the same to the bit."""
+    return one.crystal.species == other.crystal.species and all(
+        np.array_equal(getattr(one.crystal, name), getattr(other.crystal, name)) for name in ARRAYS
+    )
 
 
 def fetch(group: h5py.Group, name: str) -> Loaded:

@@ -42,8 +42,8 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
     chosen = np.arange(len(rows))[::every]
     if len(chosen) == 0:
         raise InputError("file: holds no frames to export")
-    edges = run.config.to_model().lattice.box
-    box = " ".join(f"{x:.10g}" for row in np.diag(edges) for x in row)
+    box = " ".join(f"{x:.10g}" for row in run.config.to_model().edges for x in row)
+    kinds, weights = _atoms(run, species[1]) if snapshots else ([], np.empty(0))
     mass = np.array(run.config.ion.mass)
     ion_mass = float(mass[np.isfinite(mass)].min()) if np.isfinite(mass).any() else 1.0
     for n in chosen:
@@ -55,8 +55,9 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
             atoms = run.lattice_position[n].astype(float)
             moves = run.lattice_velocity[n].astype(float) if "lattice_velocity" in run.data else np.zeros_like(atoms)
             position, velocity = np.concatenate([position, atoms]), np.concatenate([velocity, moves])
-            masses = np.concatenate([masses, np.full(len(atoms), run.config.lattice.mass)])
-            names += [species[1]] * len(atoms)
+            which = run.lattice_id[n] % len(kinds) if "lattice_id" in run.data else np.arange(len(atoms)) % len(kinds)
+            masses = np.concatenate([masses, weights[which]])
+            names += [kinds[kind] for kind in which]
         file.write(
             f'{len(position)}\nLattice="{box}" Properties=species:S:1:pos:R:3:velo:R:3:momenta:R:3:masses:R:1 pbc="T T T" '
             f"Time={run.time[frame]:.12g} Step={run.step[frame]} interaction_meV={run.interaction[frame].sum():.12g} "
@@ -67,6 +68,14 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
         lines = (f"{name} " + " ".join(f"{x:.15g}" for x in row) for name, row in zip(names, columns))
         file.write("\n".join(lines) + "\n")
     return len(chosen)
+
+
+def _atoms(run: Run, label: str) -> tuple[list[str], np.ndarray]:
+    """Labels and masses of the atoms of a cell: their species in a [crystal]."""
+    if run.config.crystal is None:
+        return [label], np.array([run.config.lattice.mass])
+    crystal = run.config.to_model().box.crystal
+    return list(crystal.species), crystal.masses
 
 
 def _snapshot_frames(run: Run) -> np.ndarray:

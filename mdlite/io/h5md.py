@@ -24,10 +24,18 @@ from mdlite.io.layout import BUDGET_UNITS, ENERGY, FRAME_PATHS, SNAPSHOT_PATHS
 CHUNK_BYTES = 65536
 
 
-def build(file: h5py.File, toml: str, facts: dict[str, Any], run: str, streams: dict[str, dict], compressed: bool) -> None:
+def build(
+    file: h5py.File,
+    toml: str,
+    facts: dict[str, Any],
+    run: str,
+    streams: dict[str, dict],
+    compressed: bool,
+    edges: tuple[int, ...] = (3,),
+) -> None:
     """Everything that an empty file needs. streams: frames (1, ...), a budget and a snapshot, as they will come; run: its identity, hex.
 
-    compressed: whether the positions of snapshots are.
+    compressed: whether the positions of snapshots are. edges: shape of the box's, (3,), or (3, 3) of a box of any shape.
     """
     h5md = file.create_group("h5md")
     h5md.attrs["version"] = np.array([1, 1], np.int32)
@@ -38,13 +46,13 @@ def build(file: h5py.File, toml: str, facts: dict[str, Any], run: str, streams: 
     own["config"], own["facts"], own["run"] = toml, json.dumps(facts), run
     own["checksums"] = "{}"
     _stream(file, FRAME_PATHS, streams["frames"], compressed)
-    _box(file, "particles/ion")
+    _box(file, "particles/ion", edges)
     file["particles/trajectory"] = file["particles/ion"]
     if streams["budget"]:
         _budgets(file.create_group(ENERGY), streams["budget"])
     if streams["snapshot"]:
         _stream(file, SNAPSHOT_PATHS, streams["snapshot"], compressed)
-        _box(file, "particles/lattice")
+        _box(file, "particles/lattice", edges)
 
 
 def _budgets(group: h5py.Group, budget: dict[str, Any]) -> None:
@@ -83,11 +91,11 @@ def _element(file: h5py.File, name: str, shape: tuple, dtype, unit: str, compres
     return group
 
 
-def _box(file: h5py.File, particles: str) -> None:
+def _box(file: h5py.File, particles: str, edges: tuple[int, ...]) -> None:
     box = file[particles].create_group("box")
     box.attrs["dimension"] = 3
     box.attrs["boundary"] = ["periodic"] * 3
-    _link_time(file, _element(file, f"{particles}/box/edges", (3,), np.float64, "Angstrom"), f"{particles}/position")
+    _link_time(file, _element(file, f"{particles}/box/edges", edges, np.float64, "Angstrom"), f"{particles}/position")
 
 
 def _link_time(file: h5py.File, element: h5py.Group, master: str) -> None:

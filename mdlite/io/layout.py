@@ -24,6 +24,8 @@ SNAPSHOT_PATHS = {
 
 ENERGY = "mdlite/energy"
 STATE = "mdlite/state"
+CRYSTAL = "mdlite/crystal"
+"""The crystal of a run in a [crystal], see `mdlite.io.crystal_file`."""
 OBSERVERS = "mdlite/observers"
 END = "mdlite/end"
 """The last frame of a run whose duration is no multiple of the time between frames: arrays of one row, by their names."""

@@ -17,11 +17,11 @@ import numpy as np
 from mdlite import atomic
 from mdlite.config import Config
 from mdlite.errors import RunError
-from mdlite.io import cutting, h5md, seal
+from mdlite.io import crystal_file, cutting, h5md, seal
 from mdlite.io.checkpoint import Checkpoints, Saved
 from mdlite.io.checksums import Checksums, settings_sum
 from mdlite.io.journal import JournaledFile
-from mdlite.io.layout import END, ENERGY, FRAME_PATHS, OBSERVERS, STATE, unit
+from mdlite.io.layout import CRYSTAL, END, ENERGY, FRAME_PATHS, OBSERVERS, STATE, unit
 from mdlite.io.outputs import writing
 from mdlite.io.reading import Contents, refusal
 from mdlite.io.snapshots import SnapshotWriter
@@ -50,7 +50,8 @@ class FileRecorder:
         self.path, self.run = path, run
         self._ledger, self._file = ledger, file
         self._dt, self._every = config.run.dt, config.run.sample_every
-        self._edges = np.array(config.lattice.size) * config.lattice.spacing
+        edges = config.to_model().edges
+        self._edges = np.diag(edges) if config.crystal is None else edges
         self._frames: list[dict[str, np.ndarray]] = []
         self._end: dict[str, np.ndarray] = {}
         self._budgets: list[dict[str, Any]] = []
@@ -74,7 +75,9 @@ class FileRecorder:
         with writing(path), atomic.replacing(path) as unfinished:
             ledger = JournaledFile(unfinished, new=True)
             self = cls(path, ledger, h5py.File(ledger, "w"), config, uuid.uuid4().hex)
-            h5md.build(self._file, config.to_toml(), facts, self.run, streams, compressed)
+            h5md.build(self._file, config.to_toml(), facts, self.run, streams, compressed, self._edges.shape)
+            if config.crystal is not None:
+                crystal_file.store(self._file.create_group(CRYSTAL), config.load_crystal())
             self._file.flush()
             ledger.commit()
             self._checkpoints.clear()
@@ -150,7 +153,7 @@ class FileRecorder:
             self._budgets.clear()
 
     def _append_steps(self, particles: str, steps: np.ndarray) -> None:
-        self._append(f"{particles}/box/edges/value", np.broadcast_to(self._edges, (len(steps), 3)))
+        self._append(f"{particles}/box/edges/value", np.broadcast_to(self._edges, (len(steps), *self._edges.shape)))
         self._append(f"{particles}/position/step", steps)
         self._append(f"{particles}/position/time", steps * self._dt)
 

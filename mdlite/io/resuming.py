@@ -9,6 +9,7 @@ from typing import Any
 from mdlite.config import Config, parse
 from mdlite.config.explain import shortened
 from mdlite.errors import InputError
+from mdlite.io import crystal_file
 from mdlite.io.checkpoint import Checkpoints, Saved
 from mdlite.io.reading import Contents
 from mdlite.io.seal import is_hdf5
@@ -44,6 +45,7 @@ def find(output: Path, config: Config) -> Saved | None:
                 f"output = {str(output)!r}: is not the file that {checkpoints.folder} belongs to; put that one back, or give --force to start again"
             )
     _require_same(parse(tomllib.loads(saved.facts["config"]), foreign=True), config, saved.step)
+    _require_same_crystal(output, config)
     try:
         checkpoints.restore_output(saved)
     except OSError as error:
@@ -57,6 +59,7 @@ def _without_checkpoint(output: Path, config: Config, checkpoints: Checkpoints) 
     before = parse(tomllib.loads(contents.toml), foreign=True)
     done = facts.get("status") == "complete"
     _require_same(before, config, before.n_steps if done else 0)
+    _require_same_crystal(output, config)
     if not done:
         _require_dispensable(contents, checkpoints)
         return None
@@ -96,13 +99,25 @@ def _require_same(before: Config, now: Config, step: int) -> None:
         lines.append(
             f"run.duration = {now.run.duration:g}: the run was begun with {before.run.duration:g}; --resume can make it longer, not shorter"
         )
-    if now.n_steps > before.n_steps and now.method == "reference" and now.lattice.boundary == "echo-free":
+    if now.n_steps > before.n_steps and now.method == "reference" and now.boundary == "echo-free":
         lines.append(
             f"run.duration = {now.run.duration:g}: the run was begun with {before.run.duration:g}, for which its echo-free box was made; it cannot "
             "be extended"
         )
     if lines:
         raise InputError("\n".join(shortened(lines)))
+
+
+def _require_same_crystal(output: Path, config: Config) -> None:
+    """Raise InputError where the [crystal] is no longer what the run was begun with, though it bears the same name."""
+    if config.crystal is None or not output.is_file():
+        return
+    own = crystal_file.of_run(output)
+    if own is None or not crystal_file.same(own, config.load_crystal()):
+        raise InputError(
+            f"crystal ({config.load_crystal().source}): its force constants are not those that {str(output)!r} was begun with, which has them "
+            "in it; put the file back as it was, or give --force in place of --resume to start again"
+        )
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -154,6 +154,55 @@ class Model:
         """Lattice indices of the candidate atoms, from the ion's cell or the origin; int64 (n, 3)."""
         return self.interaction.atoms.offsets(self.lattice.spacing)
 
+    @property
+    def length(self) -> float:
+        """What an ion may not cross half of in a step: the lattice constant, Å."""
+        return self.lattice.spacing
+
+    @property
+    def omega_max(self) -> float:
+        """Highest angular frequency, rad/ps."""
+        return self.lattice.omega_max
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Vectors of the periodic box as rows, (3, 3), Å."""
+        return np.diag(self.lattice.box)
+
+    @property
+    def atoms(self) -> Sites | Shell | Cutoff:
+        """Which atoms take part."""
+        return self.interaction.atoms
+
+    def law(self, n: int) -> Interaction:
+        """With candidate n: that of all."""
+        return self.interaction
+
+    @property
+    def crystal_mass(self) -> float:
+        """Of all atoms of the box, meV ps²/Å²."""
+        return self.lattice.mass * self.lattice.n_atoms
+
+    @property
+    def lightest(self) -> float:
+        """Mass of the lightest atom, meV ps²/Å²."""
+        return self.lattice.mass
+
+    @property
+    def pair_potentials(self) -> tuple[Potential, ...]:
+        """All of them."""
+        return (self.interaction.potential,)
+
+    def bare(self, position: np.ndarray) -> np.ndarray:
+        """φ (n,), meV, without a switch, of the ion at ``position`` (3,) with every candidate on its site."""
+        return self.interaction.potential.evaluate(
+            np.linalg.norm(self.candidate_sites(position) * self.lattice.spacing - position, axis=1)
+        )[0]
+
+    def heat(self, velocity: np.ndarray) -> float:
+        """Mean of m v² over the components of atoms (3, Nx, Ny, Nz), meV: k_BT of a classical crystal."""
+        return self.lattice.mass * float(np.mean(np.square(velocity)))
+
     def coupling(self):
         """The interaction as `mdlite.kernels.types.Coupling`."""
         from mdlite.kernels.types import Coupling

@@ -324,7 +324,7 @@ def run_overview(run: Run, figsize: tuple[float, float] = (10.0, 8.0)) -> Figure
         )
         lower.plot(run.energy_time, framework, label="framework")
         lower.plot(run.energy_time, envelope(run.energy_time, total)[0], color="black", label="total")
-        if run.config.lattice.boundary == "periodic" and run.config.thermal is None:
+        if run.config.boundary == "periodic" and run.config.thermal is None:
             for ax in (upper, middle, lower):
                 _mark_echo(ax, run.config.to_model().echo_time, run.time[-1])
     lower.set(xlabel="time (ps)", ylabel="energy (meV)", xlim=(run.time[0], run.time[-1]))

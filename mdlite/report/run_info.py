@@ -26,11 +26,16 @@ def text(run: Run) -> str:
 
 def _subject(run: Run) -> list[str]:
     """Method, crystal, ions and temperature, in the units that people compare with."""
-    config, lattice = run.config, run.config.to_model().lattice
-    size = " × ".join(map(str, config.lattice.size))
+    config = run.config
+    size = " × ".join(map(str, config.cells))
     found = [_line("title", config.title)] if config.title else []
     found.append(_line("method", f"{config.method}, {counted(config.n_ions, 'ion')}"))
-    found.append(_line("lattice", f"{size} atoms, {lattice.spacing:g} Å apart, Omega_max = {with_terahertz(lattice.omega_max)}"))
+    top = f"Omega_max = {with_terahertz(config.to_model().omega_max)}"
+    if config.crystal is None:
+        found.append(_line("lattice", f"{size} atoms, {config.lattice.spacing:g} Å apart, {top}"))
+    else:
+        crystal = config.load_crystal()
+        found.append(_line("crystal", f"{size} cells of {crystal.crystal.n_basis} atoms, {crystal.source}, {top}"))
     thermal = config.thermal
     if thermal is not None:
         number = counted(thermal.lattices, "lattice")

@@ -12,8 +12,9 @@ import numpy as np
 
 from mdlite import arguments, extensions
 from mdlite.config import Config, parse
+from mdlite.crystals import sources
 from mdlite.errors import InputError
-from mdlite.io import layout, reading
+from mdlite.io import crystal_file, layout, reading
 
 if TYPE_CHECKING:
     import xarray
@@ -82,7 +83,10 @@ class Run:
         arguments.path("file", path, "the name of a run's file")
         contents = reading.Contents(path)
         with reading.refusal(contents.path):
-            return cls(parse(tomllib.loads(contents.toml), start=False, foreign=True), contents.facts, contents)
+            config = parse(tomllib.loads(contents.toml), start=False, foreign=True)
+        if config.crystal is not None and (own := crystal_file.of_run(contents.path)) is not None:
+            sources.adopt(config.crystal.values(), own)
+        return cls(config, contents.facts, contents)
 
     @property
     def recorded(self) -> float:

@@ -71,6 +71,8 @@ class View:
         found = engine.synchronous()
         if found is None:
             raise AttributeError(f'lattice: method = "{self.config.method}" has no explicit lattice in which the ion moves')
+        if self.config.crystal is not None:
+            raise AttributeError("lattice: is for a [lattice]; an observer sees the ion alone in a [crystal]")
         return LatticeView(found[0], found[1], self.config.lattice.spacing, engine.corner)
 
 
