@@ -103,7 +103,9 @@ def read(path: str | Path) -> Loaded:
             if CRYSTAL in f:
                 return fetch(f[CRYSTAL], name)
             if "mdlite" in f:
-                raise InputError(f"{name}: is a run in a [lattice], which has no crystal; `mdlite info {Path(path).name}` shows what it holds")
+                raise InputError(
+                    f"{name}: is a run in a [lattice], which has no crystal; `mdlite info {Path(path).name}` shows what it holds"
+                )
             if f.attrs.get("format") != FORMAT:
                 raise foreign
             return fetch(f, name)
