@@ -184,6 +184,8 @@ class Config(Section):
     def to_dict(self) -> dict[str, Any]:
         """All settings, defaults included, as nested plain values; keys without a value are left out."""
         data = self.model_dump(by_alias=True, exclude_none=True, mode="python")
+        if not self.interaction.potentials:
+            del data["interaction"]["potentials"]
         return data if self.crystal is None else data | {"crystal": crystal_section.compact(data["crystal"])}
 
     def to_toml(self) -> str:
