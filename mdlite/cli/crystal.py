@@ -142,6 +142,7 @@ def crystal(
 ) -> None:
     """Read a crystal, make its force constants obey the sum rules, and tell what it is."""
     from mdlite import config
+    from mdlite.engines import speed
     from mdlite.io import crystal_file, outputs
     from mdlite.report import crystal_report
 
@@ -158,7 +159,7 @@ def crystal(
         raise InputError(
             f"crystal = {source!r}: is the simple cubic [lattice] of a configuration; `mdlite phonons` tells what it is"
         )
-    found = crystal_report.collect(medium.loaded, cells, notice)
+    found = crystal_report.collect(medium.loaded, speed.multiply_add_rate(medium.loaded.crystal, notice), cells, notice)
     for line in crystal_report.warnings(found):
         print(line, file=sys.stderr)
     if output is not None:

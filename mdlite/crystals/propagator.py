@@ -85,7 +85,9 @@ def response_table(
     """
     omega, time = _top(crystal), dt * n_steps
     if kind.startswith("verlet") and omega * dt >= 2.0:
-        raise InputError(f"run.dt = {dt:g}: must be below {2.0 / omega:.3g} ps, the longest step of velocity Verlet in this crystal")
+        raise InputError(
+            f"run.dt = {dt:g}: must be below {2.0 / omega:.3g} ps, the longest step of velocity Verlet in this crystal"
+        )
     count = highest_order(omega, time)
     atoms = crystal.n_basis * float(np.prod([float(n) for n in _box_size(crystal, _farthest(pairs), time)]))
     needed = 72.0 * (len(pairs) * (n_steps + 1) + _most_targets(pairs) * count) + 60.0 * atoms

@@ -238,7 +238,7 @@ def loss_of(acoustic_tensor: Callable[[np.ndarray], np.ndarray], volume: float, 
         power = np.einsum("abis,abs,abjs->abij", modes, squares**-1.5, modes)
         current = volume / (16.0 * np.pi**2 * mass) * np.einsum("a,abij->ij", w, power) * np.pi / nodes
         if previous is not None and np.abs(current - previous).max() < cubic.RELATIVE_TOLERANCE * np.abs(current).max():
-            return current
+            return 0.5 * (current + current.T)
         previous = current
     raise InputError(
         "crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable"

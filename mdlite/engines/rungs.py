@@ -48,7 +48,6 @@ class Rung(Method):
         motion = "modes" if thermal.motion == "modes" else "ensemble"
         return [f"{motion}-{self.kernels}-{1 if thermal.lattices == 1 else 2}"]
 
-
     def faults(self, config: Config) -> Iterator[str]:
         """See `Method.faults`."""
         if config.crystal is not None and config.thermal is not None:
