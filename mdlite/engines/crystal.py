@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mdlite.crystals.box import Box
+from mdlite.crystals.model import CrystalModel
 from mdlite.engines import frames
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.frames import LoneFrames, ManyFrames
@@ -32,7 +33,7 @@ class CrystalEngine(Engine[LoneFrames]):
         super().__init__(setup)
         model = setup.model
         self.box = model.box
-        _require_memory(self.box)
+        require_memory(self.box)
         self.integrator = INTEGRATORS[setup.integrator]
         self.clock = self.integrator.clock(setup.dt)
         self.stencil, self.coupling, self.masses = self.box.stencil, model.coupling(), self.box.crystal.masses
@@ -123,16 +124,21 @@ class CrystalEngine(Engine[LoneFrames]):
         fault = self.guard.fault(self.ion)
         if fault is not None or not self.coupling.moving:
             return fault
-        largest = float(np.abs(self.box.displacements(self.u)).max())
-        if largest < self.model.allowance:
-            return None
-        return (
-            f"an atom is {largest:.3g} Å from its site, more than half the distance of the nearest atoms, and the sphere around the ion could miss it; the "
-            "crystal is too hot, or too soft, for that"
-        )
+        return displaced(self.model, float(np.abs(self.box.displacements(self.u)).max()))
 
 
-def _require_memory(box: Box, count: int = 1) -> None:
+def displaced(model: CrystalModel, largest: float) -> str | None:
+    """Whether an atom that is ``largest`` (Å) from its site can be overlooked by the sphere around the ion, or None."""
+    if largest < model.allowance:
+        return None
+    return (
+        f"an atom is {largest:.3g} Å from its site, more than half the distance of the nearest atoms, and the sphere around the ion could miss it; the "
+        "crystal is too hot, or too soft, for that"
+    )
+
+
+def require_memory(box: Box, count: int = 1) -> None:
+    """Raise InputError if so many crystals do not fit into memory."""
     needed, free = (count + 0.5) * box.bytes_per_atom * box.n_atoms, available_memory()
     if free is not None and needed > free:
         raise InputError(
@@ -153,7 +159,7 @@ class CrystalReplicas(Engine[ManyFrames]):
 
     def __init__(self, setup: Setup):
         super().__init__(dataclasses.replace(setup, record_atoms=False))
-        _require_memory(setup.model.box, len(setup.states))
+        require_memory(setup.model.box, len(setup.states))
         each = [dataclasses.replace(setup, states=[state], record_atoms=False) for state in setup.states]
         self.replicas = [CrystalEngine(one) for one in each]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mdlite import extensions
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.crystal_ensemble import CrystalEnsembleEngine
 from mdlite.engines.crystal_medium import CrystalMediumEngine
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
 from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_crystal, small_model
@@ -97,6 +98,13 @@ def _in_crystal(method: str) -> None:
     call_all(CrystalMediumEngine(Setup(small_crystal(), STEP, method=method), finite=True))
 
 
+def _thermal_crystal(method: str) -> None:
+    model = small_crystal()
+    state = (np.zeros((model.box.crystal.n_basis, 3, *model.box.size)),) * 2
+    setup = Setup(model, STEP, method=method, states=[state], positions=np.full((1, 1, 3), 1.5))
+    call_all(CrystalEnsembleEngine(setup, finite=True), steps=2)
+
+
 def _crystals(kind: type[EnsembleEngine], method: str, lattices: int) -> None:
     model, places = small_model(), np.full((lattices, 1, 3), 1.5)
     call_all(kind(Setup(model, STEP, method=method, states=at_rest(lattices, model), positions=places)), steps=2)
@@ -117,6 +125,16 @@ GROUPS |= {
         lambda: _in_crystal("rigid"),
         "guard.cause_to_stop potentials.evaluate timelocal.advance:3 timelocal.force_at_rest:3 timelocal.record timelocal.show_atoms:3",
         2.3,
+    ),
+    "crystal-ensemble-time-local": Group(
+        lambda: _thermal_crystal("rigid"),
+        "blocks.drift blocks.kick crystal_ensemble.advance ensemble.evaluate_ions:3 ensemble.record potentials.evaluate",
+        8.0,
+    ),
+    "crystal-ensemble-implicit": Group(
+        lambda: _thermal_crystal("implicit"),
+        "blocks.drift blocks.kick crystal_ensemble.advance:2 ensemble.evaluate_ions:4 ensemble.record potentials.evaluate",
+        10.0,
     ),
     "crystal-implicit": Group(
         lambda: _in_crystal("implicit"),

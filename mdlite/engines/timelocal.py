@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -94,6 +94,15 @@ class Equilibrium(NamedTuple):
     interaction: float  # U, meV
 
 
+class Surroundings(NamedTuple):
+    """The atoms near an ion, and the medium between them."""
+
+    coupling: Any
+    medium: Any
+    width: int  # lanes that the candidates take
+    lane: np.ndarray  # (n,), of every candidate
+
+
 class TimeLocalEngine(Engine[LoneFrames]):
     """The ion in the effective medium, by one of the methods of `mdlite.engines.rungs`.
 
@@ -102,11 +111,11 @@ class TimeLocalEngine(Engine[LoneFrames]):
     Raises InputError if W(0) and L are needed and diverge (k2 = 0).
     """
 
-    parts = ("model", "method", "dt", "sample_every", "record_atoms", "finite", "loss")
+    parts: ClassVar[tuple[str, ...]] = ("model", "method", "dt", "sample_every", "record_atoms", "finite", "loss")
 
     def __init__(self, setup: Setup, finite: bool = False, loss=None):
         super().__init__(setup)
-        self._surround(finite)
+        self.coupling, self.medium, self.width, self.lane = self._surroundings(finite)
         if loss is not None:
             self.medium = self.medium._replace(loss=np.array(loss, float))
         self.ion = medium_ion(self.model, self.method, self.width)
@@ -114,11 +123,10 @@ class TimeLocalEngine(Engine[LoneFrames]):
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work, 0.0)
         timelocal.show_atoms(self.medium, self._work)
 
-    def _surround(self, finite: bool) -> None:
-        """The candidates, how many lanes they take, which lane each has, and the medium between them."""
+    def _surroundings(self, finite: bool) -> Surroundings:
+        """The candidates and the medium between them."""
         n = len(self.model.offsets)
-        self.coupling, self.medium = self.model.coupling(), medium(self.model, self.method, finite)
-        self.width, self.lane = lanes(n), np.arange(n)
+        return Surroundings(self.model.coupling(), medium(self.model, self.method, finite), lanes(n), np.arange(n))
 
     def force_at(self, position, velocity) -> np.ndarray:
         """The force (3,) in meV/Å on the ion at ``position`` (3,) Å with ``velocity`` (3,) Å/ps in the crystal that has adapted to it; the ion is put there.
