@@ -55,15 +55,14 @@ def starting_positions(model: Model | CrystalModel, count: int, rng: np.random.G
 
     Raises InputError for more ions than cells: ions that start alike in one cell would move alike.
     """
-    cubic = isinstance(model, Model)
-    size = model.lattice.size if cubic else model.box.size
+    size, kind = (model.lattice.size, "lattice") if isinstance(model, Model) else (model.box.size, "crystal")
     cells = math.prod(size)
     if count > cells:
-        kind = "lattice" if cubic else "crystal"
         raise InputError(f"thermal.ions = {count}: a {kind} of {list(size)} has only {cells} cells to start from")
     drawn = 1 + rng.choice(cells - 1, count - 1, replace=False)  # 0 is the model's own
     index = np.stack(np.unravel_index(np.concatenate([[0], drawn]), size), axis=1)
-    return np.array(model.ion.position) + (index * model.lattice.spacing if cubic else index @ model.box.crystal.cell)
+    step = index * model.lattice.spacing if isinstance(model, Model) else index @ model.box.crystal.cell
+    return np.array(model.ion.position) + step
 
 
 def ions_at(setup: Setup, guard: Guard, guess: int) -> Ensemble:

@@ -126,16 +126,6 @@ GROUPS |= {
         "guard.cause_to_stop potentials.evaluate timelocal.advance:3 timelocal.force_at_rest:3 timelocal.record timelocal.show_atoms:3",
         2.3,
     ),
-    "crystal-ensemble-time-local": Group(
-        lambda: _thermal_crystal("rigid"),
-        "blocks.drift blocks.kick crystal_ensemble.advance ensemble.evaluate_ions:3 ensemble.record potentials.evaluate",
-        8.0,
-    ),
-    "crystal-ensemble-implicit": Group(
-        lambda: _thermal_crystal("implicit"),
-        "blocks.drift blocks.kick crystal_ensemble.advance:2 ensemble.evaluate_ions:4 ensemble.record potentials.evaluate",
-        10.0,
-    ),
     "crystal-implicit": Group(
         lambda: _in_crystal("implicit"),
         "guard.cause_to_stop potentials.evaluate timelocal.advance:4 timelocal.force_at_rest:4 timelocal.record timelocal.show_atoms:4",
@@ -155,6 +145,15 @@ def _kernels(motion: str, rung: type[Rung], count: int) -> str:
     return " ".join(found)
 
 
+GROUPS |= {
+    f"crystal-ensemble-{rung.kernels}": Group(
+        partial(_thermal_crystal, "implicit" if rung is Implicit else "rigid"),
+        "blocks.drift blocks.kick crystal_ensemble.copy ensemble.record potentials.evaluate "
+        f"crystal_ensemble.advance:{kind - 2} ensemble.evaluate_ions:{kind} ensemble.move_ions:{kind}",
+        12.0,
+    )
+    for kind, rung in ((3, TimeLocal), (4, Implicit))
+}
 GROUPS |= {
     f"{motion}-{rung.kernels}-{count}": Group(
         partial(_crystals, kind, "implicit" if rung is Implicit else "rigid", count), _kernels(motion, rung, count), 8.0

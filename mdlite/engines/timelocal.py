@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from mdlite.crystals.model import CrystalModel
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.frames import LoneFrames
 from mdlite.errors import RunError
@@ -161,7 +162,9 @@ class TimeLocalEngine(Engine[LoneFrames]):
         return self.guard.fault(self.ion, float(self.ion.energy[0]))
 
 
-def relaxed(model: Model, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine) -> Equilibrium:
+def relaxed(
+    model: Model | CrystalModel, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine
+) -> Equilibrium:
     """The equilibrium with the ion held at ``position`` (3,) Å (the model's own by default), by an engine of that kind.
 
     Raises RunError where the iteration finds none.
@@ -176,7 +179,7 @@ def relaxed(model: Model, position=None, finite: bool = False, kind: type[TimeLo
 
 
 def adiabatic_energy(
-    model: Model, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine
+    model: Model | CrystalModel, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine
 ) -> tuple[float, float]:
     """Energy (meV) of the ion held at ``position`` (3,) Å with the framework statically relaxed, by W(0) alone: (total, interaction).
 
