@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from mdlite.crystals.box import Box
-from mdlite.crystals.model import CrystalModel
 from mdlite.engines import frames
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.frames import LoneFrames, ManyFrames
@@ -124,17 +123,7 @@ class CrystalEngine(Engine[LoneFrames]):
         fault = self.guard.fault(self.ion)
         if fault is not None or not self.coupling.moving:
             return fault
-        return displaced(self.model, float(np.abs(self.box.displacements(self.u)).max()))
-
-
-def displaced(model: CrystalModel, largest: float) -> str | None:
-    """Whether an atom that is ``largest`` (Å) from its site can be overlooked by the sphere around the ion, or None."""
-    if largest < model.allowance:
-        return None
-    return (
-        f"an atom is {largest:.3g} Å from its site, more than half the distance of the nearest atoms, and the sphere around the ion could miss it; the "
-        "crystal is too hot, or too soft, for that"
-    )
+        return self.model.too_far(float(np.abs(self.box.displacements(self.u)).max()))
 
 
 def require_memory(box: Box, count: int = 1) -> None:

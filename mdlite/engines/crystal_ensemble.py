@@ -9,7 +9,7 @@ import numpy as np
 from mdlite.crystals.recoil_table import Notice
 from mdlite.engines import timelocal
 from mdlite.engines.base import Setup
-from mdlite.engines.crystal import displaced, require_memory
+from mdlite.engines.crystal import require_memory
 from mdlite.engines.crystal_medium import surroundings
 from mdlite.engines.ensemble import MOST_BLOCKS, IonsEngine, ions_at, scratch
 from mdlite.kernels import blocks, ensemble
@@ -63,7 +63,7 @@ class CrystalEnsembleEngine(IonsEngine):
         return np.stack([self.box.displacements(u) for u in self._u])
 
     def _displaced(self, largest: float) -> str | None:
-        return displaced(self.model, largest)
+        return self.model.too_far(largest)
 
     def state(self) -> dict[str, np.ndarray]:
         """The ions, (L, I, ...), and the crystals as the kernels keep them, (L, ...): u (Å), v half a step before and behind (Å/ps)."""

@@ -25,7 +25,7 @@ class Rung(Method):
     """One approximation of the medium (`mdlite.engines.timelocal.medium`)."""
 
     thermal = many_lattices = many_ions = True
-    medium = True
+    medium = crystals = True
     most_atoms = 2000
     kernels = "time-local"
     """Of the group whose kernels it has."""
@@ -33,6 +33,8 @@ class Rung(Method):
     def engine(self, setup: Setup, config: Config) -> Engine:
         """See `Method.engine`."""
         finite = config.response == "finite"
+        if config.crystal is not None:
+            return CrystalMediumEngine(setup, finite=finite)
         if config.thermal is None:
             return TimeLocalEngine(setup, finite=finite)
         return (ModesEngine if config.thermal.motion == "modes" else EnsembleEngine)(setup, finite=finite)
@@ -40,10 +42,19 @@ class Rung(Method):
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`."""
         thermal = config.thermal
+        if config.crystal is not None:
+            return [f"crystal-{self.kernels}"]
         if thermal is None:
             return [self.kernels]
         motion = "modes" if thermal.motion == "modes" else "ensemble"
         return [f"{motion}-{self.kernels}-{1 if thermal.lattices == 1 else 2}"]
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """See `Method.faults`."""
+        if config.crystal is not None and config.thermal is not None:
+            yield f'thermal: method = "{self.name}" is for T = 0 in a [crystal]; take the [thermal] table out, or use method = "reference"'
+            return
+        yield from super().faults(config)
 
 
 class TimeLocal(Rung):
@@ -58,7 +69,7 @@ class TimeLocal(Rung):
 
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """What error to expect, where it is large."""
-        line = None if resumed else extensions.find("validity").warning(config)
+        line = None if resumed or config.crystal is not None else extensions.find("validity").warning(config)
         if line is not None:
             yield line
 
