@@ -58,6 +58,15 @@ def species_mass(species: str) -> float | None:
         return None
 
 
+def symbol(species: str) -> str | None:
+    """The element that a species' name begins with: O of ``"O1"``, Li of ``"6Li"``, H of ``"D"``; None where it begins with none."""
+    match = re.match(r"(\d{0,3}[A-Z][a-z]?)(?![A-Za-z])", species.strip())
+    if match is None:
+        return None
+    plain = NEUTRONS.get(match[1], match[1]).lstrip("0123456789")
+    return plain if plain in _symbols() else None
+
+
 def number_of(value: Any, name: str = "mass", besides: str = "") -> Any:
     """A text as `mass` has it, those in a list one by one; all else as it is. Raises InputError."""
     if isinstance(value, str):
