@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from mdlite.analysis.correlations import cut, mean_square_displacement, velocity_autocorrelation
     from mdlite.analysis.hopping import Hops, dwell_cells, dwell_sites, hops, nearest_sites, non_gaussian, site_hops, van_hove
     from mdlite.analysis.oscillation import Crossings, Decay, crossings, decay_against_energy, fit_decay, mean_period
-    from mdlite.analysis.places import places, rests
+    from mdlite.analysis.places import find_sites, rests
     from mdlite.analysis.statistics import block_means, bootstrap, group_means, inefficiency, interval, mean_and_error
     from mdlite.analysis.thermometry import (
         Arrhenius,
@@ -49,7 +49,7 @@ _NAMES = {
         "mean_period",
     ),
     "places": (
-        "places",
+        "find_sites",
         "rests",
     ),
     "statistics": (
@@ -95,6 +95,7 @@ __all__ = [
     "diffusion",
     "dwell_cells",
     "dwell_sites",
+    "find_sites",
     "fit_decay",
     "green_kubo",
     "green_kubo_samples",
@@ -110,7 +111,6 @@ __all__ = [
     "nearest_sites",
     "non_gaussian",
     "nothing",
-    "places",
     "rests",
     "site_hops",
     "temperature_samples",

@@ -36,7 +36,7 @@ def rests(step: float, position: np.ndarray) -> np.ndarray:
     return centres[still]
 
 
-def places(points: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_sites(points: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sites that resting places (m, 3), Å, gather around: fractional (s, 3), within the cell, and how many are at each (s,), the most first.
 
     cell: vectors of a short cell as rows (3, 3), Å.

@@ -38,7 +38,7 @@ class Places(NamedTuple):
 
 
 def places(run: Run, time: np.ndarray, position: np.ndarray) -> Places:
-    """Where ions at ``position`` (F, ions, 3), Å, dwell: the places where they rest (`mdlite.analysis.places`), moved to the voids that they are at."""
+    """Where ions at ``position`` (F, ions, 3), Å, dwell: the places where they rest (`mdlite.analysis.find_sites`), moved to the voids that they are at."""
     from mdlite.crystals import voids
 
     crystal = _crystal(run)
@@ -50,7 +50,7 @@ def places(run: Run, time: np.ndarray, position: np.ndarray) -> Places:
         empty = ()
     centres = np.array([void.place for void in empty]).reshape(-1, 3) @ inverse
     radii = np.array([void.radius for void in empty])
-    sites, _ = analysis.places(analysis.rests(float(time[1] - time[0]), position), cell)
+    sites, _ = analysis.find_sites(analysis.rests(float(time[1] - time[0]), position), cell)
     if not len(sites):
         there = centres if len(centres) else position[0] @ inverse
         known = radii if len(centres) else np.full(len(there), np.nan)
