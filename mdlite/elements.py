@@ -67,6 +67,17 @@ def symbol(species: str) -> str | None:
     return plain if plain in _symbols() else None
 
 
+def of_mass(mass: float) -> str | None:
+    """The element that an atom of that mass (meV ps²/Å²) is, by standard weights or else isotopes; None where it is no element's."""
+    weight = mass / DALTON
+    known = _symbols()
+    close = [(abs(element.mass - weight), name) for name, element in known.items() if abs(element.mass - weight) < 1e-3 * weight]
+    if not close:
+        all_isotopes = ((abs(element[n].mass - weight), name) for name, element in known.items() for n in element.isotopes)
+        close = [(apart, name) for apart, name in all_isotopes if apart < 1e-5 * weight]
+    return min(close)[1] if close else None
+
+
 def number_of(value: Any, name: str = "mass", besides: str = "") -> Any:
     """A text as `mass` has it, those in a list one by one; all else as it is. Raises InputError."""
     if isinstance(value, str):

@@ -61,7 +61,11 @@ def test_hops_between_interstices_are_counted_one_by_one(walk):
 
 
 def test_rides_to_the_border_are_no_hops_and_what_never_comes_to_a_site_is_at_the_nearest():
-    position = np.array([0.0, 0.3, 0.45, 0.55, 0.45, 0.2, 0.69, 0.75, 1.0, 0.6, 0.45, 0.69])[:, None, None] * (SITES[1] - SITES[0]) @ CELL
+    position = (
+        np.array([0.0, 0.3, 0.45, 0.55, 0.45, 0.2, 0.69, 0.75, 1.0, 0.6, 0.45, 0.69])[:, None, None]
+        * (SITES[1] - SITES[0])
+        @ CELL
+    )
     position = position + SITES[0] @ CELL
     sites = analysis.dwell_sites(position, CELL, SITES)
     assert sites[:, 0, 3].tolist() == [0] * 7 + [1] * 5 and not sites[..., :3].any()

@@ -26,16 +26,18 @@ FORMATS = {"extxyz": ".xyz", "h5md-lattice": "-lattice.h5"}
 ENDINGS = {"extxyz": XYZ, "h5md-lattice": HDF5}
 ASE_VELOCITY = (1e-3 * DALTON) ** 0.5
 """One Å/ps in ASE's unit of velocity, √(eV/Da)."""
+LABELS = ("Li", "S")
+"""Of the ion and the atoms of a [lattice], unless others are asked for."""
 UNKNOWN = "X"
 """What ASE calls an atom of no element."""
 
 
-def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str] = ("Li", "S"), lattice: bool = True) -> int:
+def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str] | None = None, lattice: bool = True) -> int:
     """Frames of a run as extended XYZ; returns how many. The first particles are the ions, the others the atoms of the lattice's snapshots.
 
     Columns: species, pos (Å), velo (Å/ps; OVITO calls it Velocity), momenta (ASE's unit) and masses (Da), so that ASE's get_velocities() is right. The comment
-    line has the box, Time (ps) and the ions' energies (meV). every: take each n-th frame. species: labels of the ion and of an atom, which in a [crystal] has
-    that of its element.
+    line has the box, Time (ps) and the ions' energies (meV). every: take each n-th frame. species: labels of the ion and of an atom, by
+    default Li and S; in a [crystal] the atoms have those of their elements, and the ion by default that of its mass.
     lattice: of a run with snapshots take these, ions and atoms together, and not the frames between. A last frame off the grid of the others is
     left out, as programs that read them take their distances for equal. Raises InputError if there is nothing.
     """
@@ -45,10 +47,12 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
     chosen = np.arange(len(rows))[::every]
     if len(chosen) == 0:
         raise InputError("file: holds no frames to export")
-    box = " ".join(f"{x:.10g}" for row in run.config.to_model().edges for x in row)
-    kinds, weights = _atoms(run, species[1]) if snapshots else ([], np.empty(0))
     mass = np.array(run.config.ion.mass)
     ion_mass = float(mass[np.isfinite(mass)].min()) if np.isfinite(mass).any() else 1.0
+    if species is None:
+        species = LABELS if run.config.crystal is None else (elements.of_mass(ion_mass) or UNKNOWN, UNKNOWN)
+    box = " ".join(f"{x:.10g}" for row in run.config.to_model().edges for x in row)
+    kinds, weights = _atoms(run, species[1]) if snapshots else ([], np.empty(0))
     for n in chosen:
         frame = rows[n]
         position, velocity = run.position[frame], run.velocity[frame]
@@ -120,10 +124,12 @@ def _dimensions(name: str, first: str, count: int, last: str = "axis") -> tuple[
     return (first, *inner)
 
 
-def parse_request(format_name: str, species: str) -> tuple[str, str]:
-    """The labels of ion and atom, from what the command line got. Raises InputError."""
+def parse_request(format_name: str, species: str | None) -> tuple[str, str] | None:
+    """The labels of ion and atom, from what the command line got; None for the usual ones. Raises InputError."""
     if format_name not in FORMATS:
         raise InputError(f"--format = {format_name!r}: must be one of {', '.join(FORMATS)}")
+    if species is None:
+        return None
     labels = tuple(species.split(","))
     if len(labels) != 2 or not all(re.fullmatch(r"[A-Za-z]\w*", label) for label in labels):
         raise InputError(f"--species = {species!r}: must be two names, ION,ATOM, such as Li,S")

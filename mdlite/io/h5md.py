@@ -70,6 +70,8 @@ def _species(group: h5py.Group, names: Sequence[str], masses: np.ndarray, atoms:
     group.create_dataset("species", data=kinds, dtype=h5py.enum_dtype(numbers, np.int32), compression="gzip", shuffle=True)
     mass = group.create_dataset("mass", data=np.tile(masses, repeats) / DALTON, compression="gzip", shuffle=True)
     mass.attrs["unit"] = "u"
+    if "id" in group:
+        group["id/value"].attrs["unit"] = "((n1 N2 + n2) N3 + n3) p + k of atom k of cell n1, n2, n3"
 
 
 def _budgets(group: h5py.Group, budget: dict[str, Any]) -> None:
