@@ -3,10 +3,10 @@
 import h5py
 import numpy as np
 import pytest
-from hostile import call
-from made_up import PLACES, TRICLINIC
 
 import mdlite
+from hostile import call
+from made_up import PLACES, TRICLINIC
 from mdlite import elements
 from mdlite.config import parse
 from mdlite.units import DALTON
@@ -157,7 +157,7 @@ def test_observers_see_the_crystal():
 
     def look(step, view):
         seen.append(view.crystal)
-        with pytest.raises(AttributeError, match="view.crystal has the atoms"):
+        with pytest.raises(AttributeError, match="view\\.crystal has the atoms"):
             view.lattice  # noqa: B018
         told.append(step)
 

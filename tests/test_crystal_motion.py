@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from made_up import TRICLINIC
 from scipy.spatial.transform import Rotation
 
 import mdlite
+from made_up import TRICLINIC
 from mdlite import analysis
 from mdlite.config import parse
 from mdlite.report import motion, motion_sites, plots_thermal
@@ -83,7 +83,9 @@ def test_the_places_where_ions_rest_are_found(walk):
     for site in sites:
         apart = SITES - site
         assert np.linalg.norm((apart - np.round(apart)) @ CELL, axis=1).min() < 0.02
-    moved, _ = analysis.find_sites(analysis.rests(STEP, position + [0.3, -0.2, 0.1]), CELL)  # no voids, and still where they are
+    moved, _ = analysis.find_sites(
+        analysis.rests(STEP, position + np.array([0.3, -0.2, 0.1])), CELL
+    )  # no voids, and still where they are
     shift = (moved - sites[:, None]) @ CELL - [0.3, -0.2, 0.1]
     shift = shift @ np.linalg.inv(CELL)
     assert np.linalg.norm((shift - np.round(shift)) @ CELL, axis=-1).min(axis=1).max() < 0.02
@@ -111,7 +113,7 @@ def test_anisotropic_diffusion_in_a_triclinic_cell():
     pulls, angles = [], []
     for _ in range(12):
         n = rng.poisson(0.5 * STEP * rates, (4000, 24, 3)) - rng.poisson(0.5 * STEP * rates, (4000, 24, 3))
-        position = (np.cumsum(n, axis=0) + [0.2, 0.7, 0.4]) @ cell
+        position = (np.cumsum(n, axis=0) + np.array([0.2, 0.7, 0.4])) @ cell
         time = STEP * np.arange(len(position))
         found = analysis.diffusion(time, position, (0.5, 4.0), groups=np.repeat(np.arange(12), 2))
         assert found.tensors.shape == (12, 3, 3) and np.allclose(found.tensors.mean(axis=0), found.tensor, atol=1e-12)
