@@ -165,3 +165,25 @@ def test_nothing_else_is_overwritten(tmp_path, monkeypatch):
     code, said = call("crystal", "mine.h5", "-o", "mine.h5")
     assert code == 2 and "is also what is read" in said
     assert call("crystal", "silicon", "-o", "mine.txt")[0] == 2
+
+
+@pytest.mark.thorough
+def test_a_run_stands_for_its_crystal(tmp_path):
+    import mdlite
+    from mdlite.config import parse
+
+    tables = {
+        "crystal": {"name": "copper", "size": 6},
+        "ion": {"mass": "H", "position": [1.8, 0.1, 0.1]},
+        "interaction": {
+            "potential": {"kind": "yukawa", "strength": 1000.0, "range": 0.5},
+            "atoms": {"kind": "cutoff", "radius": 4.0},
+        },
+        "run": {"dt": 0.001, "duration": 0.01},
+    }
+    mdlite.run(parse(tables), tmp_path / "run.h5")
+    found = sources.load({"file": str(tmp_path / "run.h5")})
+    assert same(found.crystal, sources.load({"name": "copper"}).crystal) and found.source == "built-in crystal copper"
+    mdlite.run(mdlite.load_case("trapped", **{"lattice.size": 8, "run.duration": 0.01}), tmp_path / "lattice.h5")
+    with pytest.raises(InputError, match="is a run in a \\[lattice\\], which has no crystal"):
+        sources.load({"file": str(tmp_path / "lattice.h5")})

@@ -23,7 +23,7 @@ from mdlite.physics import response as cubic
 from mdlite.physics.model import Lattice
 from mdlite.units import TURN
 
-TOLERANCE = 1e-11
+TOLERANCE = 1e-12
 """Of W, over its largest element."""
 NODES_TRIED = (8, 11, 14, 18, 24, 32, 42, 56, 75, 100)
 """Across a pyramid, plus twice the farthest cell."""
@@ -90,17 +90,33 @@ def _pyramids(crystal: Crystal, pairs: np.ndarray, nodes: int) -> np.ndarray:
 def _summed(crystal: Crystal, q: np.ndarray, weight: np.ndarray, pairs: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Σ_q weight Re D⁻¹(q)_{κκ'} exp(-2πi q·n), (m, 3, 3)."""
     size, p = 3 * crystal.n_basis, crystal.n_basis
-    place = np.searchsorted(columns, pairs[:, 1])
     wanted = np.eye(size).reshape(size, p, 3)[:, columns].reshape(size, -1)
+
+    couples, couple = np.unique(pairs[:, :2], axis=0, return_inverse=True)
+    groups = [
+        (own, np.searchsorted(columns, other), np.flatnonzero(couple.ravel() == n)) for n, (own, other) in enumerate(couples)
+    ]
 
     def part(rows: slice, d: np.ndarray) -> np.ndarray:
         whole = len(columns) == p
         inverse = np.linalg.inv(d) if whole else np.linalg.solve(d, np.broadcast_to(wanted, (len(d), *wanted.shape)))
         blocks = inverse.reshape(len(d), p, 3, len(columns), 3)
-        phases = weight[rows] * np.exp(-1j * TURN * (pairs[:, 2:] @ q[rows].T))
-        return np.stack([np.tensordot(phases[n], blocks[:, pairs[n, 0], :, place[n]], axes=1).real for n in range(len(pairs))])
+        phases, out = _phases(pairs[:, 2:], q[rows]), np.empty((len(pairs), 9))
+        for own, place, members in groups:
+            block = weight[rows, None] * blocks[:, own, :, place].reshape(-1, 9)
+            out[members] = phases.real[members] @ block.real - phases.imag[members] @ block.imag
+        return out.reshape(-1, 3, 3)
 
-    return np.sum(dynamics.over_zone(crystal, q, part), axis=0)
+    return np.sum(dynamics.over_zone(crystal, q, part, 3 * len(pairs)), axis=0)
+
+
+def _phases(cells: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """exp(-2πi q·n) for cells (m, 3) at q (Q, 3), complex (m, Q)."""
+    out = np.ones((len(cells), len(q)), complex)
+    for axis in range(3):
+        different, which = np.unique(cells[:, axis], return_inverse=True)
+        out *= np.exp(-1j * TURN * different[:, None] * q[:, axis])[which.ravel()]
+    return out
 
 
 def recoil_kernel(medium: Medium, pairs: ArrayLike, times: ArrayLike = (0.0,)) -> np.ndarray:
@@ -169,7 +185,7 @@ def _function(crystal: Crystal, pairs: np.ndarray, times: np.ndarray, function: 
         if 0.5 * np.prod(size.astype(float)) * 25.0 * (3 * crystal.n_basis) ** 3 > MOST_WORK:
             raise InputError(f"times: reach {times.max():g} ps, which would take hours in this crystal; give shorter times")
         current = _mean(crystal, size, pairs, lambda omega: function(omega, times))
-        if previous is not None and np.abs(current - previous).max() <= TOLERANCE * np.abs(current).max():
+        if previous is not None and np.abs(current - previous).max() <= 10.0 * TOLERANCE * np.abs(current).max():
             return current
         previous = current
     raise InputError(f"times: the response at {times.max():g} ps does not converge in this crystal; give shorter times")
@@ -222,7 +238,7 @@ def loss_of(acoustic_tensor: Callable[[np.ndarray], np.ndarray], volume: float, 
         power = np.einsum("abis,abs,abjs->abij", modes, squares**-1.5, modes)
         current = volume / (16.0 * np.pi**2 * mass) * np.einsum("a,abij->ij", w, power) * np.pi / nodes
         if previous is not None and np.abs(current - previous).max() < cubic.RELATIVE_TOLERANCE * np.abs(current).max():
-            return current
+            return 0.5 * (current + current.T)
         previous = current
     raise InputError(
         "crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable"

@@ -97,7 +97,7 @@ def _stamp(file: str | None) -> Any:
         place = Path(file)
         paths = [place, *sorted(place.iterdir())] if place.is_dir() else [place]
         return tuple((str(path), (s := path.stat()).st_mtime_ns, s.st_size) for path in paths)
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

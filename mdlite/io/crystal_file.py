@@ -88,7 +88,7 @@ def store(group: h5py.Group, loaded: Loaded) -> None:
 
 
 def read(path: str | Path) -> Loaded:
-    """The crystal of a file. Raises InputError where it is none of ours, damaged, or newer than this program.
+    """The crystal of a file, or of a finished run's. Raises InputError where it is none of ours, damaged, or newer than this program.
 
     HDF5 sees no file but a sealed one that is whole (`mdlite.io.seal`).
     """
@@ -100,8 +100,12 @@ def read(path: str | Path) -> Loaded:
         if not seal.is_sealed(Path(path)):
             raise foreign
         with h5py.File(path, "r") as f:
+            if CRYSTAL in f:
+                return fetch(f[CRYSTAL], name)
             if "mdlite" in f:
-                raise InputError(f"{name}: is a run, not a crystal; `mdlite info {Path(path).name}` shows what it holds")
+                raise InputError(
+                    f"{name}: is a run in a [lattice], which has no crystal; `mdlite info {Path(path).name}` shows what it holds"
+                )
             if f.attrs.get("format") != FORMAT:
                 raise foreign
             return fetch(f, name)

@@ -81,7 +81,7 @@ def _atoms(run: Run, label: str) -> tuple[list[str], np.ndarray]:
     """Labels and masses of the atoms of a cell: in a [crystal] their elements, X for a species that is none."""
     if run.config.crystal is None:
         return [label], np.array([run.config.lattice.mass])
-    crystal = run.config.to_model().box.crystal
+    crystal = run.config.to_crystal_model().box.crystal
     return [elements.symbol(name) or UNKNOWN for name in crystal.species], crystal.masses
 
 

@@ -77,7 +77,7 @@ class FileRecorder:
             self = cls(path, ledger, h5py.File(ledger, "w"), config, uuid.uuid4().hex)
             basis = None
             if config.crystal is not None:
-                crystal = config.to_model().box.crystal
+                crystal = config.to_crystal_model().box.crystal
                 basis = crystal.species, crystal.masses
             h5md.build(self._file, config.to_toml(), facts, self.run, streams, compressed, self._edges.shape, basis)
             if config.crystal is not None:

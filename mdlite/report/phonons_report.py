@@ -29,6 +29,8 @@ UNITS = {
 }
 USUAL = 300.0
 """K, of thermal displacements where no temperature is given."""
+NOTHING = 1e-9
+"""Of the largest number beside it."""
 DIGITS = 1e-6
 """To which thermal displacements are computed."""
 PLOT_END, PLOT_POINTS, PLOT_SECONDS, MOST_PLOTTED = 2.0, 161, 1.0, 4
@@ -185,8 +187,16 @@ def text(medium: Medium, found: dict[str, Any]) -> str:
 
 def matrix(head: str, rows: Sequence[Sequence[float]], digits: int = 10) -> list[str]:
     """Lines of a matrix under a heading."""
-    return [head, *("    " + "  ".join(f"{x + 0.0: .{digits}e}" for x in row) for row in rows)]
+    return [head, *("    " + "  ".join(f"{x: .{digits}e}" for x in row) for row in without_rounding(rows))]
+
+
+def without_rounding(values: Any) -> np.ndarray:
+    """Numbers to be read, those that are nothing but the rounding of others as zeros."""
+    found = np.array(values, float)
+    found[np.abs(found) < NOTHING * np.abs(found).max(initial=0.0)] = 0.0
+    return found
 
 
 def _six(tensor: Sequence[Sequence[float]]) -> str:
-    return "  ".join(f"{tensor[i][j]: .6f}" for i, j in dynamics.VOIGT)
+    tidy = without_rounding(tensor)
+    return "  ".join(f"{tidy[i, j]: .6f}" for i, j in dynamics.VOIGT)

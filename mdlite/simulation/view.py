@@ -84,7 +84,7 @@ class View:
         found = engine.synchronous()
         if found is None:
             raise AttributeError(f'crystal: method = "{self.config.method}" has no explicit crystal in which the ion moves')
-        return CrystalView(found[0], found[1], self.config.to_model().box)
+        return CrystalView(found[0], found[1], self.config.to_crystal_model().box)
 
 
 class LatticeView:

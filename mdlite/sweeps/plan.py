@@ -27,7 +27,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from mdlite import arguments, config
 from mdlite.config import Config, textfile
 from mdlite.config.explain import explain, shortened, told
-from mdlite.config.sections import Count, Number, Section
+from mdlite.config.values import Count, Number, Section
 from mdlite.errors import InputError
 from mdlite.sweeps import bases, medium, repeats
 
