@@ -92,7 +92,7 @@ def validate(
     own = getattr(protocol, "OWN_START", False)
     if own:  # its ion starts where the protocol says, or there is none
         middle = {"ion.position": [0.5 * config.lattice.spacing] * 3, "ion.coordinates": "cartesian"}
-        config = config.replace(middle) if rules.start_faults(config) else config
+        config = config.replace(**middle) if rules.start_faults(config) else config
     elif faults := rules.start_faults(config):
         raise InputError("\n".join(faults))
     protocol.check(config)
