@@ -76,7 +76,9 @@ def test_nothing_is_left_to_compile_after_precompile(tmp_path):
 
 def test_the_benchmarks_are_collected_and_run():
     """A file among them that is called as a library hides it; a constructor that has changed stops them."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # a worker measures nothing
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTEST")
+    }  # a worker measures nothing
     bench = Path(__file__).resolve().parents[1] / "bench"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     collected = subprocess.run([*command, "--collect-only", str(bench)], capture_output=True, text=True, env=environment)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlite import extensions
+from mdlite.crystals import recoil_table
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.crystal_ensemble import CrystalEnsembleEngine
 from mdlite.engines.crystal_medium import CrystalMediumEngine
@@ -61,6 +62,15 @@ class Rung(Method):
         if thermal.ions > math.prod(config.cells):
             yield f"thermal.ions = {thermal.ions}: crystal.size = {list(config.cells)} has fewer cells to start from; give fewer ions, or more thermal.lattices"
 
+    def notices(self, config: Config, resumed: bool) -> Iterator[str]:
+        """See `Method.notices`."""
+        if config.crystal is None or config.response == "finite" or self.name == "rigid":
+            return
+        model = config.to_crystal_model()
+        line = recoil_table.announcement(model.box.crystal, model.offsets)
+        if line is not None:
+            yield line
+
 
 class TimeLocal(Rung):
     """Forces to first order about the undisturbed crystal [17-20]."""
@@ -74,6 +84,7 @@ class TimeLocal(Rung):
 
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """What error to expect, where it is large."""
+        yield from super().notices(config, resumed)
         line = None if resumed or config.crystal is not None else extensions.find("validity").warning(config)
         if line is not None:
             yield line
