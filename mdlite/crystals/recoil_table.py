@@ -48,7 +48,7 @@ def announcement(crystal: Crystal, sites: np.ndarray) -> str | None:
     kept = (None, pairs.tobytes()) in _KEPT.get(crystal, {}) or (path is not None and path.is_file())
     if kept or _seconds(crystal, pairs) <= SLOW:
         return None
-    return f"the crystal's response W(0) for {len(pairs)} pairs of atoms: computed once (some {_seconds(crystal, pairs):.1g} s), then kept"
+    return f"the crystal's response W(0) for {len(pairs)} pairs of atoms: computed once (some {_seconds(crystal, pairs):.0f} s), then kept"
 
 
 def _pairs(sites: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
