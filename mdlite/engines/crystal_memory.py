@@ -51,7 +51,9 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
     ):
         super().__init__(setup)
         if setup.states:
-            raise InputError('method = "memory-kernel": is at T = 0 in a [crystal]; take out thermal, or use method = "reference"')
+            raise InputError(
+                'method = "memory-kernel": is at T = 0 in a [crystal]; take out thermal, or use method = "reference"'
+            )
         if dressed:
             raise InputError('memory.start = "dressed": is for a [lattice]; must be "bare" in a [crystal]')
         model: CrystalModel = setup.model
