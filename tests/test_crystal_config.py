@@ -66,14 +66,12 @@ def test_a_crystal_written_out():
     assert made.crystal.size == (4, 4, 4)
 
 
-def test_no_method_runs_in_it_yet(tmp_path, monkeypatch):
+def test_methods_that_do_not_take_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "c.toml").write_text(ROCK_SALT + REST)
+    (tmp_path / "c.toml").write_text('method = "patch"\n' + ROCK_SALT + REST)
     (tmp_path / "s.toml").write_text('base = "c.toml"\n[grid]\n"run.dt" = [0.001, 0.002]\n')
-    line = (
-        'method = "reference": does not take a [crystal] yet; mdlite phonons, mdlite crystal and sweeps with task = "medium" do'
-    )
-    assert said(load, "c.toml") == line and said(parse, tables(salt())) == line
+    line = 'method = "patch": does not take a [crystal] yet; mdlite phonons, mdlite crystal and sweeps with task = "medium" do'
+    assert said(load, "c.toml") == line and said(parse, tables(salt()) | {"method": "patch"}) == line
     made = load("c.toml", medium=True)
     for function in (mdlite.run, mdlite.validity, lambda c: mdlite.validate(c, "v"), lambda c: mdlite.sweep({"base": c}, "s")):
         assert line in said(function, made)
@@ -87,13 +85,13 @@ def test_no_method_runs_in_it_yet(tmp_path, monkeypatch):
 
 def test_it_is_no_lattice():
     made = parse(tables(salt()), medium=True)
-    for function in (made.to_lattice, made.to_model):
-        assert "is no simple cubic lattice" in said(function)
+    assert "is no simple cubic lattice" in said(made.to_lattice)
     lattice = mdlite.load_case("trapped")
     assert "is no [crystal]" in said(lattice.to_crystal) and lattice.to_medium() == lattice.to_lattice()
     both = tables(salt()) | {"lattice": {"size": 8}}
     assert said(parse, both, medium=True).startswith("crystal and lattice: give one of the two")
-    assert "does not take a [crystal] yet" in said(lattice.replace, {"lattice": None, "crystal": {"name": "silicon"}})
+    changes = {"lattice": None, "crystal": {"name": "silicon"}, "method": "patch"}
+    assert "does not take a [crystal] yet" in said(lattice.replace, changes)
 
 
 @pytest.mark.parametrize(

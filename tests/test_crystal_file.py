@@ -12,7 +12,7 @@ from mdlite.crystals import dynamics, sources
 from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.material import Material, Polar
 from mdlite.errors import InputError
-from mdlite.io import crystal_file
+from mdlite.io import crystal_file, seal
 
 ARRAYS = crystal_file.ARRAYS
 
@@ -108,21 +108,31 @@ def test_an_unstable_crystal_is_refused():
         finished(Material(triclinic().with_blocks(-triclinic().blocks), None, "made up"))
 
 
-def test_every_byte_of_the_numbers_is_covered(tmp_path):
+def test_every_byte_is_covered(tmp_path):
     crystal_file.write(tmp_path / "c.h5", finished())
-    for place in ("crystal/blocks", "crystal/cells", "raw/masses", "polar/charges"):
-        with h5py.File(tmp_path / "c.h5", "r+") as f:
-            before = f[place][()]
-            f[place].write_direct(np.ascontiguousarray(before[::-1]))
+    whole = (tmp_path / "c.h5").read_bytes()
+    for place in np.random.default_rng(2).integers(0, len(whole), 30):
+        (tmp_path / "d.h5").write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="is no file of `mdlite crystal`, or it is damaged"):
+            crystal_file.read(tmp_path / "d.h5")
+    assert crystal_file.read(tmp_path / "c.h5").crystal.n_basis == 3
+
+
+def test_numbers_have_a_checksum_of_their_own(tmp_path):
+    """In the file of a run, which grows, there is no seal around them."""
+    with h5py.File(tmp_path / "c.h5", "w") as f:
+        crystal_file.store(f.create_group("crystal"), finished())
+        assert same(crystal_file.fetch(f["crystal"], "crystal").crystal, finished().crystal)
+        for place in ("crystal/blocks", "crystal/cells", "raw/masses", "polar/charges"):
+            data = f["crystal"][place]
+            before = data[()]
+            data[...] = before[::-1]
+            with pytest.raises(InputError, match="is damaged, its checksum is another"):
+                crystal_file.fetch(f["crystal"], "crystal")
+            data[...] = before
+        f["crystal"].attrs["facts"] = "{}"
         with pytest.raises(InputError, match="is damaged"):
-            crystal_file.read(tmp_path / "c.h5")
-        with h5py.File(tmp_path / "c.h5", "r+") as f:
-            f[place].write_direct(before)
-    assert crystal_file.read(tmp_path / "c.h5") is not None
-    with h5py.File(tmp_path / "c.h5", "r+") as f:
-        f.attrs["facts"] = "{}"
-    with pytest.raises(InputError, match="is damaged"):
-        crystal_file.read(tmp_path / "c.h5")
+            crystal_file.fetch(f["crystal"], "crystal")
 
 
 def test_what_is_no_crystal_of_ours(tmp_path):
@@ -132,6 +142,8 @@ def test_what_is_no_crystal_of_ours(tmp_path):
     (tmp_path / "text.h5").write_text("no crystal")
     with h5py.File(tmp_path / "c.h5", "r+") as f:
         f.attrs["version"] = 7
+    seal.strip(tmp_path / "c.h5")
+    seal.seal(tmp_path / "c.h5", [])
     for name, message in (
         ("cut.h5", "damaged"),
         ("text.h5", "damaged"),

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import shutil
+import subprocess
 import sys
 import warnings
 
@@ -485,3 +486,12 @@ def test_phonopy_is_not_installed(monkeypatch, tmp_path):
     (tmp_path / "phonopy.yaml").write_text("a: 1\n")
     monkeypatch.setitem(sys.modules, "phonopy", None)
     refused(tmp_path / "phonopy.yaml", "pip install 'mdlite[phonopy]'")
+
+
+def test_the_depth_of_calls_is_as_before():
+    """symfc, which phonopy calls, allows a hundred thousand, and deep TOML would then end the process."""
+    path = crystals.params("si")
+    code = f"import sys; from mdlite.crystals import phonopy_files; phonopy_files.read({str(path)!r}); print(sys.getrecursionlimit())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == [
+        str(sys.getrecursionlimit())
+    ]

@@ -102,7 +102,8 @@ def phonons(
     from mdlite.io import outputs
     from mdlite.report import lattice_report, phonons_report, phonons_request
 
-    medium = config.load_medium(source, overrides or (), patient())
+    notice = patient()
+    medium = config.load_medium(source, overrides or (), notice)
     displacements, instants = lattice_report.parse_request(displacement, times)
     request = phonons_request.parse(qpoint, pair, direction, times)
     lattice_report.check_figure(output, force, {"the configuration": outputs.existing(source)})
@@ -117,7 +118,7 @@ def phonons(
             raise InputError(
                 f"--displacement {displacement[0]!r}: is for a [lattice]; of a crystal give --pair 0:0:{displacement[0]}"
             )
-        found, figure = phonons_report.collect(medium, request, path, finite)
+        found, figure = phonons_report.collect(medium, request, path, finite, notice)
         told = lambda: phonons_report.text(medium, found)  # noqa: E731
     lattice_report.save_figure(figure, output)
     numbers.put(found, lambda: f"{told()}\nfigure: {output}", indent=1)
@@ -152,7 +153,7 @@ def crystal(
         outputs.require_apart(output, {"what is read": outputs.existing(source)})
     numbers = Json(json_file, "loss_matrix", force, {"the crystal (-o)": output})
     notice = patient()
-    medium = config.load_medium(source, [*(overrides or ()), *changes], notice)
+    medium = config.load_medium(source, [*(overrides or ()), *changes], notice, crystals=True)
     if medium.loaded is None:
         raise InputError(
             f"crystal = {source!r}: is the simple cubic [lattice] of a configuration; `mdlite phonons` tells what it is"

@@ -101,7 +101,7 @@ class Config(Section):
         atoms = self.interaction.atoms
         chosen: model.Sites | model.Shell | model.Cutoff
         if atoms.kind == "sites":
-            chosen = model.Sites(tuple(atoms.sites))
+            chosen = model.Sites(tuple((x, y, z) for x, y, z in atoms.sites))
         elif atoms.kind == "shell":
             chosen = model.Shell(atoms.extent)
         else:

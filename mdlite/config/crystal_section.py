@@ -22,7 +22,7 @@ def _named(value: str) -> str:
 
 Text = Annotated[str, Field(strict=True), AfterValidator(_named)]
 Cells = Annotated[int, Field(strict=True, ge=1, le=100_000)]
-Whole = Annotated[int, Field(strict=True, ge=-1000, le=1000)]
+Whole = Annotated[int, Field(strict=True, ge=-50, le=50)]
 Row = tuple[Number, Number, Number]
 Matrix = tuple[Row, Row, Row]
 

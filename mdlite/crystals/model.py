@@ -57,13 +57,11 @@ class CrystalModel:
         for name in self.potentials:
             if name not in (DEFAULT, *crystal.species):
                 known = ", ".join(sorted(set(crystal.species)))
-                raise InputError(
-                    f"interaction.potentials.{name}: the crystal has no such species, only {known}; or {DEFAULT} for all others"
-                )
+                raise InputError(f"interaction.potentials.{name}: the crystal has no such species, only {known}")
         for species in dict.fromkeys(crystal.species):
             if species not in self.potentials and DEFAULT not in self.potentials:
                 raise InputError(
-                    f"interaction.potentials.{species}: is missing; give one for every species of the crystal, or {DEFAULT}"
+                    f"interaction.potentials.{species}: is missing; give one for every species of the crystal, or interaction.potential for all others"
                 )
         if isinstance(self.atoms, CrystalSites):
             self._check_sites(self.atoms)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -193,7 +194,11 @@ def _unit_cell_in(folder: Path, calculator: str | None, name: str | None) -> tup
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """What phonopy prints and warns of is not shown."""
+    """What phonopy prints and warns of is not shown; and the depth of calls that symfc allows stays with it: deep TOML would end the process."""
+    deepest = sys.getrecursionlimit()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(deepest)
