@@ -17,7 +17,7 @@ from mdlite.engines.base import Setup
 from mdlite.engines.crystal import CrystalEngine
 from mdlite.engines.crystal_memory import CrystalMemoryEngine
 from mdlite.engines.memory import MemoryEngine
-from mdlite.errors import InputError
+from mdlite.errors import InputError, RunError
 from mdlite.physics import propagator as cubic
 from mdlite.physics.interaction import Cutoff, Interaction, Potential, Sites
 from mdlite.physics.model import Ion, Lattice, Model
@@ -281,3 +281,23 @@ def test_what_it_has_not(triclinic, silicon, monkeypatch):
     monkeypatch.setattr(propagator, "MOST_SECONDS", 0.1)
     with pytest.raises(InputError, match=r"memory\.window = 2: the response of this crystal would take about \S+ hours"):
         CrystalMemoryEngine(Setup(lithium, 0.005), 2.0)
+
+
+def test_an_ion_that_wanders_too_far_for_the_memory(triclinic, monkeypatch):
+    monkeypatch.setattr(crystal_memory, "AMPLE", 0.0)
+    engine = CrystalMemoryEngine(Setup(wandering(triclinic), 0.002), 0.1)
+    monkeypatch.setattr(propagator, "MOST_BYTES", 1.0)
+    with pytest.raises(
+        RunError, match=r"the ion has touched atoms more than \S+ Å apart within the window: memory\.window = 0\.1: the table"
+    ):
+        engine.advance(100)
+
+
+def test_how_long_it_takes_is_known_before(silicon, tmp_path, monkeypatch):
+    ion = Ion("Li", tuple(np.full(3, 0.5) @ silicon.cell), (7.0, 0.0, 0.0))
+    model = CrystalModel(Box(silicon, (16, 16, 16)), ion, {"default": YUKAWA}, Cutoff(4.0, 1.0))
+    monkeypatch.setattr(propagator, "cache_path", lambda name, key: tmp_path / f"{name}-{hash(key)}.npy")
+    assert 1.0 < crystal_memory.seconds(model, 0.005, 3.0) < 1000.0
+    assert 0.0 < crystal_memory.seconds(model, 0.005, 0.1) < 1.0
+    CrystalMemoryEngine(Setup(model, 0.005), 0.1)
+    assert crystal_memory.seconds(model, 0.005, 0.1) == 0.0

@@ -114,7 +114,7 @@ def moments(crystal: Crystal, pairs: np.ndarray, count: int, time: float) -> np.
     return out
 
 
-def _motion(crystal: Crystal, pairs: np.ndarray, direction: np.ndarray, count: int, size: tuple[int, ...]) -> np.ndarray:
+def _motion(crystal: Crystal, pairs: np.ndarray, direction: np.ndarray, count: int, size: tuple[int, int, int]) -> np.ndarray:
     """The answers of the first atoms of pairs to ``direction`` (3,) at the second one: (count, m, 3)."""
     box, step, source = Box(crystal, size), 2.0 / top(crystal), int(pairs[0, 1])
     u, v = box.fields()
@@ -131,12 +131,12 @@ def _motion(crystal: Crystal, pairs: np.ndarray, direction: np.ndarray, count: i
     return out
 
 
-def box_size(crystal: Crystal, farthest: np.ndarray, time: float) -> tuple[int, ...]:
+def box_size(crystal: Crystal, farthest: np.ndarray, time: float) -> tuple[int, int, int]:
     """Cells of a box in which nothing comes around within ``time`` (ps) to atoms within ``farthest`` (3,) cells."""
     size = [max(1, int(np.ceil(front(crystal, axis, time) + farthest[axis]))) for axis in range(3)]
     if size[2] >= 2 * LANES:
         size[2] = LANES * -(-size[2] // LANES)
-    return tuple(size)
+    return size[0], size[1], size[2]
 
 
 def front(crystal: Crystal, axis: int, time: float) -> float:
