@@ -204,7 +204,7 @@ def test_lithium_in_silicon(silicon):
     n = 56
     assert n * 0.005 < model.echo_time
     _, expected = CrystalEngine(Setup(model, 0.005)).advance(n)
-    _, found = CrystalMemoryEngine(Setup(model, 0.005, n_steps=n), n * 0.005, kind="verlet").advance(n)
+    _, found = CrystalMemoryEngine(Setup(model, 0.005), n * 0.005, kind="verlet").advance(n)
     assert np.linalg.norm(expected.position[-1] - void) > 0.2
     assert np.abs(found.position - expected.position).max() < 1e-11 and np.abs(found.force - expected.force).max() < 1e-9
 
@@ -301,3 +301,13 @@ def test_how_long_it_takes_is_known_before(silicon, tmp_path, monkeypatch):
     assert 0.0 < crystal_memory.seconds(model, 0.005, 0.1) < 1.0
     CrystalMemoryEngine(Setup(model, 0.005), 0.1)
     assert crystal_memory.seconds(model, 0.005, 0.1) == 0.0
+
+
+def test_an_ion_that_has_run_away_ends_the_run_for_that(triclinic):
+    """On top of an atom; no table follows it."""
+    model = wandering(triclinic)
+    ion = dataclasses.replace(model.ion, position=tuple(triclinic.places[0] + 1e-6))
+    engine = CrystalMemoryEngine(Setup(dataclasses.replace(model, ion=ion), 0.002), 0.02)
+    with pytest.raises(RunError, match="the ion has"):
+        engine.advance(50)
+    assert "the ion has" in engine.fault()

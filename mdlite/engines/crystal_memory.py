@@ -34,12 +34,12 @@ def touch(model: CrystalModel) -> float:
     return model.atoms.cutoff + (model.allowance if model.atoms.moving else 0.0)
 
 
-def first_reach(model: CrystalModel, dt: float, length: int, n_steps: int = 0) -> float:
+def first_reach(model: CrystalModel, dt: float, length: int) -> float:
     """Å: between atoms that the ion can touch at once and, while the table is of moderate size, between those along a straight flight; 0 for fixed ones."""
     if not model.atoms.moving:
         return 0.0
     least, crystal = 2.0 * touch(model), model.box.crystal
-    far = least + float(np.linalg.norm(model.ion.velocity)) * dt * min(length, n_steps or length)
+    far = least + float(np.linalg.norm(model.ion.velocity)) * dt * length
     density = 0.5 * crystal.n_basis**2 / crystal.volume  # of pairs
     ample = (AMPLE / (72.0 * (length + 1) * density) / (4.0 / 3.0 * np.pi)) ** (1.0 / 3.0)
     return max(least, min(far, ample))
@@ -50,9 +50,9 @@ def pairs_of(model: CrystalModel, reach: float) -> np.ndarray:
     return propagator.pairs_within(model.box.crystal, reach) if reach else propagator.pairs_between(model.offsets)
 
 
-def seconds(model: CrystalModel, dt: float, window: float, n_steps: int = 0) -> float:
+def seconds(model: CrystalModel, dt: float, window: float) -> float:
     """What the response that `CrystalMemoryEngine` wants at its start takes, about; 0 if it is in the cache."""
-    pairs = pairs_of(model, first_reach(model, dt, round(window / dt), n_steps))
+    pairs = pairs_of(model, first_reach(model, dt, round(window / dt)))
     return propagator.seconds(model.box.crystal, pairs, dt * round(window / dt))
 
 
@@ -90,7 +90,7 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
         n = len(model.offsets)
         self.ion = timelocal.medium_ion(self.model, self.method)
         self._work = SiteWork(np.zeros((n, 3)), np.zeros((n, 3)))
-        self.reach = first_reach(model, setup.dt, self.length, setup.n_steps)
+        self.reach = first_reach(model, setup.dt, self.length)
         self.memory = CrystalMemory(
             **self._table(self.reach),
             site=np.zeros((n, 4), np.int64),
@@ -154,9 +154,20 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
             if missing == MORE_SLOTS:
                 self._more_slots()
             elif missing == MORE_REACH:
-                self._reach_farther(MORE * self.reach)
+                self._reach_farther(max(MORE * self.reach, self._needed(self.step + taken)))
+
+    def _needed(self, step: int) -> float:
+        """Å: between the atoms that the ion touches after ``step`` and those that it has touched within the window."""
+        memory, used = self.memory, int(self.memory.count[0])
+        places = self.model.box.crystal.sites(memory.site[:used])
+        own = places[memory.slot[memory.near[: memory.count[1]]]]
+        recent = places[memory.end[:used] > step - self.length]
+        return 1e-6 + float(np.linalg.norm(own[:, None] - recent, axis=-1).max())
 
     def _reach_farther(self, reach: float) -> None:
+        fault = self.fault()
+        if fault is not None:  # an ion that has run away needs no table of minutes
+            raise RunError(fault)
         try:
             self.memory = self.memory._replace(**self._table(reach))
         except InputError as error:

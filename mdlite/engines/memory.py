@@ -256,7 +256,7 @@ class MemoryKernel(Method):
         """See `Method.notices`."""
         if config.crystal is not None:
             model: Any = config.to_model()
-            takes = crystal_memory.seconds(model, config.run.dt, config.memory_window, config.n_steps)
+            takes = crystal_memory.seconds(model, config.run.dt, config.memory_window)
             if takes > TOLD:
                 yield f"the response of the crystal: computed once (about {takes:.0f} s), then kept"
         elif not is_quick(config.to_model(), config.run.dt, config.memory_window, config.memory.kernel):
