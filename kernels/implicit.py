@@ -16,6 +16,7 @@ crystal has no equilibrium, and the atoms slide downhill to the next. λ, y and 
 
 import math
 
+from mdlite.kernels.candidates import home_cell, lanes_width
 from mdlite.kernels.conjugate import (
     APART,
     BEND,
@@ -34,9 +35,8 @@ from mdlite.kernels.conjugate import (
     extent,
     product,
 )
-from mdlite.kernels.coupling import cell_of
 from mdlite.kernels.jit import bare
-from mdlite.kernels.medium import HOME, RATE, lanes_width, pair_lanes, recoil_lanes
+from mdlite.kernels.medium import HOME, RATE, pair_lanes, recoil_lanes
 from mdlite.kernels.vectors import WIDTH, fma, largest, load, splat, store, total
 
 # lengths in lattice constants
@@ -62,7 +62,7 @@ def linearise(coupling, ion, lanes, width):
         dx = load(lanes, HOME * width + at) + load(lanes, SHIFT * width + at) - ion.effective[0]
         dy = load(lanes, (HOME + 1) * width + at) + load(lanes, (SHIFT + 1) * width + at) - ion.effective[1]
         dz = load(lanes, (HOME + 2) * width + at) + load(lanes, (SHIFT + 2) * width + at) - ion.effective[2]
-        phi, pull, bend, _ = pair_lanes(coupling, dx, dy, dz, count - at)
+        phi, pull, bend, _ = pair_lanes(coupling, at, dx, dy, dz, count - at)
         store(lanes, APART * width + at, dx)
         store(lanes, (APART + 1) * width + at, dy)
         store(lanes, (APART + 2) * width + at, dz)
@@ -226,7 +226,7 @@ def recall(coupling, ion, lanes, width, dt):
 
     ion.guess holds λ, y, and behind them what CELL, SOLVED, LAST and GAIN say.
     """
-    cell, guess = cell_of(coupling, ion.position), ion.guess
+    cell, guess = home_cell(coupling, ion.position), ion.guess
     tail = 6 * width
     same = guess[tail + SOLVED] == 1.0
     for c in range(3):
@@ -245,7 +245,7 @@ def recall(coupling, ion, lanes, width, dt):
 @bare
 def keep_guess(coupling, ion, lanes, width, x, solved):
     """Leave λ, y, the cell and x for the next step."""
-    cell, guess = cell_of(coupling, ion.position), ion.guess
+    cell, guess = home_cell(coupling, ion.position), ion.guess
     tail = 6 * width
     known = guess[tail + SOLVED] == 1.0
     for at in range(0, 3 * width, WIDTH):
@@ -282,7 +282,7 @@ def implicit_force(coupling, medium, ion, work, dt):
     stiffest = ion.stiffest[0]
     for at in range(0, width, WIDTH):
         dx, dy, dz = load(lanes, APART * width + at), load(lanes, (APART + 1) * width + at), load(lanes, (APART + 2) * width + at)
-        phi, pull, _, curvature = pair_lanes(coupling, dx, dy, dz, count - at)
+        phi, pull, _, curvature = pair_lanes(coupling, at, dx, dy, dz, count - at)
         energy, fx, fy, fz = energy + phi, fma(pull, dx, fx), fma(pull, dy, fy), fma(pull, dz, fz)
         stiffest = max(stiffest, largest(curvature))
     ion.force[0], ion.force[1], ion.force[2] = total(fx), total(fy), total(fz)

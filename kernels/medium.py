@@ -11,19 +11,17 @@ into MediumWork: the lattice sites and 0 at T = 0, a thermal crystal's atoms oth
 
 import math
 
+from numba.extending import overload
+
+from mdlite.kernels.candidates import SiteLanes, SiteMedium, in_use, is_a, lanes_width, law_of
 from mdlite.kernels.coupling import cell_of, wrapped
 from mdlite.kernels.jit import bare, inlined
 from mdlite.kernels.potentials import switched, switched_lanes
+from mdlite.kernels.site_coupling import corner_of, ion_cell
 from mdlite.kernels.vectors import WIDTH, fma, keep, largest, load, splat, store, total, where_zero
 
 HOME, RATE, GRADIENT, MOVED, ROWS = 0, 3, 6, 9, 12
 """Rows of ``MediumWork.lanes``, three each: r_H, ṙ_H, ∇_r U, r_eff; and how many there are."""
-
-
-@bare
-def lanes_width(count):
-    """Length of a row of lanes for ``count`` atoms: whole vectors."""
-    return (count + WIDTH - 1) // WIDTH * WIDTH
 
 
 @bare
@@ -62,15 +60,37 @@ def in_crystal(coupling, ion, crystal, dt, work):
             work.home_velocity[n, c] = rate * (crystal.after[c, i, j, k] - crystal.before[c, i, j, k])
 
 
-@bare
 def lanes_at_rest(coupling, ion, lanes):
     """`at_rest` side by side: rows HOME and RATE of lanes."""
+    raise NotImplementedError
+
+
+@bare
+def lattice_at_rest(coupling, ion, lanes):
+    """`lanes_at_rest` for `types.Coupling`."""
     cell, count = cell_of(coupling, ion.position), coupling.offsets.shape[0]
     width = lanes_width(count)
     for c in range(3):
         for n in range(width):
             lanes[(HOME + c) * width + n] = (cell[c] + coupling.offsets[min(n, count - 1), c]) * coupling.spacing
             lanes[(RATE + c) * width + n] = 0.0
+
+
+@bare
+def sites_at_rest(coupling, ion, lanes):
+    """`lanes_at_rest` for `candidates.SiteLanes`."""
+    corner, width = corner_of(coupling, ion_cell(coupling, ion.position)), coupling.offsets.shape[0]
+    for c in range(3):
+        for n in range(width):
+            lanes[(HOME + c) * width + n] = corner[c] + coupling.offsets[n, c]
+            lanes[(RATE + c) * width + n] = 0.0
+
+
+@overload(lanes_at_rest, inline="always")
+def _lanes_at_rest(coupling, ion, lanes):
+    if is_a(coupling, SiteLanes):
+        return lambda coupling, ion, lanes: sites_at_rest(coupling, ion, lanes)
+    return lambda coupling, ion, lanes: lattice_at_rest(coupling, ion, lanes)
 
 
 @bare
@@ -89,20 +109,26 @@ def lanes_in_crystal(coupling, ion, crystal, dt, lanes):
 
 
 @inlined
-def pair_lanes(coupling, dx, dy, dz, count):
-    """`pair_terms` of eight pairs, and φ''; zeros but for the first ``count``."""
+def pair_lanes(coupling, at, dx, dy, dz, left):
+    """`pair_terms` of the eight pairs from lane ``at`` on, and φ''; zeros in lanes that are no atoms, left: how many lanes there are from ``at`` on."""
+    law, count = law_of(coupling, at), in_use(coupling, at, left)
     rho2 = fma(dz, dz, fma(dy, dy, dx * dx))
     rho = math.sqrt(rho2)
-    phi, slope, curvature = switched_lanes(coupling, rho)
+    phi, slope, curvature = switched_lanes(law, rho)
     inverse = 1.0 / rho
     pull = where_zero(rho2, curvature, slope * inverse)
     bend = where_zero(rho2, splat(0.0), (curvature - pull) * inverse * inverse)
     return keep(phi, count), keep(pull, count), keep(bend, count), keep(curvature, count)
 
 
-@bare
 def recoil_lanes(medium, lanes, width, source, target, count):
     """Rows target .. target + 2 of lanes = Σ_k W_{j-k}(0) f_k, from the f (meV/Å) in rows source .. source + 2; 0 for the rung rigid."""
+    raise NotImplementedError
+
+
+@bare
+def lattice_recoil(medium, lanes, width, source, target, count):
+    """`recoil_lanes` for `types.Medium`, whose W are symmetric."""
     w = medium.reply
     zero = splat(0.0)
     if w.shape[0] == 0:
@@ -123,6 +149,38 @@ def recoil_lanes(medium, lanes, width, source, target, count):
         store(lanes, target * width + b, xx + (xy + xz))
         store(lanes, (target + 1) * width + b, yy + (yx + yz))
         store(lanes, (target + 2) * width + b, zz + (zx + zy))
+
+
+@bare
+def site_recoil(medium, lanes, width, source, target, count):
+    """`recoil_lanes` for `candidates.SiteMedium`: atom after atom, so that W is read as it lies in memory; most atoms feel nothing."""
+    w = medium.reply
+    for b in range(0, 3 * width, WIDTH):
+        store(lanes, target * width + b, splat(0.0))
+    if w.shape[0] == 0:
+        count = 0
+    x_row, y_row, z_row = target * width, (target + 1) * width, (target + 2) * width
+    for k in range(count):
+        fx, fy, fz = lanes[source * width + k], lanes[(source + 1) * width + k], lanes[(source + 2) * width + k]
+        if fx == 0.0 and fy == 0.0 and fz == 0.0:
+            continue
+        x, y, z = splat(fx), splat(fy), splat(fz)
+        for b in range(0, width, WIDTH):
+            at = 9 * (k * width + b)
+            sx, sy, sz = load(lanes, x_row + b), load(lanes, y_row + b), load(lanes, z_row + b)
+            sx = fma(load(w, at + 2 * WIDTH), z, fma(load(w, at + WIDTH), y, fma(load(w, at), x, sx)))
+            sy = fma(load(w, at + 5 * WIDTH), z, fma(load(w, at + 4 * WIDTH), y, fma(load(w, at + 3 * WIDTH), x, sy)))
+            sz = fma(load(w, at + 8 * WIDTH), z, fma(load(w, at + 7 * WIDTH), y, fma(load(w, at + 6 * WIDTH), x, sz)))
+            store(lanes, x_row + b, sx)
+            store(lanes, y_row + b, sy)
+            store(lanes, z_row + b, sz)
+
+
+@overload(recoil_lanes, inline="always")
+def _recoil_lanes(medium, lanes, width, source, target, count):
+    if is_a(medium, SiteMedium):
+        return lambda medium, lanes, width, source, target, count: site_recoil(medium, lanes, width, source, target, count)
+    return lambda medium, lanes, width, source, target, count: lattice_recoil(medium, lanes, width, source, target, count)
 
 
 @inlined
@@ -149,7 +207,7 @@ def effective_force(coupling, medium, ion, lanes):
         wx = vx - load(lanes, RATE * width + b)
         wy = vy - load(lanes, (RATE + 1) * width + b)
         wz = vz - load(lanes, (RATE + 2) * width + b)
-        _, pull, bend, _ = pair_lanes(coupling, dx, dy, dz, count - b)
+        _, pull, bend, _ = pair_lanes(coupling, b, dx, dy, dz, count - b)
         store(lanes, GRADIENT * width + b, pull * dx)
         store(lanes, (GRADIENT + 1) * width + b, pull * dy)
         store(lanes, (GRADIENT + 2) * width + b, pull * dz)
@@ -166,7 +224,7 @@ def effective_force(coupling, medium, ion, lanes):
     stiffest = ion.stiffest[0]
     for b in range(0, width, WIDTH):
         dx, dy, dz = apart(lanes, width, MOVED, b, x, y, z)
-        phi, pull, _, curvature = pair_lanes(coupling, dx, dy, dz, count - b)
+        phi, pull, _, curvature = pair_lanes(coupling, b, dx, dy, dz, count - b)
         energy, fx, fy, fz = energy + phi, fma(pull, dx, fx), fma(pull, dy, fy), fma(pull, dz, fz)
         stiffest = max(stiffest, largest(curvature))
     ion.force[0], ion.force[1], ion.force[2] = total(fx), total(fy), total(fz)

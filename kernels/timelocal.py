@@ -6,10 +6,11 @@ one evaluation a step, second order, and exactly velocity Verlet where L = 0.
 
 import numpy as np
 
+from mdlite.kernels.candidates import lane_of, row_length
 from mdlite.kernels.conjugate import SHIFT
 from mdlite.kernels.implicit import implicit_force
 from mdlite.kernels.jit import bare
-from mdlite.kernels.medium import HOME, MOVED, effective_force, lanes_at_rest, lanes_in_crystal, lanes_width
+from mdlite.kernels.medium import HOME, MOVED, effective_force, lanes_at_rest, lanes_in_crystal
 
 
 @bare
@@ -37,13 +38,14 @@ def force_in_crystal(coupling, medium, ion, work, crystal, dt):
 @bare
 def show_atoms(medium, work):
     """Bring r_eff of the last force to work.atoms (for the implicit rung without the common shift x)."""
-    width = lanes_width(work.atoms.shape[0])
+    width = row_length(medium, work.atoms.shape[0])
     for n in range(work.atoms.shape[0]):
+        lane = lane_of(medium, n)
         for c in range(3):
             if medium.implicit is None:
-                work.atoms[n, c] = work.lanes[(MOVED + c) * width + n]
+                work.atoms[n, c] = work.lanes[(MOVED + c) * width + lane]
             else:
-                work.atoms[n, c] = work.lanes[(HOME + c) * width + n] + work.lanes[(SHIFT + c) * width + n]
+                work.atoms[n, c] = work.lanes[(HOME + c) * width + lane] + work.lanes[(SHIFT + c) * width + lane]
 
 
 @bare

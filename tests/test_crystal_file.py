@@ -12,7 +12,7 @@ from mdlite.crystals import dynamics, sources
 from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.material import Material, Polar
 from mdlite.errors import InputError
-from mdlite.io import crystal_file
+from mdlite.io import crystal_file, seal
 
 ARRAYS = crystal_file.ARRAYS
 
@@ -108,21 +108,31 @@ def test_an_unstable_crystal_is_refused():
         finished(Material(triclinic().with_blocks(-triclinic().blocks), None, "made up"))
 
 
-def test_every_byte_of_the_numbers_is_covered(tmp_path):
+def test_every_byte_is_covered(tmp_path):
     crystal_file.write(tmp_path / "c.h5", finished())
-    for place in ("crystal/blocks", "crystal/cells", "raw/masses", "polar/charges"):
-        with h5py.File(tmp_path / "c.h5", "r+") as f:
-            before = f[place][()]
-            f[place].write_direct(np.ascontiguousarray(before[::-1]))
+    whole = (tmp_path / "c.h5").read_bytes()
+    for place in np.random.default_rng(2).integers(0, len(whole), 30):
+        (tmp_path / "d.h5").write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="is no file of `mdlite crystal`, or it is damaged"):
+            crystal_file.read(tmp_path / "d.h5")
+    assert crystal_file.read(tmp_path / "c.h5").crystal.n_basis == 3
+
+
+def test_numbers_have_a_checksum_of_their_own(tmp_path):
+    """In the file of a run, which grows, there is no seal around them."""
+    with h5py.File(tmp_path / "c.h5", "w") as f:
+        crystal_file.store(f.create_group("crystal"), finished())
+        assert same(crystal_file.fetch(f["crystal"], "crystal").crystal, finished().crystal)
+        for place in ("crystal/blocks", "crystal/cells", "raw/masses", "polar/charges"):
+            data = f["crystal"][place]
+            before = data[()]
+            data[...] = before[::-1]
+            with pytest.raises(InputError, match="is damaged, its checksum is another"):
+                crystal_file.fetch(f["crystal"], "crystal")
+            data[...] = before
+        f["crystal"].attrs["facts"] = "{}"
         with pytest.raises(InputError, match="is damaged"):
-            crystal_file.read(tmp_path / "c.h5")
-        with h5py.File(tmp_path / "c.h5", "r+") as f:
-            f[place].write_direct(before)
-    assert crystal_file.read(tmp_path / "c.h5") is not None
-    with h5py.File(tmp_path / "c.h5", "r+") as f:
-        f.attrs["facts"] = "{}"
-    with pytest.raises(InputError, match="is damaged"):
-        crystal_file.read(tmp_path / "c.h5")
+            crystal_file.fetch(f["crystal"], "crystal")
 
 
 def test_what_is_no_crystal_of_ours(tmp_path):
@@ -132,6 +142,8 @@ def test_what_is_no_crystal_of_ours(tmp_path):
     (tmp_path / "text.h5").write_text("no crystal")
     with h5py.File(tmp_path / "c.h5", "r+") as f:
         f.attrs["version"] = 7
+    seal.strip(tmp_path / "c.h5")
+    seal.seal(tmp_path / "c.h5", [])
     for name, message in (
         ("cut.h5", "damaged"),
         ("text.h5", "damaged"),
@@ -153,3 +165,25 @@ def test_nothing_else_is_overwritten(tmp_path, monkeypatch):
     code, said = call("crystal", "mine.h5", "-o", "mine.h5")
     assert code == 2 and "is also what is read" in said
     assert call("crystal", "silicon", "-o", "mine.txt")[0] == 2
+
+
+@pytest.mark.thorough
+def test_a_run_stands_for_its_crystal(tmp_path):
+    import mdlite
+    from mdlite.config import parse
+
+    tables = {
+        "crystal": {"name": "copper", "size": 6},
+        "ion": {"mass": "H", "position": [1.8, 0.1, 0.1]},
+        "interaction": {
+            "potential": {"kind": "yukawa", "strength": 1000.0, "range": 0.5},
+            "atoms": {"kind": "cutoff", "radius": 4.0},
+        },
+        "run": {"dt": 0.001, "duration": 0.01},
+    }
+    mdlite.run(parse(tables), tmp_path / "run.h5")
+    found = sources.load({"file": str(tmp_path / "run.h5")})
+    assert same(found.crystal, sources.load({"name": "copper"}).crystal) and found.source == "built-in crystal copper"
+    mdlite.run(mdlite.load_case("trapped", **{"lattice.size": 8, "run.duration": 0.01}), tmp_path / "lattice.h5")
+    with pytest.raises(InputError, match="is a run in a \\[lattice\\], which has no crystal"):
+        sources.load({"file": str(tmp_path / "lattice.h5")})

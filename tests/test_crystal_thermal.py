@@ -8,7 +8,7 @@ from scipy import stats
 
 import crystals
 from made_up import hessian, springs, triclinic
-from mdlite.crystals import cubic, response, thermal
+from mdlite.crystals import cubic, dynamics, response, thermal
 from mdlite.crystals.dynamics import dynamical_matrix
 from mdlite.errors import InputError
 from mdlite.physics import thermal as cubic_thermal
@@ -159,6 +159,15 @@ def test_the_seed_decides_everything_and_rounding_nothing():
     assert (settled * squares[:, None]) @ settled.conj().swapaxes(1, 2) == pytest.approx(d, abs=1e-8 * np.abs(d).max())
 
 
+def test_the_number_of_cores_changes_no_bit(monkeypatch):
+    def state():
+        return thermal.thermal_state(rock_salt(), (8, 8, 9), 25.0, "quantum", np.random.default_rng(1))
+
+    before = state()
+    monkeypatch.setattr(dynamics, "cores", lambda: 1)
+    assert all(one.tobytes() == other.tobytes() for one, other in zip(before, state()))
+
+
 def test_states_do_not_depend_on_how_many_are_diagonalised_at_once_but_for_the_draws(low, monkeypatch):
     whole = thermal.variances(low, (4, 5, 6), 25.0, "quantum")
     monkeypatch.setattr(thermal, "MOST_NUMBERS", 81 * 7)
@@ -230,7 +239,7 @@ def test_displacements_against_phonopy(name, size):
     matrices = np.real(theirs.thermal_displacement_matrices.thermal_displacement_matrices)
     for temperature, right in zip((0.0, 300.0), matrices):
         found = thermal.variances(of, size, BOLTZMANN * temperature, "quantum")[0]
-        assert found == pytest.approx(right, rel=2e-5, abs=2e-5 * right.max())
+        assert found == pytest.approx(right, rel=2e-6, abs=2e-6 * right.max())
 
 
 def test_what_has_no_thermal_state_is_told(low):
@@ -252,4 +261,4 @@ def test_what_has_no_thermal_state_is_told(low):
 def test_memory_is_told(low):
     """Four fields, two of them as half a spectrum, and a batch of eigenvectors."""
     most = [thermal.state_memory(low, (100, 100, n)) for n in (100, 200)]
-    assert most[1] - most[0] == pytest.approx(3e6 * 24 * 4, rel=0.01)
+    assert most[1] - most[0] == pytest.approx(1e6 * (3 * 24 * 4 + 70), rel=0.01)

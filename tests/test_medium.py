@@ -143,12 +143,31 @@ def test_a_crystal_of_springs_has_the_lattices_numbers():
     assert lattice["compliance_least"] == pytest.approx(lattice["compliance_most"])
 
 
+@pytest.mark.parametrize(
+    "springs, right",
+    [
+        ([{"species": ["X", "X"], "shell": 1, "longitudinal": 520.0}], "restoring force|unstable"),  # chains
+        ([{"species": ["X", "X"], "shell": 1, "longitudinal": -520.0}], "unstable"),
+        ([{"species": ["X", "Y"], "shell": 1, "longitudinal": 520.0}], "Y"),
+    ],
+)
+def test_springs_that_make_no_crystal_are_told_when_the_point_is_done(springs, right):
+    with pytest.raises(InputError, match=right):
+        measured({"crystal": CUBIC | {"springs": springs}})
+
+
 def test_numbers_of_silicon():
     found = measured({"crystal": {"file": str(crystals.params("si"))}})
     assert found["loss_xx"] == pytest.approx(4.2228112450e-6, rel=1e-6) and found["loss_xy"] == 0.0
     assert found["void_radius"] == pytest.approx(2.35, abs=0.01) and found["void_neighbours"] == 4
     assert found["frequency_max"] == pytest.approx(found["frequency_optical"])
     assert found["sound_slowest"] < 48.5537 and found["sound_fastest"] > 82.6903
+
+
+def test_a_void_beyond_the_cutoff_has_no_swings_but_all_else():
+    near, far = measured(), measured(**{"interaction.atoms.radius": 2.0})
+    assert far["ion_atoms"] == 0 and far["ion_axes"] is far["compliance"] is far["ion_force"] is None
+    assert {far[name] - near[name] for name in ("recoil_near", "loss_xx", "void_radius", "sound_slowest")} == {0.0}
 
 
 def test_sound_of_all_directions():
@@ -240,6 +259,8 @@ def test_paths_are_relative_to_the_file_that_they_stand_in(folder, monkeypatch):
         ({"replicas": 2}, "replicas = 2"),
         ({"base": {"ion": ION}}, "interaction"),
         ({"base": {"ion": 3, "interaction": INTERACTION}}, "ion"),
+        ({"base": {"ion": ION, "interaction": INTERACTION | {"atoms": 3}}}, "interaction.atoms"),
+        ({"base": BASE | {"crystal": 5}}, "crystal = 5"),
         ({"base": {"ion": {"mass": -1.0}, "interaction": INTERACTION}}, "ion.mass"),
         ({"base": BASE | {"crystal": {"file": "a", "name": "silicon"}}}, "give one of"),
         ({"base": BASE | {"crystal": {"file": "a"}, "lattice": {"k1": 500.0}}}, "crystal and lattice: give one of the two"),

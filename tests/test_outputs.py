@@ -49,6 +49,8 @@ WRITERS = {
     "export": ["export", "run.h5", "--force", "-o"],
     "phonons": ["phonons", "trapped", "--force", "-o"],
     "phonons --json": ["phonons", "trapped", "--force", "-o", "figure.png", "--json"],
+    "crystal": ["crystal", "copper", "--force", "-o"],
+    "crystal --json": ["crystal", "copper", "--force", "--json"],
     "cases": ["cases", "trapped", "--force", "-o"],
     "bench-kernel --json": ["bench-kernel", "--json"],
     "doctor --json": ["doctor", "--json"],

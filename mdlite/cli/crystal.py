@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mdlite.cli.help import BEFORE, about, complete_config
+from mdlite.cli.help import BEFORE, about, complete_crystal
 from mdlite.cli.options import Force, Json, JsonFile, Overrides
 from mdlite.errors import InputError
 
@@ -20,7 +20,7 @@ CrystalSource = Annotated[
     typer.Argument(
         metavar="CRYSTAL",
         help="What phonopy reads (a yaml, or a folder), a file of this command, a TOML file, or a built-in crystal.",
-        autocompletion=complete_config,
+        autocompletion=complete_crystal,
     ),
 ]
 AnySource = Annotated[
@@ -28,7 +28,7 @@ AnySource = Annotated[
     typer.Argument(
         metavar="CONFIG",
         help="A TOML file, a built-in case, or what `mdlite crystal` takes.",
-        autocompletion=complete_config,
+        autocompletion=complete_crystal,
     ),
 ]
 
@@ -102,11 +102,12 @@ def phonons(
     from mdlite.io import outputs
     from mdlite.report import lattice_report, phonons_report, phonons_request
 
-    medium = config.load_medium(source, overrides or (), patient())
     displacements, instants = lattice_report.parse_request(displacement, times)
     request = phonons_request.parse(qpoint, pair, direction, times)
     lattice_report.check_figure(output, force, {"the configuration": outputs.existing(source)})
     numbers = Json(json_file, "loss_matrix", force, {"the figure (-o)": output})
+    notice = patient()
+    medium = config.load_medium(source, overrides or (), notice)
     if medium.lattice is not None:
         lattice = medium.lattice
         shown = displacements if displacement or not pair else []
@@ -117,7 +118,7 @@ def phonons(
             raise InputError(
                 f"--displacement {displacement[0]!r}: is for a [lattice]; of a crystal give --pair 0:0:{displacement[0]}"
             )
-        found, figure = phonons_report.collect(medium, request, path, finite)
+        found, figure = phonons_report.collect(medium, request, path, finite, notice)
         told = lambda: phonons_report.text(medium, found)  # noqa: E731
     lattice_report.save_figure(figure, output)
     numbers.put(found, lambda: f"{told()}\nfigure: {output}", indent=1)
@@ -141,6 +142,7 @@ def crystal(
 ) -> None:
     """Read a crystal, make its force constants obey the sum rules, and tell what it is."""
     from mdlite import config
+    from mdlite.engines import speed
     from mdlite.io import crystal_file, outputs
     from mdlite.report import crystal_report
 
@@ -152,12 +154,12 @@ def crystal(
         outputs.require_apart(output, {"what is read": outputs.existing(source)})
     numbers = Json(json_file, "loss_matrix", force, {"the crystal (-o)": output})
     notice = patient()
-    medium = config.load_medium(source, [*(overrides or ()), *changes], notice)
+    medium = config.load_medium(source, [*(overrides or ()), *changes], notice, crystals=True)
     if medium.loaded is None:
         raise InputError(
             f"crystal = {source!r}: is the simple cubic [lattice] of a configuration; `mdlite phonons` tells what it is"
         )
-    found = crystal_report.collect(medium.loaded, cells, notice)
+    found = crystal_report.collect(medium.loaded, speed.multiply_add_rate(medium.loaded.crystal, notice), cells, notice)
     for line in crystal_report.warnings(found):
         print(line, file=sys.stderr)
     if output is not None:

@@ -65,19 +65,29 @@ def examples_of(command: Any) -> list[str]:
 
 def complete_config(incomplete: str) -> list[str]:
     """Built-in cases, and TOML files and folders, that begin so: what a shell offers for CONFIG."""
+    return _complete(incomplete, ("config/cases",), (".toml",))
+
+
+def complete_crystal(incomplete: str) -> list[str]:
+    """The same for CRYSTAL: built-in crystals too, and files that crystals come in."""
+    return _complete(incomplete, ("config/cases", "crystals/library"), (".toml", ".h5", ".hdf5", ".yaml", ".yml", ".xz"))
+
+
+def _complete(incomplete: str, built_in: tuple[str, ...], endings: tuple[str, ...]) -> list[str]:
     from importlib import resources
     from pathlib import Path
 
     names = [
         f.name.removesuffix(".toml")
-        for f in (resources.files("mdlite") / "config" / "cases").iterdir()
+        for place in built_in
+        for f in resources.files("mdlite").joinpath(place).iterdir()
         if f.name.endswith(".toml")
     ]
     folder, _, start = incomplete.rpartition("/")
     prefix = f"{folder}/" if folder or incomplete.startswith("/") else ""
     try:
         beside = [f for f in Path(prefix or ".").iterdir() if f.name.startswith(start) and (start or f.name[0] != ".")]
-        files = [prefix + f.name + ("/" if f.is_dir() else "") for f in beside if f.is_dir() or f.suffix == ".toml"]
+        files = [prefix + f.name + ("/" if f.is_dir() else "") for f in beside if f.is_dir() or f.suffix in endings]
     except OSError:
         files = []
     return sorted(name for name in names if name.startswith(incomplete)) + sorted(files)

@@ -20,7 +20,7 @@ from mdlite.machine import reason
 
 app = typer.Typer(
     name="mdlite",
-    help="Molecular dynamics of a mobile ion in a simple cubic crystal of springs: the explicit lattice, and the time-local ion beside it.",
+    help="Molecular dynamics of a mobile ion in a harmonic crystal: the explicit crystal, and the time-local ion beside it.",
     cls=Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,

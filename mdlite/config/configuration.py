@@ -38,6 +38,7 @@ from mdlite.physics import model
 
 if TYPE_CHECKING:
     from mdlite.crystals.crystal import Crystal
+    from mdlite.crystals.model import CrystalModel
     from mdlite.crystals.sources import Loaded
 
 UNITS = (
@@ -97,11 +98,12 @@ class Config(Section):
     def to_model(self) -> model.Model:
         """The frozen physical model of this configuration: in a [crystal] a `mdlite.crystals.model.CrystalModel`, which has the same face."""
         if self.crystal is not None:
-            return _crystal_model(self)
+            same_face: Any = self.to_crystal_model()
+            return same_face
         atoms = self.interaction.atoms
         chosen: model.Sites | model.Shell | model.Cutoff
         if atoms.kind == "sites":
-            chosen = model.Sites(tuple(atoms.sites))
+            chosen = model.Sites(tuple((x, y, z) for x, y, z in atoms.sites))
         elif atoms.kind == "shell":
             chosen = model.Shell(atoms.extent)
         else:
@@ -111,6 +113,10 @@ class Config(Section):
             ion=model.Ion(mass=self.ion.mass, position=self.ion_position, velocity=self.ion.velocity),
             interaction=model.Interaction(_potential(self.interaction.potential), chosen),
         )
+
+    def to_crystal_model(self) -> CrystalModel:
+        """The same of a [crystal]. Raises InputError: what is wrong with the crystal, or with the ion's atoms and potentials in it."""
+        return _crystal_model(self)
 
     def to_lattice(self) -> model.Lattice:
         """The crystal of that model. Raises InputError where it is a [crystal], which is no lattice of the paper's."""
@@ -184,6 +190,8 @@ class Config(Section):
     def to_dict(self) -> dict[str, Any]:
         """All settings, defaults included, as nested plain values; keys without a value are left out."""
         data = self.model_dump(by_alias=True, exclude_none=True, mode="python")
+        if not self.interaction.potentials:
+            del data["interaction"]["potentials"]
         return data if self.crystal is None else data | {"crystal": crystal_section.compact(data["crystal"])}
 
     def to_toml(self) -> str:
@@ -222,7 +230,7 @@ def _potential(section: Any) -> model.Potential:
     return model.Potential(section.kind, tuple(float(getattr(section, name)) for name in names))
 
 
-def _crystal_model(config: Config) -> Any:
+def _crystal_model(config: Config) -> CrystalModel:
     """The model of a configuration with a [crystal]. Raises InputError."""
     from mdlite.crystals import model as crystal_model
 
@@ -235,6 +243,8 @@ def _crystal_model(config: Config) -> Any:
     chosen: Any
     if atoms.kind == "sites":
         chosen = crystal_model.sites_of(config.to_crystal(), section.matrix, atoms.sites)
+    elif atoms.kind == "shell":  # which the rules refuse
+        raise InputError('interaction.atoms.kind = "shell": is for the simple cubic [lattice]')
     else:
         chosen = model.Cutoff(atoms.radius, atoms.switch_width)
     ion = model.Ion(mass=config.ion.mass, position=config.ion_position, velocity=config.ion.velocity)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from mdlite.config.sections import MASS_TEXTS, Coordinate, Mass, Number, Positive, Section, triple
+from mdlite.config.values import MASS_TEXTS, Coordinate, Mass, Number, Positive, Section, triple
 
 WAYS = "give one of file, name (a built-in crystal), or cell with atoms and springs"
 
@@ -17,12 +17,14 @@ WAYS = "give one of file, name (a built-in crystal), or cell with atoms and spri
 def _named(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty, which is no name")
+    if "\0" in value:
+        raise ValueError("holds a zero byte, which no name has")
     return value
 
 
 Text = Annotated[str, Field(strict=True), AfterValidator(_named)]
 Cells = Annotated[int, Field(strict=True, ge=1, le=100_000)]
-Whole = Annotated[int, Field(strict=True, ge=-1000, le=1000)]
+Whole = Annotated[int, Field(strict=True, ge=-50, le=50)]
 Row = tuple[Number, Number, Number]
 Matrix = tuple[Row, Row, Row]
 

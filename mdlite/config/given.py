@@ -11,7 +11,7 @@ from typing import Any
 from mdlite import arguments
 from mdlite.config import textfile
 from mdlite.config.explain import short
-from mdlite.config.sections import seconds
+from mdlite.config.values import seconds
 from mdlite.errors import InputError
 
 AXES = ("x", "y", "z")

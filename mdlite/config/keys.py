@@ -96,12 +96,13 @@ def tables(schema: dict[str, Any], path: str = "", kind: str = "", definitions: 
     for name, field in schema.get("properties", {}).items():
         kinds = [field, *field.get("anyOf", []), field.get("items", {})]
         references = [(k["$ref"], "") for k in kinds if "$ref" in k]
-        references += [(ref, value) for value, ref in field.get("discriminator", {}).get("mapping", {}).items()]
+        by_kind = [k["discriminator"] for k in kinds if "discriminator" in k]
+        references += [(ref, value) for one in by_kind for value, ref in one.get("mapping", {}).items()]
         for reference, value in references:
             target = definitions[reference.rsplit("/", 1)[1]]
             if "properties" in target:
                 inner.append((target, f"{path}.{name}".lstrip("."), value))
-        table = references and "discriminator" not in field and "items" not in field
+        table = references and not by_kind and "items" not in field
         if table or (references and "default" not in field and name not in required):
             continue
         unit, about = split_unit(pretty(field.get("description", "")))

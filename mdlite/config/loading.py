@@ -27,6 +27,8 @@ SWEEP_BLOCKS = {"grid", "zip", "list", "random", "task", "replicas", "set"}
 """Tables and keys that only a sweep's file has."""
 CRYSTAL_FILES = (".h5", ".hdf5", ".yaml", ".yml", ".xz", ".gz", ".bz2")
 """How names of files end that are a crystal's and no configuration."""
+OF_CONFIGURATION = {field.alias or name for name, field in Config.model_fields.items()} - {"title"} | {"base"}
+"""Keys at the top of a configuration or a sweep, which a crystal's own TOML file has not."""
 
 
 class Medium(NamedTuple):
@@ -94,13 +96,17 @@ def load_lattice(source: str | Path, overrides: list[str] | tuple[str, ...] = ()
 
 
 def load_medium(
-    source: str | Path, overrides: list[str] | tuple[str, ...] = (), notice: Callable[[str], object] | None = None
+    source: str | Path,
+    overrides: list[str] | tuple[str, ...] = (),
+    notice: Callable[[str], object] | None = None,
+    crystals: bool = False,
 ) -> Medium:
     """The crystal alone of what `load` reads, or of a crystal's own file (`mdlite.crystals.sources`), or a built-in one, by its name.
 
-    No other table need be there, or fit. notice: gets a line before what takes its time. Raises InputError; for unknown keys in all of it.
+    No other table need be there, or fit. notice: gets a line before what takes its time. crystals: a file that does not end in .toml is a
+    crystal's, whatever its name. Raises InputError; for unknown keys in all of it.
     """
-    lattice, section, data = _tables(_read(source, overrides, crystals=True))
+    lattice, section, data = _tables(_read(source, overrides, True, crystals))
     try:
         energy = ThermalSection.model_validate(data["thermal"]).scale if "thermal" in data else None
     except (ValidationError, AssertionError):
@@ -155,21 +161,18 @@ def crystal_table(path: Path) -> tuple[dict[str, Any], str]:
     return section.values(), str(data.get("title") or path.name)
 
 
-def _read(source: str | Path, overrides: list[str] | tuple[str, ...], crystals: bool = False) -> dict[str, Any]:
+def _read(
+    source: str | Path, overrides: list[str] | tuple[str, ...], crystals: bool = False, any_name: bool = False
+) -> dict[str, Any]:
     """The tables of a configuration's file, or of a built-in case, with ``key=value`` overrides. Raises InputError.
 
-    crystals: or one that has nothing but the crystal of that file, or of that name.
+    crystals: or one that has nothing but the crystal of that file, or of that name. any_name: see `_of_crystal`.
     """
-    data = _of_crystal(source) if crystals else None
+    data = _of_crystal(source, any_name) if crystals else None
     if data is None:
         text = _text(source) if crystals else read_text(source)
         data = located(textfile.toml(text, f"config = {str(source)!r}"), Path(source).parent)
-        if (
-            crystals
-            and Path(source).suffix.lower() == ".toml"
-            and data
-            and not data.keys() & (Config.model_fields.keys() - {"title"} | {"base", "validate"})
-        ):
+        if crystals and Path(source).suffix.lower() == ".toml" and data and not data.keys() & OF_CONFIGURATION:
             data = {"crystal": {"file": str(source)}}  # a crystal's own TOML file
     arguments.texts("overrides", overrides, 'a list of texts, such as ["run.dt=0.001"]')
     if "base" in data and data.keys() & SWEEP_BLOCKS and not data.keys() & {"ion", "interaction"}:
@@ -195,12 +198,16 @@ def _text(source: str | Path) -> str:
     return textfile.read(path, "config", [*known[0], *known[1]], also)
 
 
-def _of_crystal(source: str | Path) -> dict[str, Any] | None:
-    """A configuration with nothing but a crystal, where a source is a crystal's own file or folder, or the name of a built-in one."""
+def _of_crystal(source: str | Path, any_name: bool) -> dict[str, Any] | None:
+    """A configuration with nothing but a crystal, where a source is a crystal's own file or folder, or the name of a built-in one.
+
+    any_name: every file is one that does not end in .toml.
+    """
     arguments.path("config", source, f"the name of a TOML file, a crystal's file, or a built-in case ({', '.join(case_names())})")
     path = Path(source)
     try:
-        if path.is_dir() or (path.is_file() and path.suffix.lower() in CRYSTAL_FILES):
+        ending = path.suffix.lower()
+        if path.is_dir() or (path.is_file() and (ending in CRYSTAL_FILES or (any_name and ending != ".toml"))):
             return {"crystal": {"file": str(source)}}
         if path.exists() or str(source) in case_names():
             return None

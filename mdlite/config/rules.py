@@ -48,6 +48,7 @@ def faults(config: Config, start: bool = True, medium: bool = False) -> list[str
                 *_memory(config),
             ]
             found += [*method.faults(config), *crystal_rules.model_faults(config)]
+            found = found or [*_candidates(config, method)]
         return found or (start_faults(config) if start and not medium else [])
     if config.interaction.potentials or config.interaction.potential is None:
         return [

@@ -179,7 +179,10 @@ def bands(crystal: Crystal, path: Path, points: int = 60) -> Bands:
     """The frequencies along a path, some ``points`` to a segment of average length, 2 at least."""
     length = np.linalg.norm((path.q[:, 1] - path.q[:, 0]) @ crystal.reciprocal, axis=1)
     counts = np.maximum(2, np.round(points * length / length.mean()).astype(int)) if length.any() else np.full(len(length), 2)
-    q, distance, breaks, corners, labels = [], [], [], [0.0], [pretty(path.labels[0][0])]
+    q: list[np.ndarray] = []
+    distance: list[float] = []
+    breaks: list[int] = []
+    corners, labels = [0.0], [pretty(path.labels[0][0])]
     start = 0.0
     for n, (count, span) in enumerate(zip(counts, length)):
         broken = n > 0 and not np.allclose(path.q[n, 0], path.q[n - 1, 1])

@@ -124,6 +124,15 @@ class CrystalModel:
         """How far an atom may be from its site before a sphere could miss it, Å: half the distance of the nearest atoms."""
         return 0.5 * self.length
 
+    def too_far(self, largest: float) -> str | None:
+        """Whether an atom that is ``largest`` (Å) from its site can be overlooked by the sphere, or None."""
+        if largest < self.allowance:
+            return None
+        return (
+            f"an atom is {largest:.3g} Å from its site, more than half the distance of the nearest atoms, and the sphere around the ion could miss it; the "
+            "crystal is too hot, or too soft, for that"
+        )
+
     @cached_property
     def offsets(self) -> np.ndarray:
         """Candidate atoms, from the ion's cell or the origin, int64 (n, 4)."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mdlite.crystals import dynamics
+from mdlite.crystals import dynamics, quadrature
 from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.dynamics import Medium
 from mdlite.errors import InputError
@@ -23,11 +23,10 @@ from mdlite.physics import response as cubic
 from mdlite.physics.model import Lattice
 from mdlite.units import TURN
 
-TOLERANCE = 1e-11
-"""Of W, over its largest element; ten times that in crystals of more than `SMALL` atoms a cell, whose integrals take a minute."""
-SMALL = 12
-NODES_TRIED = (12, 16, 20, 26, 34, 44, 58, 76, 100)
-"""Across a pyramid, plus twice the farthest cell; half as many along it."""
+TOLERANCE = 1e-12
+"""Of W, over its largest element."""
+NODES_TRIED = (8, 11, 14, 18, 24, 32, 42, 56, 75, 100)
+"""Across a pyramid, plus twice the farthest cell."""
 MARGINS = (1.0, 2.0, 3.5, 6.0, 9.0, 13.0)
 """Of a box that no sound goes around, in units of the force constants' reach."""
 FARTHEST = 30
@@ -53,27 +52,25 @@ def pairs_of(pairs: ArrayLike, n_basis: int) -> np.ndarray:
     return whole
 
 
-def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float | None = None) -> np.ndarray:
+def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float = TOLERANCE) -> np.ndarray:
     """W_{κκ'n}(0) of the infinite crystal for pairs (m, 5): (m, 3, 3), Å²/meV; [α, β] of atom (0, κ) and of atom (n, κ').
 
-    The number of nodes is raised until the error, foreseen from the last two changes, is below ``tolerance`` (default: `TOLERANCE`) of
-    the largest element.
+    The number of nodes is raised until the error, foreseen from the last two changes, is below ``tolerance`` of the largest element.
     Raises InputError where it does not get there, and for pairs that are none.
     """
     if isinstance(medium, Lattice):
         return cubic.static_recoil(medium, pairs_of(pairs, 1)[:, 2:])
     wanted = pairs_of(pairs, medium.n_basis)
-    accepted = TOLERANCE * (1.0 if medium.n_basis <= SMALL else 10.0) if tolerance is None else tolerance
     extra = 2 * int(np.abs(wanted[:, 2:]).max(initial=0))
     previous, before = None, np.inf
     for nodes in NODES_TRIED:
-        if 1.5 * (nodes + extra) ** 3 * 8.0 * (3 * medium.n_basis) ** 3 > MOST_WORK and np.isfinite(before):
+        if 2.25 * (nodes + extra) ** 3 * 8.0 * (3 * medium.n_basis) ** 3 > MOST_WORK and np.isfinite(before):
             break
         current = _pyramids(medium, wanted, nodes + extra)
         if previous is not None:
             change = np.abs(current - previous).max() / np.abs(current).max()
             foreseen = change * min(1.0, change / before) if np.isfinite(before) else change  # exponential, by steps that grow
-            if foreseen < accepted:
+            if foreseen < tolerance:
                 return current
             before = change
         previous = current
@@ -83,15 +80,9 @@ def static_recoil(medium: Medium, pairs: ArrayLike, tolerance: float | None = No
 
 
 def _pyramids(crystal: Crystal, pairs: np.ndarray, nodes: int) -> np.ndarray:
-    """W(0) with nodes³/2 Gauss points in each of three pyramids, whose opposites are their complex conjugates."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    y, along = np.polynomial.legendre.leggauss(-(-nodes // 2))
-    rho, s, t = np.meshgrid(0.25 * (y + 1.0), x, x, indexing="ij")
-    weight = np.einsum("i,j,k->ijk", 0.25 * along, w, w) * rho**2
-    point = np.stack([rho, rho * s, rho * t], axis=-1).reshape(-1, 3)
-    q = np.concatenate([np.roll(point, axis, axis=1) for axis in range(3)])
-    columns = np.unique(pairs[:, 1])
-    total = _summed(crystal, q, np.tile(2.0 * weight.ravel(), 3), pairs, columns)
+    """W(0) by so many nodes across the pyramids of `quadrature.pyramids`."""
+    q, weight = quadrature.pyramids(crystal.reciprocal, nodes)
+    total = _summed(crystal, q, weight, pairs, np.unique(pairs[:, 1]))
     root = np.sqrt(crystal.masses)
     return total / (root[pairs[:, 0]] * root[pairs[:, 1]])[:, None, None]
 
@@ -99,17 +90,33 @@ def _pyramids(crystal: Crystal, pairs: np.ndarray, nodes: int) -> np.ndarray:
 def _summed(crystal: Crystal, q: np.ndarray, weight: np.ndarray, pairs: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Σ_q weight Re D⁻¹(q)_{κκ'} exp(-2πi q·n), (m, 3, 3)."""
     size, p = 3 * crystal.n_basis, crystal.n_basis
-    place = np.searchsorted(columns, pairs[:, 1])
     wanted = np.eye(size).reshape(size, p, 3)[:, columns].reshape(size, -1)
+
+    couples, couple = np.unique(pairs[:, :2], axis=0, return_inverse=True)
+    groups = [
+        (own, np.searchsorted(columns, other), np.flatnonzero(couple.ravel() == n)) for n, (own, other) in enumerate(couples)
+    ]
 
     def part(rows: slice, d: np.ndarray) -> np.ndarray:
         whole = len(columns) == p
         inverse = np.linalg.inv(d) if whole else np.linalg.solve(d, np.broadcast_to(wanted, (len(d), *wanted.shape)))
         blocks = inverse.reshape(len(d), p, 3, len(columns), 3)
-        phases = weight[rows] * np.exp(-1j * TURN * (pairs[:, 2:] @ q[rows].T))
-        return np.stack([np.tensordot(phases[n], blocks[:, pairs[n, 0], :, place[n]], axes=1).real for n in range(len(pairs))])
+        phases, out = _phases(pairs[:, 2:], q[rows]), np.empty((len(pairs), 9))
+        for own, place, members in groups:
+            block = weight[rows, None] * blocks[:, own, :, place].reshape(-1, 9)
+            out[members] = phases.real[members] @ block.real - phases.imag[members] @ block.imag
+        return out.reshape(-1, 3, 3)
 
-    return np.sum(dynamics.over_zone(crystal, q, part), axis=0)
+    return np.sum(dynamics.over_zone(crystal, q, part, 3 * len(pairs)), axis=0)
+
+
+def _phases(cells: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """exp(-2πi q·n) for cells (m, 3) at q (Q, 3), complex (m, Q)."""
+    out = np.ones((len(cells), len(q)), complex)
+    for axis in range(3):
+        different, which = np.unique(cells[:, axis], return_inverse=True)
+        out *= np.exp(-1j * TURN * different[:, None] * q[:, axis])[which.ravel()]
+    return out
 
 
 def recoil_kernel(medium: Medium, pairs: ArrayLike, times: ArrayLike = (0.0,)) -> np.ndarray:
@@ -178,7 +185,7 @@ def _function(crystal: Crystal, pairs: np.ndarray, times: np.ndarray, function: 
         if 0.5 * np.prod(size.astype(float)) * 25.0 * (3 * crystal.n_basis) ** 3 > MOST_WORK:
             raise InputError(f"times: reach {times.max():g} ps, which would take hours in this crystal; give shorter times")
         current = _mean(crystal, size, pairs, lambda omega: function(omega, times))
-        if previous is not None and np.abs(current - previous).max() <= TOLERANCE * np.abs(current).max():
+        if previous is not None and np.abs(current - previous).max() <= 10.0 * TOLERANCE * np.abs(current).max():
             return current
         previous = current
     raise InputError(f"times: the response at {times.max():g} ps does not converge in this crystal; give shorter times")
@@ -231,7 +238,7 @@ def loss_of(acoustic_tensor: Callable[[np.ndarray], np.ndarray], volume: float, 
         power = np.einsum("abis,abs,abjs->abij", modes, squares**-1.5, modes)
         current = volume / (16.0 * np.pi**2 * mass) * np.einsum("a,abij->ij", w, power) * np.pi / nodes
         if previous is not None and np.abs(current - previous).max() < cubic.RELATIVE_TOLERANCE * np.abs(current).max():
-            return current
+            return 0.5 * (current + current.T)
         previous = current
     raise InputError(
         "crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable"

@@ -97,7 +97,7 @@ def _stamp(file: str | None) -> Any:
         place = Path(file)
         paths = [place, *sorted(place.iterdir())] if place.is_dir() else [place]
         return tuple((str(path), (s := path.stat()).st_mtime_ns, s.st_size) for path in paths)
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -133,11 +133,11 @@ def _from_file(path: Path, wanted: dict[str, Any], notice: Notice) -> Loaded:
         return _toml(table, where, wanted, notice)
     if not folder and path.suffix.lower() in OWN:
         own = extensions.find("stored crystal").read(path)
-        if own is not None:
-            kept = all(own.settings.get(name) == value for name, value in wanted.items())
-            given = {name: value for name, value in own.settings.items() if value is not None}
-            springs = own.settings["corrections"] == "none"
-            return own if kept else finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
+        springs = own.settings["corrections"] == "none"
+        given = {name: value for name, value in own.settings.items() if value is not None}
+        if all(given.get(name) == value for name, value in wanted.items() if not (springs and name == "corrections")):
+            return own
+        return finished(Material(own.raw, own.polar, own.source), given | wanted, notice, springs)
     from mdlite.crystals import phonopy_files
 
     notice(f"reading {path}")
@@ -176,19 +176,21 @@ def finished(material: Material, wanted: dict[str, Any], notice: Notice, springs
     name = f"crystal ({source})" if source else "crystal"
     which = "none" if springs else wanted.get("corrections", "all")
     settings = {"corrections": which} | {key: wanted.get(key) for key in SETTINGS[1:]}
-    crystal, facts = raw, {}
+    crystal = raw
+    facts: dict[str, Any] = {}
+    rules: sumrules.Which = "translation" if which == "translation" else "all"
     if which == "none":
         found = sumrules.violations(crystal)
         facts["corrections"] = {"kind": "none", "change": 0.0, "before": found._asdict(), "after": found._asdict()}
     else:
         notice(f"correcting the force constants of {len(crystal.blocks)} pairs of atoms")
-        crystal, made = sumrules.corrected(crystal, which)
+        crystal, made = sumrules.corrected(crystal, rules)
         facts["corrections"] = corrections_of(made)
         _require_small(made, name)
     if settings["dipoles"] is not None:
-        crystal, facts["dipoles"] = _with_dipoles(material, settings["dipoles"], which, name, notice)
+        crystal, facts["dipoles"] = _with_dipoles(material, settings["dipoles"], rules, name, notice)
     if settings["tolerance"] is not None:
-        crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], "translation" if which == "translation" else "all")
+        crystal, facts["tolerance"] = _cut(crystal, settings["tolerance"], rules)
     notice("looking for the lowest and the highest frequency")
     try:
         dynamics.require_stable(crystal, name)
@@ -231,7 +233,9 @@ def _require_small(found: sumrules.Corrections, name: str) -> None:
     )
 
 
-def _with_dipoles(material: Material, radius: float, which: str, name: str, notice: Notice) -> tuple[Crystal, dict[str, Any]]:
+def _with_dipoles(
+    material: Material, radius: float, rules: sumrules.Which, name: str, notice: Notice
+) -> tuple[Crystal, dict[str, Any]]:
     """The crystal whose stencil holds the dipoles as far as a radius, and what that did."""
     if material.polar is None:
         raise InputError(
@@ -240,7 +244,7 @@ def _with_dipoles(material: Material, radius: float, which: str, name: str, noti
     from mdlite.crystals import stencil
 
     notice(f"making a stencil of {radius:g} Angstrom that holds the dipoles")
-    found = stencil.stencil(material, radius, corrections="translation" if which == "translation" else "all")
+    found = stencil.stencil(material, radius, corrections=rules)
     return found, {"radius": radius, "neighbours": found.neighbours.tolist()}
 
 

@@ -27,7 +27,7 @@ from mdlite.physics.model import Lattice
 from mdlite.physics.thermal import Statistics
 from mdlite.units import HBAR, terahertz
 
-MOST_NUMBERS = 2_000_000
+MOST_NUMBERS = 1_000_000
 """Complex ones, of the eigenvectors that are held at once."""
 DEGENERATE = 1e-10
 """Of the largest square: squares of frequencies as near to each other are equal, and rounding alone decides between their vectors."""
@@ -66,10 +66,10 @@ def thermal_state(
 
 
 def state_memory(medium: Medium, size: Sequence[int]) -> float:
-    """Bytes that `thermal_state` needs at most: some 100 for every atom, and the eigenvectors of a batch of wave vectors."""
-    atoms = _n_basis(medium) * math.prod(size)
+    """Bytes that `thermal_state` needs at most: some 100 for every atom, 70 for every cell, and the eigenvectors of a batch of wave vectors."""
+    p, cells = _n_basis(medium), math.prod(size)
     half = (size[2] // 2 + 1) * 2 / size[2]
-    return atoms * 24.0 * (2.0 + 2.0 * half) + 16.0 * 5.0 * max(MOST_NUMBERS, (3 * _n_basis(medium)) ** 2)
+    return cells * (p * 24.0 * (2.0 + 2.0 * half) + 70.0) + 16.0 * 7.0 * max(MOST_NUMBERS, (3 * p) ** 2)
 
 
 def _amplitudes(

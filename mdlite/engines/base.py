@@ -13,7 +13,6 @@ from mdlite.engines import frames
 from mdlite.engines.frames import AnyFrames, LoneFrames
 from mdlite.engines.guard import Guard
 from mdlite.physics.integrators import INTEGRATORS
-from mdlite.physics.model import Model
 
 Kind = TypeVar("Kind", bound=AnyFrames)
 """Of frames."""
@@ -23,7 +22,8 @@ Kind = TypeVar("Kind", bound=AnyFrames)
 class Setup:
     """What any engine is made from: the physics, the steps, and where several crystals or ions begin."""
 
-    model: Model
+    model: Any
+    """The ion and its crystal: a `mdlite.physics.model.Model`, or a `mdlite.crystals.model.CrystalModel`."""
     dt: float
     """Time step, ps."""
     sample_every: int = 1

@@ -76,7 +76,7 @@ def _thermal_states(config: Config, restored: bool) -> tuple[list[np.random.Gene
     thermal = config.thermal_state
     generators = [np.random.default_rng(seed) for seed in lattice_seeds(thermal.seed, thermal.lattices)]
     if config.crystal is not None:
-        return generators, _crystal_states(config.to_model().box, thermal, generators, restored)
+        return generators, _crystal_states(config.to_crystal_model().box, thermal, generators, restored)
     lattice = config.to_lattice()
     require_memory(lattice, thermal.lattices)
     if restored:

@@ -123,13 +123,7 @@ class CrystalEngine(Engine[LoneFrames]):
         fault = self.guard.fault(self.ion)
         if fault is not None or not self.coupling.moving:
             return fault
-        largest = float(np.abs(self.box.displacements(self.u)).max())
-        if largest < self.model.allowance:
-            return None
-        return (
-            f"an atom is {largest:.3g} Å from its site, more than half the distance of the nearest atoms, and the sphere around the ion could miss it; the "
-            "crystal is too hot, or too soft, for that"
-        )
+        return self.model.too_far(float(np.abs(self.box.displacements(self.u)).max()))
 
 
 def require_memory(box: Box, count: int = 1) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mdlite.engines import timelocal
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.crystal_memory import CrystalMemoryEngine
 from mdlite.engines.ensemble import crystal_state, moving_crystal
 from mdlite.engines.frames import LoneFrames
 from mdlite.engines.guard import displaced
@@ -211,21 +212,31 @@ class MemoryKernel(Method):
     """The exact equation, one ion in one crystal."""
 
     name, rung = "memory-kernel", 10
-    thermal = exact = costly = needs_response = True
+    thermal = exact = costly = needs_response = crystals = True
     beside_a_lattice: ClassVar = {"memory.kernel": "verlet"}  # the step's error is that of a lattice
 
     def engine(self, setup: Setup, config: Config) -> Engine:
         """See `Method.engine`."""
+        if config.crystal is not None:
+            return CrystalMemoryEngine(setup, config.memory_window, kind=config.memory.kernel)
         return MemoryEngine(setup, config.memory_window, kind=config.memory.kernel, dressed=config.memory.start == "dressed")
 
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`."""
+        if config.crystal is not None:
+            return ["crystal-memory"]
         needed = ["memory-kernel" if config.thermal is None else "memory-kernel-thermal"]
         return [*needed, "implicit"] if config.memory.start == "dressed" else needed
 
     def faults(self, config: Config) -> Iterator[str]:
         """See `Method.faults`."""
         thermal = config.thermal
+        if config.crystal is not None:
+            if thermal is not None:
+                yield 'thermal: method = "memory-kernel" is for T = 0 in a [crystal]; take the [thermal] table out, or use method = "reference"'
+            if config.memory.start == "dressed":
+                yield 'memory.start = "dressed": is for a [lattice]; must be "bare" in a [crystal]'
+            return
         if thermal is not None and (thermal.lattices > 1 or thermal.ions > 1):
             yield (
                 f'thermal.lattices = {thermal.lattices}, thermal.ions = {thermal.ions}: method = "memory-kernel" has one ion in one lattice; '
@@ -242,7 +253,9 @@ class MemoryKernel(Method):
 
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """See `Method.notices`."""
-        if not is_quick(config.to_model(), config.run.dt, config.memory_window, config.memory.kernel):
+        if config.crystal is not None:
+            yield "the response of the crystal: computed once (seconds for a picosecond, minutes for several), then kept"
+        elif not is_quick(config.to_model(), config.run.dt, config.memory_window, config.memory.kernel):
             yield "the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept"
 
 

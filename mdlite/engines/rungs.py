@@ -10,8 +10,9 @@ import numpy as np
 
 from mdlite import extensions
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.crystal_medium import CrystalMediumEngine
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
-from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_model
+from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_crystal, small_model
 from mdlite.engines.registry import Method
 from mdlite.engines.timelocal import TimeLocalEngine
 
@@ -23,7 +24,7 @@ class Rung(Method):
     """One approximation of the medium (`mdlite.engines.timelocal.medium`)."""
 
     thermal = many_lattices = many_ions = True
-    medium = True
+    medium = crystals = True
     most_atoms = 2000
     kernels = "time-local"
     """Of the group whose kernels it has."""
@@ -31,6 +32,8 @@ class Rung(Method):
     def engine(self, setup: Setup, config: Config) -> Engine:
         """See `Method.engine`."""
         finite = config.response == "finite"
+        if config.crystal is not None:
+            return CrystalMediumEngine(setup, finite=finite)
         if config.thermal is None:
             return TimeLocalEngine(setup, finite=finite)
         return (ModesEngine if config.thermal.motion == "modes" else EnsembleEngine)(setup, finite=finite)
@@ -38,10 +41,19 @@ class Rung(Method):
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`."""
         thermal = config.thermal
+        if config.crystal is not None:
+            return [f"crystal-{self.kernels}"]
         if thermal is None:
             return [self.kernels]
         motion = "modes" if thermal.motion == "modes" else "ensemble"
         return [f"{motion}-{self.kernels}-{1 if thermal.lattices == 1 else 2}"]
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """See `Method.faults`."""
+        if config.crystal is not None and config.thermal is not None:
+            yield f'thermal: method = "{self.name}" is for T = 0 in a [crystal]; take the [thermal] table out, or use method = "reference"'
+            return
+        yield from super().faults(config)
 
 
 class TimeLocal(Rung):
@@ -56,7 +68,7 @@ class TimeLocal(Rung):
 
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """What error to expect, where it is large."""
-        line = None if resumed else extensions.find("validity").warning(config)
+        line = None if resumed or config.crystal is not None else extensions.find("validity").warning(config)
         if line is not None:
             yield line
 
@@ -92,6 +104,10 @@ def _alone(method: str) -> None:
     call_all(TimeLocalEngine(Setup(small_model(), STEP, method=method)))
 
 
+def _in_crystal(method: str) -> None:
+    call_all(CrystalMediumEngine(Setup(small_crystal(), STEP, method=method), finite=True))
+
+
 def _crystals(kind: type[EnsembleEngine], method: str, lattices: int) -> None:
     model, places = small_model(), np.full((lattices, 1, 3), 1.5)
     call_all(kind(Setup(model, STEP, method=method, states=at_rest(lattices, model), positions=places)), steps=2)
@@ -107,6 +123,16 @@ GROUPS |= {
         lambda: _alone("implicit"),
         "guard.cause_to_stop potentials.evaluate timelocal.advance:2 timelocal.force_at_rest:2 timelocal.record timelocal.show_atoms:2",
         5.4,
+    ),
+    "crystal-time-local": Group(
+        lambda: _in_crystal("rigid"),
+        "guard.cause_to_stop potentials.evaluate timelocal.advance:3 timelocal.force_at_rest:3 timelocal.record timelocal.show_atoms:3",
+        2.3,
+    ),
+    "crystal-implicit": Group(
+        lambda: _in_crystal("implicit"),
+        "guard.cause_to_stop potentials.evaluate timelocal.advance:4 timelocal.force_at_rest:4 timelocal.record timelocal.show_atoms:4",
+        6.0,
     ),
 }
 

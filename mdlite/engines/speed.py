@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mdlite.crystals.box import Box
+from mdlite.crystals.crystal import Crystal
 from mdlite.engines import compiling
 from mdlite.engines.base import Setup
 from mdlite.engines.reference import ReferenceEngine
@@ -28,6 +29,8 @@ FLOPS_PER_ATOM_STEP = 60
 BYTES_PER_ATOM_STEP = 96
 """The least that one pass over a lattice in memory moves: u read and written, v read and written."""
 DOCTOR_SIZES = (20, 60, 160)
+MEASURED_ATOMS = 8000
+"""Of the box that a crystal's speed is measured with."""
 REPEATS = 3
 """Of every measurement."""
 LEAST_SHARE, MOST_STEAL, MOST_SPREAD = 0.85, 0.03, 0.3
@@ -112,6 +115,13 @@ def crystal_rate(box: Box, repeats: int = 5, notice: Callable[[str], None] | Non
         shares.append(work / seconds[-1] / peak)
     each = float(np.median(seconds[1:]))
     return {"seconds": each, "atom_steps_per_s": box.n_atoms / each, "peak_share": float(np.median(shares[1:]))}
+
+
+def multiply_add_rate(crystal: Crystal, notice: Callable[[str], None] | None = None) -> float:
+    """Multiply-adds per second of a crystal's steps in a box of a few thousand atoms."""
+    edge = max(4, round((MEASURED_ATOMS / crystal.n_basis) ** (1.0 / 3.0)))
+    box = Box(crystal, (edge, edge, WIDTH * -(-edge // WIDTH)))
+    return 9.0 * box.neighbours * crystal_rate(box, repeats=3, notice=notice)["atom_steps_per_s"]
 
 
 def vector_bits() -> int:

@@ -55,19 +55,19 @@ def lanes(n: int) -> int:
     return -(-n // WIDTH) * WIDTH
 
 
-def work_arrays(n: int, implicit: bool) -> MediumWork:
-    """Scratch space for n candidate atoms."""
+def work_arrays(n: int, implicit: bool, width: int = 0) -> MediumWork:
+    """Scratch space for n candidate atoms in rows of ``width`` lanes (0: as many as n atoms side by side take)."""
     rows = conjugate.ROWS if implicit else ROWS
-    return MediumWork(aligned_zeros(rows * lanes(n)), *(np.zeros((n, 3)) for _ in range(4)), shift=np.zeros((7, 3)))
+    return MediumWork(aligned_zeros(rows * (width or lanes(n))), *(np.zeros((n, 3)) for _ in range(4)), shift=np.zeros((7, 3)))
 
 
 def guess_room(n: int, method: str) -> int:
-    """Length of ``MediumIon.guess`` for n candidate atoms."""
+    """Length of ``MediumIon.guess`` for n candidate atoms, or lanes."""
     return 6 * lanes(n) + 10 if method == "implicit" else 0
 
 
-def medium_ion(model: Model, method: str) -> MediumIon:
-    """The model's ion at its start, as a rung of ``method`` wants it, with no force yet."""
+def medium_ion(model: Model, method: str, width: int = 0) -> MediumIon:
+    """The model's ion at its start, as a rung of ``method`` wants it, with no force yet. width: as in `work_arrays`."""
     return MediumIon(
         position=np.array(model.ion.position),
         velocity=np.array(model.ion.velocity),
@@ -76,7 +76,7 @@ def medium_ion(model: Model, method: str) -> MediumIon:
         effective=np.array(model.ion.position),
         energy=np.zeros(1),
         stiffest=np.zeros(1),
-        guess=np.zeros(guess_room(len(model.offsets), method)),
+        guess=np.zeros(guess_room(width or len(model.offsets), method)),
     )
 
 
@@ -106,15 +106,19 @@ class TimeLocalEngine(Engine[LoneFrames]):
 
     def __init__(self, setup: Setup, finite: bool = False, loss=None):
         super().__init__(setup)
-        model, method = setup.model, setup.method
-        self.coupling = model.coupling()
-        self.medium = medium(model, method, finite)
+        self._surround(finite)
         if loss is not None:
             self.medium = self.medium._replace(loss=np.array(loss, float))
-        self.ion = medium_ion(model, method)
-        self._work = work_arrays(len(model.offsets), method == "implicit")
+        self.ion = medium_ion(self.model, self.method, self.width)
+        self._work = work_arrays(len(self.model.offsets), self.method == "implicit", self.width)
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work, 0.0)
         timelocal.show_atoms(self.medium, self._work)
+
+    def _surround(self, finite: bool) -> None:
+        """The candidates, how many lanes they take, which lane each has, and the medium between them."""
+        n = len(self.model.offsets)
+        self.coupling, self.medium = self.model.coupling(), medium(self.model, self.method, finite)
+        self.width, self.lane = lanes(n), np.arange(n)
 
     def force_at(self, position, velocity) -> np.ndarray:
         """The force (3,) in meV/Å on the ion at ``position`` (3,) Å with ``velocity`` (3,) Å/ps in the crystal that has adapted to it; the ion is put there.
@@ -138,8 +142,7 @@ class TimeLocalEngine(Engine[LoneFrames]):
 
     def equilibrium(self) -> Equilibrium:
         """Of the implicit rung: the atoms as the last force found them, for an ion at rest."""
-        n = len(self.model.offsets)
-        rows = self._work.lanes.reshape(conjugate.ROWS, -1)[:, :n]
+        rows = self._work.lanes.reshape(conjugate.ROWS, -1)[:, self.lane]
         away, pull, bend = rows[conjugate.APART :][:3].T, rows[conjugate.PULL], rows[conjugate.BEND]
         hessian = bend[:, None, None] * away[:, :, None] * away[:, None, :] + pull[:, None, None] * np.eye(3)
         displacement = rows[conjugate.SHIFT :][:3].T.copy()
@@ -150,23 +153,28 @@ class TimeLocalEngine(Engine[LoneFrames]):
         return self.guard.fault(self.ion, float(self.ion.energy[0]))
 
 
-def relaxed(model: Model, position=None, finite: bool = False) -> Equilibrium:
-    """The equilibrium with the ion held at ``position`` (3,) Å (the model's own by default). Raises RunError where the iteration finds none."""
+def relaxed(model: Model, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine) -> Equilibrium:
+    """The equilibrium with the ion held at ``position`` (3,) Å (the model's own by default), by an engine of that kind.
+
+    Raises RunError where the iteration finds none.
+    """
     place = tuple(model.ion.position if position is None else position)
     ion = dataclasses.replace(model.ion, position=place, velocity=(0.0, 0.0, 0.0))
-    engine = TimeLocalEngine(Setup(dataclasses.replace(model, ion=ion), dt=1e-6, method="implicit"), finite=finite)
+    engine = kind(Setup(dataclasses.replace(model, ion=ion), dt=1e-6, method="implicit"), finite=finite)
     fault = engine.fault()
     if fault is not None:
         raise RunError(fault)
     return engine.equilibrium()
 
 
-def adiabatic_energy(model: Model, position=None, finite: bool = False) -> tuple[float, float]:
+def adiabatic_energy(
+    model: Model, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine
+) -> tuple[float, float]:
     """Energy (meV) of the ion held at ``position`` (3,) Å with the framework statically relaxed, by W(0) alone: (total, interaction).
 
     The displacements obey ξ = -W(0) ∇_r U(s + ξ, R), whose elastic energy is ½ gᵀ W(0) g = -½ Σ g·ξ. Infinite lattice, or with
     ``finite`` the periodic one of this size. Independent of `mdlite.physics.relax`, which minimises over every atom. Raises RunError where the
     iteration finds no solution.
     """
-    held = relaxed(model, position, finite)
+    held = relaxed(model, position, finite, kind)
     return held.interaction - 0.5 * float(np.sum(held.gradient * held.displacement)), held.interaction

@@ -19,7 +19,7 @@ from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.material import Polar
 from mdlite.crystals.sources import Loaded
 from mdlite.errors import InputError
-from mdlite.io import outputs
+from mdlite.io import outputs, seal
 from mdlite.io.checksums import integral
 from mdlite.io.layout import CRYSTAL
 from mdlite.io.reading import DAMAGED, MOST_EXPANSION, refusal
@@ -49,7 +49,7 @@ def check(path: str | Path, force: bool) -> None:
 def is_crystal(path: str | Path) -> bool:
     """Whether a file of ours is there."""
     try:
-        if not outputs.is_file(path):
+        if not outputs.is_file(path) or not seal.is_sealed(Path(path)):
             return False
         with h5py.File(path, "r") as f:
             return f.attrs.get("format") == FORMAT
@@ -63,6 +63,7 @@ def write(path: str | Path, loaded: Loaded) -> None:
     def fill(place: Path) -> None:
         with h5py.File(place, "w") as f:
             store(f, loaded)
+        seal.seal(place, [])  # all of it
 
     outputs.write(path, fill)
 
@@ -86,20 +87,32 @@ def store(group: h5py.Group, loaded: Loaded) -> None:
     group.attrs["checksum"] = _sum(arrays, attributes)
 
 
-def read(path: str | Path) -> Loaded | None:
-    """The crystal of a file; None where it is an HDF5 file of another kind. Raises InputError where it is damaged, or newer than this program."""
+def read(path: str | Path) -> Loaded:
+    """The crystal of a file, or of a finished run's. Raises InputError where it is none of ours, damaged, or newer than this program.
+
+    HDF5 sees no file but a sealed one that is whole (`mdlite.io.seal`).
+    """
     name = f"crystal.file = {str(path)!r}"
+    foreign = InputError(
+        f"{name}: is no file of `mdlite crystal`, or it is damaged; of phonopy, name the yaml or the folder that force_constants.hdf5 lies in"
+    )
     try:
+        if not seal.is_sealed(Path(path)):
+            raise foreign
         with h5py.File(path, "r") as f:
+            if CRYSTAL in f:
+                return fetch(f[CRYSTAL], name)
+            if "mdlite" in f:
+                raise InputError(
+                    f"{name}: is a run in a [lattice], which has no crystal; `mdlite info {Path(path).name}` shows what it holds"
+                )
             if f.attrs.get("format") != FORMAT:
-                if "mdlite" in f:
-                    raise InputError(f"{name}: is a run, not a crystal; `mdlite info {Path(path).name}` shows what it holds")
-                return None
+                raise foreign
             return fetch(f, name)
     except InputError:
         raise
-    except DAMAGED as error:
-        raise InputError(f"{name}: is no HDF5 file that can be read, or it is damaged") from error
+    except DAMAGED:
+        raise foreign from None
 
 
 def of_run(path: str | Path) -> Loaded | None:
@@ -131,8 +144,9 @@ def fetch(group: h5py.Group, name: str) -> Loaded:
     species = tuple(map(str, json.loads(attributes["species"])))
     polar = None
     if "polar" in group:
-        *tensors, violation = (arrays[f"polar/{array}"] for array in Polar._fields)
-        polar = Polar(*tensors, float(violation))
+        polar = Polar(
+            arrays["polar/charges"], arrays["polar/dielectric"], arrays["polar/matrix"], float(arrays["polar/violation"])
+        )
     return Loaded(
         _crystal(arrays, "crystal", species),
         _crystal(arrays, "raw", species),

@@ -74,7 +74,7 @@ def _atoms(run: Run, label: str) -> tuple[list[str], np.ndarray]:
     """Labels and masses of the atoms of a cell: their species in a [crystal]."""
     if run.config.crystal is None:
         return [label], np.array([run.config.lattice.mass])
-    crystal = run.config.to_model().box.crystal
+    crystal = run.config.to_crystal_model().box.crystal
     return list(crystal.species), crystal.masses
 
 

@@ -89,15 +89,22 @@ def is_hdf5(path: Path) -> bool:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
-def require_sound(path: Path) -> None:
-    """Raise ValueError if the file's structure is not what was sealed, or, unsealed, cannot be opened without harm."""
+def is_sealed(path: Path) -> bool:
+    """Whether a file has a seal. Raises ValueError if its structure is not what was sealed."""
     with path.open("rb") as file:
         found = _find(file)
-        if found is not None:
-            extents, structure, size = found
-            if _structure(file, extents, size) != structure:
-                raise ValueError("structure")
-            return
+        if found is None:
+            return False
+        extents, structure, size = found
+        if _structure(file, extents, size) != structure:
+            raise ValueError("structure")
+        return True
+
+
+def require_sound(path: Path) -> None:
+    """Raise ValueError if the file's structure is not what was sealed, or, unsealed, cannot be opened without harm."""
+    if is_sealed(path):
+        return
     if not is_hdf5(path):
         raise ValueError("not HDF5")
     line = [sys.executable, "-P", "-m", "mdlite.io.probe", str(path)]

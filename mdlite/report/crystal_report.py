@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from mdlite.crystals.sources import Loaded
 from mdlite.errors import InputError
 from mdlite.machine import cores
 from mdlite.report import phonons_request
-from mdlite.report.phonons_report import matrix
+from mdlite.report.phonons_report import matrix, without_rounding
 from mdlite.units import DALTON, terahertz
 
 UNITS = {
@@ -39,24 +38,23 @@ UNITS = {
 SIZE = (32, 32, 32)
 """Cells, of the estimate unless another size is asked for."""
 ATOM_BYTES, BLOCK_BYTES = 80, 72
-KERNEL_SHARE = 0.5
-"""Of the machine's peak that a stencil is taken to reach."""
 TELLING = 0.05
 """Relative difference by dipoles that is a warning."""
-DIGITS = 1e-8
-"""To which W(0) is computed."""
 
 
 def collect(
-    loaded: Loaded, size: Sequence[int] | None = None, notice: Callable[[str], object] = lambda line: None
+    loaded: Loaded, rate: float, size: Sequence[int] | None = None, notice: Callable[[str], object] = lambda line: None
 ) -> dict[str, Any]:
-    """All numbers as plain JSON values. The lowest frequency of what is loaded is that of sound at Γ, 0. Raises InputError where W(0) or L does not converge."""
+    """All numbers as plain JSON values. The lowest frequency of what is loaded is that of sound at Γ, 0. rate: multiply-adds of a step, a second.
+
+    Raises InputError where W(0) or L does not converge.
+    """
     crystal = loaded.crystal
     lowest, highest = dynamics.extremes(crystal)
     notice(f"W(0) of {crystal.n_basis} atoms")
     pairs = [(n, n, 0, 0, 0) for n in range(crystal.n_basis)]
     unstable = "unstable" in loaded.facts
-    on_site = [None] * len(pairs) if unstable else response.static_recoil(crystal, pairs, DIGITS).tolist()
+    on_site = [None] * len(pairs) if unstable else response.static_recoil(crystal, pairs).tolist()
     return {
         "source": loaded.source,
         "cell": crystal.cell.tolist(),
@@ -78,7 +76,7 @@ def collect(
         "settings": loaded.settings,
         **loaded.facts,
         "with_dipoles": _with_dipoles(loaded),
-        "estimate": estimate(crystal, size or SIZE),
+        "estimate": estimate(crystal, size or SIZE, rate),
         "units": UNITS,
     }
 
@@ -105,11 +103,10 @@ def _with_dipoles(loaded: Loaded) -> dict[str, Any] | None:
     return {"sound": speeds, "loss_matrix": polar.loss_matrix.tolist()}
 
 
-def estimate(crystal: Crystal, size: Sequence[int]) -> dict[str, Any]:
-    """What a step of the explicit crystal would take here: memory, and time by 9 multiply-adds for every pair of neighbours."""
+def estimate(crystal: Crystal, size: Sequence[int], rate: float) -> dict[str, Any]:
+    """What a step of the explicit crystal takes here: memory, and time by 9 multiply-adds for every pair of neighbours. rate: of these, a second."""
     atoms = crystal.n_basis * int(np.prod(np.array(size, dtype=object)))
     adds = 9 * (int(crystal.neighbours.sum()) + crystal.n_basis) * (atoms // crystal.n_basis)
-    rate = KERNEL_SHARE * peak()
     return {
         "size": list(size),
         "atoms": atoms,
@@ -118,20 +115,8 @@ def estimate(crystal: Crystal, size: Sequence[int]) -> dict[str, Any]:
         "rate": rate,
         "seconds_per_step": adds / rate,
         "cores": cores(),
-        "is": f"an estimate: {KERNEL_SHARE:.0%} of this machine's peak, by a product of matrices just now",
+        "is": "from a smaller box, measured just now",
     }
-
-
-def peak() -> float:
-    """Multiply-adds a second of this machine, all its cores: the best of some products of matrices."""
-    n = 640
-    a = np.ones((n, n))
-    best = np.inf
-    for _ in range(6):
-        start = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - start)
-    return n**3 / best
 
 
 def warnings(found: dict[str, Any]) -> list[str]:
@@ -176,7 +161,7 @@ def text(found: dict[str, Any]) -> str:
         "sound              (Å/ps, ascending)",
         *_sound(found["sound"]),
         f"elastic constants  (GPa; xx, yy, zz, yz, xz, xy; Huang's conditions are missed by {found['huang_residual']:.1e})",
-        *("    " + "  ".join(f"{x + 0.0:10.4f}" for x in row) for row in found["elastic_constants_GPa"]),
+        *("    " + "  ".join(f"{x:10.4f}" for x in row) for row in without_rounding(found["elastic_constants_GPa"])),
     ]
     if found["loss_matrix"] is not None:
         lines += matrix("loss matrix L      (Å² ps/meV)", found["loss_matrix"])
@@ -187,7 +172,8 @@ def text(found: dict[str, Any]) -> str:
         return "\n".join(lines)
     lines.append("recoil kernel W(0) (Å²/meV; of every atom on itself: xx, yy, zz, yz, xz, xy)")
     for n, kernel in enumerate(found["recoil_kernel"].values()):
-        lines.append(f"  {n:3d} {found['species'][n]:4} " + "  ".join(f"{kernel[0][i][j] + 0.0: .6e}" for i, j in dynamics.VOIGT))
+        values = without_rounding([kernel[0][i][j] for i, j in dynamics.VOIGT])
+        lines.append(f"  {n:3d} {found['species'][n]:4} " + "  ".join(f"{x: .6e}" for x in values))
     return "\n".join([*lines, _estimate_text(found["estimate"])])
 
 
@@ -222,4 +208,4 @@ def _estimate_text(made: dict[str, Any]) -> str:
     memory, seconds = made["memory"], made["seconds_per_step"]
     scale, unit = (2**30, "GB") if memory >= 2**30 else (2**20, "MB")
     pace = f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.3g} ms"
-    return f"explicit crystal   {shown} cells ({made['atoms']} atoms): {memory / scale:.3g} {unit}, about {pace} a step on {made['cores']} cores (estimate)"
+    return f"explicit crystal   {shown} cells ({made['atoms']} atoms): {memory / scale:.3g} {unit}, about {pace} a step on {made['cores']} cores (measured on a smaller box)"

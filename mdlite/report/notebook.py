@@ -47,7 +47,7 @@ def _walk(config: Config, section: BaseModel, path: tuple[str, ...], shown: tupl
         value, label = getattr(section, name), field.alias or name
         if isinstance(value, BaseModel):
             yield from _walk(config, value, (*path, name), (*shown, label))
-        elif value is not None:
+        elif value is not None and not (label == "potentials" and not value):
             default = not field.is_required() and value == field.get_default(call_default_factory=True)
             unit = tidy(unit_of(config, ".".join((*path, name))))
             yield Setting(".".join(shown), label, _text(value), unit, field.description or "", default)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from mdlite.crystals.crystal import Crystal
 from mdlite.errors import InputError
 from mdlite.report import phonons_request, plots_crystal
 from mdlite.report.phonons_request import Request
-from mdlite.units import BOLTZMANN, TURN, terahertz, with_terahertz
+from mdlite.units import BOLTZMANN, TURN, counted, terahertz, with_terahertz
 
 UNITS = {
     **phonons_request.UNITS,
@@ -29,23 +29,36 @@ UNITS = {
 }
 USUAL = 300.0
 """K, of thermal displacements where no temperature is given."""
+NOTHING = 1e-9
+"""Of the largest number beside it."""
 DIGITS = 1e-6
 """To which thermal displacements are computed."""
 PLOT_END, PLOT_POINTS, PLOT_SECONDS, MOST_PLOTTED = 2.0, 161, 1.0, 4
 
 
-def collect(medium: Medium, request: Request, path: str | None = None, finite: bool = False) -> tuple[dict[str, Any], Any]:
-    """All numbers as plain JSON values, and the figure. Raises InputError (a pair, a path that is none)."""
+def collect(
+    medium: Medium,
+    request: Request,
+    path: str | None = None,
+    finite: bool = False,
+    notice: Callable[[str], object] = lambda line: None,
+) -> tuple[dict[str, Any], Any]:
+    """All numbers as plain JSON values, and the figure. notice: gets a line before what takes its time.
+
+    Raises InputError (a pair, a path that is none).
+    """
     assert medium.loaded is not None
     crystal = medium.loaded.crystal
     phonons_request.require_pairs(crystal, request)
     way = zone.path_of(crystal, path)
     pairs = request.pairs or {f"{n}:{n}:0,0,0": (n, n, 0, 0, 0) for n in _different(crystal)}
     shaky = "unstable" in medium.loaded.facts
+    notice(f"W of {counted(len(pairs), 'pair')} of atoms")
     if shaky:
         kernel: dict[str, Any] = dict.fromkeys(pairs)
     else:
         kernel = _finite(medium, pairs, request.times) if finite else phonons_request.recoil(crystal, pairs, request.times)
+    notice("bands, density of states, thermal displacements")
     lines, states = zone.bands(crystal, way), zone.density_of_states(crystal)
     lowest, highest = dynamics.extremes(crystal)
     found = {
@@ -95,7 +108,8 @@ def _finite(medium: Medium, pairs: dict[str, tuple[int, ...]], times: Sequence[f
     crystal = dynamics.general(medium.crystal)
     wanted = np.array(list(pairs.values()))
     response.pairs_of(wanted, crystal.n_basis)
-    if float(np.prod(medium.size)) * (3 * crystal.n_basis) ** 3 > response.MOST_WORK / 12.0:
+    count = float(np.prod(medium.size)) * (1.0 if medium.matrix is None else np.linalg.det(np.array(medium.matrix, float)))
+    if count * (3 * crystal.n_basis) ** 3 > response.MOST_WORK / 12.0:
         raise InputError(
             f"crystal.size = {list(medium.size)}: the recoil kernel of a finite crystal of this size would take hours; give a smaller one"
         )
@@ -173,8 +187,16 @@ def text(medium: Medium, found: dict[str, Any]) -> str:
 
 def matrix(head: str, rows: Sequence[Sequence[float]], digits: int = 10) -> list[str]:
     """Lines of a matrix under a heading."""
-    return [head, *("    " + "  ".join(f"{x + 0.0: .{digits}e}" for x in row) for row in rows)]
+    return [head, *("    " + "  ".join(f"{x: .{digits}e}" for x in row) for row in without_rounding(rows))]
+
+
+def without_rounding(values: Any) -> np.ndarray:
+    """Numbers to be read, those that are nothing but the rounding of others as zeros."""
+    found = np.array(values, float)
+    found[np.abs(found) < NOTHING * np.abs(found).max(initial=0.0)] = 0.0
+    return found
 
 
 def _six(tensor: Sequence[Sequence[float]]) -> str:
-    return "  ".join(f"{tensor[i][j]: .6f}" for i, j in dynamics.VOIGT)
+    tidy = without_rounding(tensor)
+    return "  ".join(f"{tidy[i, j]: .6f}" for i, j in dynamics.VOIGT)

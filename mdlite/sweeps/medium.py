@@ -88,7 +88,8 @@ def settings(start: dict[str, Any], folder: str | Path, changes: dict[str, Any])
         } | middle
     if isinstance(data.get("lattice"), dict):
         data["lattice"] = {key: value for key, value in data["lattice"].items() if key not in ("boundary", "absorber_width")}
-    kind = data["interaction"].get("atoms", {}).get("kind") if isinstance(data.get("interaction"), dict) else None
+    atoms = data["interaction"].get("atoms") if isinstance(data.get("interaction"), dict) else None
+    kind = atoms.get("kind") if isinstance(atoms, dict) else None
     if kind in ("sites", "shell"):
         raise InputError(
             f'interaction.atoms.kind = "{kind}": must be "cutoff" for task = "medium", which takes the atoms within a sphere; give it with a radius '
@@ -102,22 +103,27 @@ def measure(settings: Config) -> dict[str, float | None]:
 
     ``recoil``: trace of W_κκ(0) over 3, mean of all atoms; ``recoil_near``: of those that touch the largest void. ``ion_...``, ``compliance`` and
     ``rapidity``: small oscillations about that void's centre in the rigid crystal (`mdlite.crystals.rigid_ion`). A frequency is negative where
-    the place is unstable along an axis; ``ion_axes`` counts the stable ones, over which κ and ν are averaged, the least and the most given too.
+    the place is unstable along an axis; ``ion_axes`` counts the stable ones, over which κ and ν are averaged, the least and the most given too. With
+    no atom within the cut-off there are none of these.
     """
     began = time.perf_counter()
     medium = settings.to_medium()
     void = voids.largest_void(medium)
-    ion = rigid_ion.rest(medium, interaction_of(settings), settings.ion.mass, void.place)
-    found = _of_crystal(medium) | {
-        "recoil_near": float(np.trace(ion.recoil)) / 3.0,
+    own, recoil = _of_crystal(medium)
+    found = own | {
+        "recoil_near": float(recoil[void.neighbours[:, 3]].mean()),
         **{f"void_{axis}": float(x) for axis, x in zip("abc", void.position)},
         "void_radius": void.radius,
         "void_neighbours": len(void.neighbours),
-        "ion_atoms": len(ion.sites),
-        "ion_force": float(np.linalg.norm(ion.force)),
+        "ion_atoms": 0,
     }
-    found |= _of_swings(ion.swings) | {"seconds": time.perf_counter() - began}
-    return {name: None if found[name] is None or not np.isfinite(found[name]) else float(found[name]) for name in UNITS}
+    interaction = interaction_of(settings)
+    if void.radius < interaction.atoms.cutoff:
+        ion = rigid_ion.rest(medium, interaction, settings.ion.mass, void.place)
+        found |= {"ion_atoms": len(ion.sites), "ion_force": float(np.linalg.norm(ion.force))} | _of_swings(ion.swings)
+    found["seconds"] = time.perf_counter() - began
+    told = {name: found.get(name) for name in UNITS}
+    return {name: None if value is None or not np.isfinite(value) else float(value) for name, value in told.items()}
 
 
 def interaction_of(settings: Config) -> Any:
@@ -131,15 +137,16 @@ def _any_lattice() -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _of_crystal(medium: Medium) -> dict[str, Any]:
-    """What does not depend on the ion."""
+def _of_crystal(medium: Medium) -> tuple[dict[str, Any], np.ndarray]:
+    """What does not depend on the ion; a third of the trace of every atom's W(0), (p,), Å²/meV."""
     crystal = dynamics.general(medium)
     slowest, fastest = sound(medium)
     loss = response.loss_matrix(medium)
     loss[np.abs(loss) < 1e-12 * np.abs(loss).max()] = 0.0
-    recoil = response.static_recoil(medium, [[k, k, 0, 0, 0] for k in range(crystal.n_basis)], TOLERANCE)
+    own = response.static_recoil(medium, [[k, k, 0, 0, 0] for k in range(crystal.n_basis)], TOLERANCE)
+    recoil = np.trace(own, axis1=1, axis2=2) / 3.0
     optical = terahertz(float(dynamics.frequencies(crystal, np.zeros(3))[3])) if crystal.n_basis > 1 else None
-    return {
+    found = {
         "atoms": crystal.n_basis,
         "volume": crystal.volume,
         "neighbours": int(crystal.neighbours.max()),
@@ -149,8 +156,9 @@ def _of_crystal(medium: Medium) -> dict[str, Any]:
         "sound_slowest": slowest,
         "sound_fastest": fastest,
         **{f"loss_{'xyz'[i]}{'xyz'[j]}": float(loss[i, j]) for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))},
-        "recoil": float(np.trace(recoil, axis1=1, axis2=2).mean()) / 3.0,
+        "recoil": float(recoil.mean()),
     }
+    return found, recoil
 
 
 def sound(medium: Medium) -> tuple[float, float]:

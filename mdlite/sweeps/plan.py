@@ -19,15 +19,15 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from mdlite import arguments, config
 from mdlite.config import Config, textfile
 from mdlite.config.explain import explain, shortened, told
-from mdlite.config.sections import Count, Number, Section
+from mdlite.config.values import Count, Number, Section
 from mdlite.errors import InputError
 from mdlite.sweeps import bases, medium, repeats
 
@@ -35,12 +35,21 @@ MOST_POINTS = 100_000
 BLOCKS = ("grid", "zip", "list", "random")
 
 
+def _task(value: Any) -> Any:
+    if isinstance(value, str) and value not in ("run", "validate", "compare", "medium"):
+        raise ValueError("must be 'run', 'validate' or 'compare', or 'medium' (a crystal's numbers, without a run)")
+    return value
+
+
+Task = Annotated[Literal["run", "validate", "compare", "medium"], BeforeValidator(_task)]
+
+
 class SweepSection(Section):
     """The content of a sweep's file."""
 
     title: str = ""
     base: bases.Base = Field(description="a built-in case, a TOML file beside the sweep's, or a configuration's tables")
-    task: Literal["run", "validate", "compare", "medium"] = Field("run", description="what every point does")
+    task: Task = Field("run", description="what every point does")
     replicas: Count = Field(1, description="of every point, each with a seed of its own")
     seed: int = Field(1, ge=0, lt=2**63, strict=True, description="of random axes and of replicas")
     set_: dict[str, Any] = Field({}, alias="set", description="changes for all points")
