@@ -74,12 +74,23 @@ def sound(config: Config) -> Config:
     return config
 
 
-def of_default(chosen: list[str], default: tuple[str, ...], config: Config) -> tuple[list[str], dict[str, str]]:
-    """The methods to run of those that are ``chosen``, and why others are left out: of the ``default`` list those that do not take a [crystal]."""
+def of_default(
+    chosen: list[str], default: tuple[str, ...], config: Config, setting: Callable[[Config, str], Config]
+) -> tuple[list[str], dict[str, str]]:
+    """The methods to run of those that are ``chosen``, and why others are left out: of the ``default`` list, where there is a [crystal], those whose
+    ``setting`` it refuses."""
     if config.crystal is None or tuple(chosen) != default:
         return list(chosen), {}
-    takes = [method for method in chosen if registry.find(method).crystals]
-    return takes, {method: NO_CRYSTAL for method in chosen if method not in takes}
+    left_out: dict[str, str] = {}
+    for method in chosen:
+        if not registry.find(method).crystals:
+            left_out[method] = NO_CRYSTAL
+            continue
+        try:
+            setting(config, method)
+        except InputError as error:
+            left_out[method] = " ".join(str(error).split())
+    return [method for method in chosen if method not in left_out], left_out
 
 
 def plain(value: Any) -> Any:

@@ -60,7 +60,7 @@ def check(config: Config) -> None:
 
 def rungs_of(config: Config) -> tuple[list[str], dict[str, str]]:
     """The methods to compare with the reference, and why others of the default list are left out."""
-    return of_default(config.validate_.rungs, registry.rungs(thermal_rung=True), config)
+    return of_default(config.validate_.rungs, registry.rungs(thermal_rung=True), config, setting)
 
 
 def setting(config: Config, method: str) -> Config:
@@ -190,7 +190,7 @@ def body(config: Config, entry: dict[str, Any]) -> str:
             report.HOP_TEXT if config.crystal is None else report.SITE_HOP_TEXT,
             "## Cost and conservation",
             report.cost_table([entry]),
-            report.COST_TEXT,
+            report.COST_TEXT if config.crystal is None else report.CRYSTAL_COST_TEXT,
             report.run_away_section([entry]),
         ]
     )

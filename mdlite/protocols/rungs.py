@@ -103,7 +103,7 @@ def rungs_of(config: Config) -> tuple[dict[str, Config], dict[str, str]]:
                 method="reference", **{"lattice.size": size, "lattice.boundary": "periodic"}
             )
     by_itself = tuple(config.validate_.rungs) == registry.rungs()
-    chosen, left_out = of_default(config.validate_.rungs, registry.rungs(), config)
+    chosen, left_out = of_default(config.validate_.rungs, registry.rungs(), config, _setting)
     for method in chosen:
         if method == EXACT and config.validate_.reference == EXACT:
             continue  # it is the reference
