@@ -115,7 +115,7 @@ def validate(
     own = getattr(protocol, "OWN_START", False)
     sound(config)
     if own:  # its ion starts where the protocol says, or there is none
-        config = config.replace(_middle(config)) if rules.start_faults(config) else config
+        config = config.replace(**_middle(config)) if rules.start_faults(config) else config
     elif faults := rules.start_faults(config):
         raise InputError("\n".join(faults))
     protocol.check(config)
