@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 
     void: Void
     place: np.ndarray
-    count: int
+    per_cell: int
     energy: float
     state: str
 
@@ -85,7 +85,7 @@ def kinds_of(model: CrystalModel) -> tuple[list[Kind], list[tuple[np.ndarray, in
         number = next(alike, len(found))
         if number == len(found):
             found.append(Kind(void, place, 0, now.energy, state_of(now)))
-        found[number] = found[number]._replace(count=found[number].count + 1)
+        found[number] = found[number]._replace(per_cell=found[number].per_cell + 1)
         every.append((place, number))
     return found, every
 

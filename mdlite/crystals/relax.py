@@ -147,7 +147,7 @@ class _Box:
         self.ones = np.ones(len(masses))
         self.sites = model.candidate_sites(position)
         i, j, k = (self.sites[:, :3] % np.array(self.box.size)).T
-        self.index = [(self.sites[:, 3], c, i, j, k) for c in range(3)]
+        self.index = self.sites[:, 3], i, j, k
         n = len(self.sites)
         self.ion = IonState(position, np.zeros(3), np.zeros(3), np.zeros(3), np.zeros((n, 3)), np.zeros(1))
 
@@ -176,21 +176,21 @@ class _Box:
         elastic = -0.5 * float(np.sum(u * force))
         interaction = site_forces(self.stencil, self.coupling, self.u, self.ion)
         for c in range(3):
-            np.add.at(force, self.index[c], self.ion.atom_force[:, c])
+            np.add.at(force[:, c], self.index, self.ion.atom_force[:, c])
         return elastic, interaction, self.centred(force / self.weight).ravel()
 
     def hessian(self, x: np.ndarray) -> LinearOperator:
         """See `mdlite.physics.relax.Framework`."""
         u = x.reshape(self.shape) / self.weight
-        moved = np.stack([u[self.index[c]] for c in range(3)], axis=1)
+        moved = np.stack([u[:, c][self.index] for c in range(3)], axis=1)
         curvature = pairs_at(self.model, self.sites, self.box.crystal.sites(self.sites) + moved - self.ion.position).hessian
 
         def product(p: np.ndarray) -> np.ndarray:
             small = p.reshape(self.shape) / self.weight
             out = -self.crystal_force(small)
-            near = np.stack([small[self.index[c]] for c in range(3)], axis=1)
+            near = np.stack([small[:, c][self.index] for c in range(3)], axis=1)
             for c in range(3):
-                np.add.at(out, self.index[c], np.einsum("ne,ne->n", curvature[:, c], near))
+                np.add.at(out[:, c], self.index, np.einsum("ne,ne->n", curvature[:, c], near))
             return self.centred(out / self.weight).ravel()
 
         return LinearOperator((x.size, x.size), matvec=product, dtype=float)

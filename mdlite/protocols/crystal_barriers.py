@@ -116,7 +116,7 @@ def _boxed(model: CrystalModel, position: np.ndarray) -> dict[str, Any]:
 
 def _of_kind(kind: Kind) -> dict[str, Any]:
     return {
-        "in_a_cell": kind.count,
+        "in_a_cell": kind.per_cell,
         "void_radius_A": kind.void.radius,
         "void_centre_A": kind.void.place,
         "rigid_state": kind.state,

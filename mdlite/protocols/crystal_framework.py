@@ -36,7 +36,7 @@ FIELDS = (("displacement", "A"), ("velocity", "A_per_ps"))
 
 def check(config: Config) -> None:
     """Raises InputError for a box that does not fit into memory, or so small that its atoms have no thermal motion."""
-    box: Box = config.to_model().box
+    box = _box(config)
     require_memory(box, 3)
     if box.n_atoms < 2:
         raise InputError(
@@ -44,9 +44,14 @@ def check(config: Config) -> None:
         )
 
 
+def _box(config: Config) -> Box:
+    model: Any = config.to_model()
+    return model.box
+
+
 def compare(config: Config, job: Job) -> Outcome:
     """Sample thermal states at every temperature, and move some of them."""
-    box, crystal = config.to_model().box, config.to_crystal()
+    box, crystal = _box(config), config.to_crystal()
     entries, seconds = [], 0.0
     for energy in config.validate_.energies:
         if job.notice is not None:
@@ -89,7 +94,7 @@ def _states(config: Config, box: Box, energy: float) -> tuple[dict[str, Any], li
     found: dict[tuple[str, str], dict[str, list]] = {
         (name, of): {"squares": [], "fourths": [], "counts": []} for name in members for of in exact
     }
-    kept = []
+    kept: list[tuple[np.ndarray, np.ndarray]] = []
     for seed in lattice_seeds(chosen.seed, chosen.lattices):
         state = thermal.thermal_state(crystal, box.size, energy, chosen.statistics, np.random.default_rng(seed))
         if len(kept) < MOVED:

@@ -42,7 +42,9 @@ SITE_HOP_TEXT = (
     "<h_n·h_n+1>/<h²> of successive hops, positive if the ion flies on, negative if it turns back."
 )
 TENSOR_TEXT = "Cartesian components, ± their standard errors from the scatter between boxes; D is a third of the trace."
-CRYSTAL_COST_TEXT = "Ion-step: one step of one ion, its share of the crystal included. Energy drift: of the total energy of a box."
+CRYSTAL_COST_TEXT = (
+    "Ion-step: one step of one ion, its share of the crystal included. Energy drift: of the total energy of a box."
+)
 COST_TEXT = (
     "Ion-step: one step of one ion, its share of the lattice included. Energy drift: of the total energy of a reference lattice; with a `shell` the "
     "force jumps as the ion crosses a face, with a `cutoff` it does not."

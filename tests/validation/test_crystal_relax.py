@@ -11,6 +11,7 @@ from mdlite.crystals import library, passages, relax, springs
 from mdlite.crystals.box import Box
 from mdlite.crystals.cubic import as_crystal
 from mdlite.crystals.model import CrystalModel
+from mdlite.engines.crystal_medium import adiabatic_energy as medium_energy
 from mdlite.engines.timelocal import adiabatic_energy
 from mdlite.physics.interaction import Cutoff, Interaction, Potential
 from mdlite.physics.model import Ion, Lattice, Model
@@ -111,7 +112,7 @@ def test_the_cube_centres_of_the_simple_cubic_crystal_and_the_faces_between():
     _, general = cubic()
     kinds, every = passages.kinds_of(general)
     (kind,) = kinds
-    assert kind.holds and kind.count == len(every) == 1 and np.allclose(kind.place, 1.5)
+    assert kind.holds and kind.per_cell == len(every) == 1 and np.allclose(kind.place, 1.5)
     (one,) = passages.passages_of(general, kinds, every)
     one = passages.with_saddle(general, one)
     assert one.length == pytest.approx(3.0) and sorted(np.abs(np.round((one.saddle - 1.5) / 1.5, 6))) == [0.0, 0.0, 1.0]
@@ -124,7 +125,7 @@ def test_voids_of_known_crystals(name, counts, state):
     crystal = springs.from_springs(**library.read(name))
     model = CrystalModel(Box(crystal, (5, 5, 5)), Ion(position=(0.9, 0.9, 0.9)), {"default": YUKAWA}, Cutoff(4.5, 1.0))
     kinds, every = passages.kinds_of(model)
-    assert [kind.count for kind in kinds] == counts and kinds[0].holds and kinds[1].state == state
+    assert [kind.per_cell for kind in kinds] == counts and kinds[0].holds and kinds[1].state == state
     one = passages.with_saddle(model, passages.passages_of(model, kinds, every)[0])
     distance = np.sort(np.linalg.norm(model.apart(one.saddle), axis=1))
     edge = np.sort(np.linalg.norm(model.box.crystal.cell, axis=1))[0] * np.sqrt(2.0)
@@ -147,3 +148,13 @@ def test_a_saddle_is_one():
         assert np.abs(now.gradient).max() < 1e-5 and np.sum(np.linalg.eigvalsh(now.stiffness) < 0.0) == 1
         assert now.energy <= one.window_energy + 1e-9  # the straight path goes no lower
         assert all(now.energy > kinds[n].energy for n in one.kinds)
+
+
+def test_the_time_local_engine_has_the_same_equilibrium():
+    crystal = springs.from_springs(**library.read("silicon"))
+    place = (2.6, 2.8, 2.5)
+    model = CrystalModel(
+        Box(crystal, (5, 5, 5)), Ion(position=place), {"default": Potential("yukawa", (6000.0, 0.6))}, Cutoff(4.0, 1.0)
+    )
+    (found,) = relax.adiabatic(model, [place])
+    assert found.energy == pytest.approx(medium_energy(model, place)[0], rel=1e-8) and found.elastic > 1.0
