@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -24,6 +23,8 @@ STATIONARY = 1e-4
 """Å: where the ion's force is less than its stiffness times this, it is at rest."""
 REACH = 3.0
 """Times the distance of the nearest place: how far neighbours are looked for."""
+SLIDE = 0.02
+"""Å off a saddle, whence the ion slides down."""
 MINIMUM = "minimum"
 STATES = (MINIMUM, "falls one way", "falls two ways", "maximum")
 STEPS = np.array(list(itertools.product(range(-2, 3), repeat=3)))
@@ -49,7 +50,7 @@ class Passage(NamedTuple):
     """From a place of rest of one kind to a neighbouring one of another, or of the same.
 
     kinds: their numbers. ends: places (2, 3), Å. window: the highest point of the rigid crystal's energy on the straight path, (3,), Å, and its energy,
-    meV. saddle: the saddle point of that energy that is found from there within a quarter of the path's length, or None.
+    meV. saddle: the saddle point of that energy that is found from there within a quarter of the path's length, if it joins the two ends; or None.
     """
 
     kinds: tuple[int, int]
@@ -93,15 +94,24 @@ def kinds_of(model: CrystalModel) -> tuple[list[Kind], list[tuple[np.ndarray, in
 def _rest(model: CrystalModel, void: Void) -> np.ndarray:
     """Where the ion comes to rest from a void, if that is within the void; the void itself if it is stationary, or if not."""
     begin = relax.rigid(model, void.place)
-    still = STATIONARY * (1.0 + np.abs(begin.stiffness).max())
-    if not np.linalg.norm(begin.gradient) > still:
+    if not np.linalg.norm(begin.gradient) > STATIONARY * (1.0 + np.abs(begin.stiffness).max()):
         return void.place
-    energy = functools.partial(relax.rigid, model)
-    options = {"gtol": 1e-3 * still, "initial_trust_radius": 0.1, "max_trust_radius": 0.3}
-    found = minimize(
-        lambda x: energy(x)[:2], void.place, jac=True, hess=lambda x: energy(x).stiffness, method="trust-exact", options=options
-    ).x
+    found = _downhill(model, void.place)
     return found if np.linalg.norm(found - void.place) < void.radius else void.place
+
+
+def _downhill(model: CrystalModel, start: np.ndarray) -> np.ndarray:
+    """The minimum of the rigid crystal's energy below a place, by short steps."""
+    stiff = 1.0 + np.abs(relax.rigid(model, start).stiffness).max()
+    options = {"gtol": 1e-3 * STATIONARY * stiff, "initial_trust_radius": 0.05, "max_trust_radius": 0.1, "maxiter": 1000}
+
+    def value(x: np.ndarray) -> tuple[float, np.ndarray]:
+        now = relax.rigid(model, x)
+        return now.energy, now.gradient
+
+    return minimize(
+        value, start, jac=True, hess=lambda x: relax.rigid(model, x).stiffness, method="trust-exact", options=options
+    ).x
 
 
 def _apart(model: CrystalModel, one: np.ndarray, other: np.ndarray) -> float:
@@ -177,5 +187,11 @@ def _alike(a: Passage, b: Passage) -> bool:
 
 
 def with_saddle(model: CrystalModel, one: Passage) -> Passage:
-    """The passage with its saddle, if there is one."""
-    return one._replace(saddle=relax.saddle(model, one.window, one.ends[1] - one.ends[0], 0.25 * one.length))
+    """The passage with its saddle, if one is found from which the ion slides to either end."""
+    found = relax.saddle(model, one.window, one.ends[1] - one.ends[0], 0.25 * one.length)
+    if found is None:
+        return one
+    way = np.linalg.eigh(relax.rigid(model, found).stiffness)[1][:, 0]
+    slid = [_downhill(model, found + step * way) for step in (SLIDE, -SLIDE)]
+    off = min(max(np.linalg.norm(a - b) for a, b in zip(pair, one.ends)) for pair in (slid, slid[::-1]))
+    return one._replace(saddle=found) if off < SAME else one

@@ -21,7 +21,7 @@ from mdlite.report import markdown, plots_crystal, verdict
 
 MOST_KINDS, MOST_PASSAGES = 6, 6
 """That are looked at."""
-PATH_POINTS = 25
+PATH_POINTS = 41
 BARRIERS = ("unrelaxed_meV", "relaxed_meV", "relaxed_infinite_meV")
 
 
@@ -153,7 +153,7 @@ def _verdict(ways: list[dict[str, Any]], places: dict[str, Any]) -> str:
     share = f", {markdown.percent(100.0 * (rigid / infinite - 1.0))} %" if infinite > 0.0 else ""
     boxed = f" ({relaxed:.4g} in this box)" if np.isfinite(relaxed) else ""
     return (
-        f"**The lowest barrier is {infinite:.4g} meV in the relaxed infinite crystal**{boxed}, from {best['from']} to {best['to']}, {best['length_A']:.4g} Å; "
+        f"**The lowest barrier is {infinite:.4g} meV in the relaxed infinite crystal**{boxed}, from {best['from']} to {best['to']}, {best['length_A']:.4g} Å ({best['top']}); "
         f"in a rigid crystal it is {rigid:.4g}{share}. {price}" + (f"; {agree}." if agree else ".")
     )
 
@@ -188,7 +188,8 @@ def _body(config: Config, summary: dict[str, Any]) -> str:
 BARRIER_TEXT = (
     "Two voids are neighbours if no other is in or on the sphere that has their distance as a diameter. The window is the highest place of the rigid crystal's "
     "energy on the straight line between them; from there a saddle of that energy (a place without force, from which it falls one way only) is "
-    "searched, and the ion is held at it if one is found within a quarter of the path. The relaxed energies are for the ion held at that same place; where "
+    "searched, and the ion is held at it if one is found within a quarter of the path, and slides from it to the two voids. Where none is, the barrier is that of "
+    "the straight path, and another path may have a lower one. The relaxed energies are for the ion held at that same place; where "
     "symmetry does not fix it, the relaxed crystal's own saddle is a little elsewhere."
 )
 
@@ -208,7 +209,7 @@ def _kinds_table(places: dict[str, Any]) -> str:
                 [name, p["in_a_cell"], f"{p['void_radius_A']:.4f}", "0" if off < 1e-4 else f"{off:.4f}", p["rigid_state"]]
             )
     return markdown.table(
-        ["void", "in a cell", "radius (Å)", "ion rests off its centre (Å)", "rigid crystal's energy there"], rows
+        ["void", "in a cell", "radius (Å)", "ion held off its centre (Å)", "rigid crystal's energy there"], rows
     )
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 from scipy.optimize import minimize
 
 import made_up
@@ -148,6 +149,12 @@ def test_a_saddle_is_one():
         assert np.abs(now.gradient).max() < 1e-5 and np.sum(np.linalg.eigvalsh(now.stiffness) < 0.0) == 1
         assert now.energy <= one.window_energy + 1e-9  # the straight path goes no lower
         assert all(now.energy > kinds[n].energy for n in one.kinds)
+        mode = np.linalg.eigh(now.stiffness)[1][:, 0]
+        slid = [
+            solve_ivp(lambda _, x: -relax.rigid(model, x).gradient, (0.0, 1.0), one.saddle + step * mode, "LSODA").y[:, -1]
+            for step in (0.02, -0.02)
+        ]
+        assert min(np.abs(np.array(pair) - one.ends).max() for pair in (slid, slid[::-1])) < 1e-3
 
 
 def test_the_time_local_engine_has_the_same_equilibrium():
