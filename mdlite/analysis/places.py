@@ -73,7 +73,8 @@ def _summits(counts: np.ndarray, cell: np.ndarray) -> np.ndarray:
     q = 2.0 * np.pi * waves @ np.linalg.inv(cell).T
     density = np.fft.ifftn(np.fft.fftn(counts) * np.exp(-0.5 * SMOOTH**2 * (q**2).sum(axis=-1))).real
     numbers = np.arange(density.size).reshape(shape)
-    best, up = density.copy(), numbers.copy()
+    best: np.ndarray = density.copy()
+    up: np.ndarray = numbers.copy()
     for shift in np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3).tolist():
         near, number = (np.roll(a, shift, axis=(0, 1, 2)) for a in (density, numbers))
         higher = near > best

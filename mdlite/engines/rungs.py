@@ -10,6 +10,7 @@ import numpy as np
 
 from mdlite import extensions
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.crystal_ensemble import CrystalEnsembleEngine
 from mdlite.engines.crystal_medium import CrystalMediumEngine
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
 from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_crystal, small_model
@@ -108,6 +109,13 @@ def _in_crystal(method: str) -> None:
     call_all(CrystalMediumEngine(Setup(small_crystal(), STEP, method=method), finite=True))
 
 
+def _thermal_crystal(method: str) -> None:
+    model = small_crystal()
+    state = (np.zeros((model.box.crystal.n_basis, 3, *model.box.size)),) * 2
+    setup = Setup(model, STEP, method=method, states=[state], positions=np.full((1, 1, 3), 1.5))
+    call_all(CrystalEnsembleEngine(setup, finite=True), steps=2)
+
+
 def _crystals(kind: type[EnsembleEngine], method: str, lattices: int) -> None:
     model, places = small_model(), np.full((lattices, 1, 3), 1.5)
     call_all(kind(Setup(model, STEP, method=method, states=at_rest(lattices, model), positions=places)), steps=2)
@@ -148,6 +156,15 @@ def _kernels(motion: str, rung: type[Rung], count: int) -> str:
     return " ".join(found)
 
 
+GROUPS |= {
+    f"crystal-ensemble-{rung.kernels}": Group(
+        partial(_thermal_crystal, "implicit" if rung is Implicit else "rigid"),
+        "blocks.drift blocks.kick crystal_ensemble.copy ensemble.record potentials.evaluate "
+        f"crystal_ensemble.advance:{kind - 2} ensemble.evaluate_ions:{kind} ensemble.move_ions:{kind}",
+        12.0,
+    )
+    for kind, rung in ((3, TimeLocal), (4, Implicit))
+}
 GROUPS |= {
     f"{motion}-{rung.kernels}-{count}": Group(
         partial(_crystals, kind, "implicit" if rung is Implicit else "rigid", count), _kernels(motion, rung, count), 8.0

@@ -148,12 +148,22 @@ def _verdict(ways: list[dict[str, Any]], places: dict[str, Any]) -> str:
     price = f"The box took {verdict.duration(slow)}, W(0) of the infinite crystal {verdict.duration(fast)}"
     if not ways:
         return f"**There is no way from void to void with a window in it.** {price}" + (f"; {agree}." if agree else ".")
-    best = min(ways, key=lambda way: way["barrier"]["relaxed_infinite_meV"])
-    rigid, relaxed, infinite = (best["barrier"][key] for key in ("unrelaxed_meV", "relaxed_meV", "relaxed_infinite_meV"))
+    ends = {end for way in ways for end in (way["from"], way["to"])}
+    deepest = min(ends, key=lambda name: places[name]["relaxed_infinite_meV"])
+    out = [
+        (way["barrier"] if end == "from" else way["barrier_back"], way)
+        for way in ways
+        for end in ("from", "to")
+        if way[end] == deepest
+    ]
+    barrier, best = min(out, key=lambda one: one[0]["relaxed_infinite_meV"])
+    goal = best["to"] if best["from"] == deepest else best["from"]
+    rigid, relaxed, infinite = (barrier[key] for key in BARRIERS)
     share = f", {markdown.percent(100.0 * (rigid / infinite - 1.0))} %" if infinite > 0.0 else ""
     boxed = f" ({relaxed:.4g} in this box)" if np.isfinite(relaxed) else ""
     return (
-        f"**The lowest barrier is {infinite:.4g} meV in the relaxed infinite crystal**{boxed}, from {best['from']} to {best['to']}, {best['length_A']:.4g} Å ({best['top']}); "
+        f"**The lowest barrier out of {deepest}, where the ion's energy is least, is {infinite:.4g} meV in the relaxed infinite crystal**{boxed}: to {goal}, "
+        f"{best['length_A']:.4g} Å ({best['top']}); "
         f"in a rigid crystal it is {rigid:.4g}{share}. {price}" + (f"; {agree}." if agree else ".")
     )
 

@@ -111,7 +111,10 @@ def test_barriers_in_the_simple_cubic_crystal_are_those_in_the_lattice(tmp_path)
     path = found["path"]
     assert path["relaxed_meV"][0] == pytest.approx(found["places"]["void A"]["relaxed_infinite_meV"], rel=1e-9)
     assert max(path["relaxed_meV"]) == pytest.approx(found["places"]["window A–A"]["relaxed_infinite_meV"], rel=1e-9)
-    assert f"**The lowest barrier is {way['barrier']['relaxed_infinite_meV']:.4g} meV" in report
+    assert (
+        f"**The lowest barrier out of void A, where the ion's energy is least, is {way['barrier']['relaxed_infinite_meV']:.4g} meV"
+        in report
+    )
     assert {"passage.png", "report.html"} <= {p.name for p in (tmp_path / "v").iterdir()}
 
 
