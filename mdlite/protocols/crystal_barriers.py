@@ -36,7 +36,7 @@ def check(config: Config) -> None:
 
 def compare(config: Config, job: Job) -> Outcome:
     """Relax at every place."""
-    model: Any = config.to_model()
+    model = config.to_crystal_model()
     kinds, every = passages.kinds_of(model)
     found = passages.passages_of(model, kinds, every)
     chosen = [passages.with_saddle(model, one) for one in found[:MOST_PASSAGES]]

@@ -36,7 +36,7 @@ FIELDS = (("displacement", "A"), ("velocity", "A_per_ps"))
 
 def check(config: Config) -> None:
     """Raises InputError for a box that does not fit into memory, or so small that its atoms have no thermal motion."""
-    box = _box(config)
+    box = config.to_crystal_model().box
     require_memory(box, 3)
     if box.n_atoms < 2:
         raise InputError(
@@ -44,14 +44,9 @@ def check(config: Config) -> None:
         )
 
 
-def _box(config: Config) -> Box:
-    model: Any = config.to_model()
-    return model.box
-
-
 def compare(config: Config, job: Job) -> Outcome:
     """Sample thermal states at every temperature, and move some of them."""
-    box, crystal = _box(config), config.to_crystal()
+    box, crystal = config.to_crystal_model().box, config.to_crystal()
     entries, seconds = [], 0.0
     for energy in config.validate_.energies:
         if job.notice is not None:

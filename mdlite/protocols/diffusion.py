@@ -74,8 +74,8 @@ def setting(config: Config, method: str) -> Config:
 
 def warm_up(config: Config) -> Config | None:
     """Many short reference runs, for the mean temperature of ions that start at rest; None if none are wanted."""
-    model: Any = config.to_model()
-    fit = int(WARM_UP_BYTES / (144 * (model.lattice if config.crystal is None else model.box).n_atoms))
+    atoms = config.to_lattice().n_atoms if config.crystal is None else config.to_crystal_model().box.n_atoms
+    fit = int(WARM_UP_BYTES / (144 * atoms))
     count = min(config.validate_.warm_up_lattices, max(2, fit))
     if count == 0:
         return None
@@ -132,8 +132,7 @@ def _crystal_temperature(config: Config) -> float:
     thermal = config.thermal_state
     if config.crystal is None:
         return config.lattice.mass * variances(config.to_model().lattice, thermal.scale, thermal.statistics)[1]
-    model: Any = config.to_model()
-    box = model.box
+    box = config.to_crystal_model().box
     square = crystal_variances(box.crystal, box.size, thermal.scale, thermal.statistics)[1]
     return float(np.mean(box.crystal.masses * np.trace(square, axis1=1, axis2=2)) / 3.0)
 
