@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ class Rung(Method):
         """See `Method.engine`."""
         finite = config.response == "finite"
         if config.crystal is not None:
-            return CrystalMediumEngine(setup, finite=finite)
+            return (CrystalMediumEngine if config.thermal is None else CrystalEnsembleEngine)(setup, finite=finite)
         if config.thermal is None:
             return TimeLocalEngine(setup, finite=finite)
         return (ModesEngine if config.thermal.motion == "modes" else EnsembleEngine)(setup, finite=finite)
@@ -43,7 +44,7 @@ class Rung(Method):
         """See `Method.groups`."""
         thermal = config.thermal
         if config.crystal is not None:
-            return [f"crystal-{self.kernels}"]
+            return [f"crystal-{self.kernels}" if thermal is None else f"crystal-ensemble-{self.kernels}"]
         if thermal is None:
             return [self.kernels]
         motion = "modes" if thermal.motion == "modes" else "ensemble"
@@ -51,10 +52,14 @@ class Rung(Method):
 
     def faults(self, config: Config) -> Iterator[str]:
         """See `Method.faults`."""
-        if config.crystal is not None and config.thermal is not None:
-            yield f'thermal: method = "{self.name}" is for T = 0 in a [crystal]; take the [thermal] table out, or use method = "reference"'
-            return
         yield from super().faults(config)
+        thermal = config.thermal
+        if config.crystal is None or thermal is None:
+            return
+        if thermal.motion == "modes":
+            yield 'thermal.motion = "modes": is for a [lattice]; a [crystal] moves by the explicit crystal\'s steps, "verlet"'
+        if thermal.ions > math.prod(config.cells):
+            yield f"thermal.ions = {thermal.ions}: crystal.size = {list(config.cells)} has fewer cells to start from; give fewer ions, or more thermal.lattices"
 
 
 class TimeLocal(Rung):
@@ -65,7 +70,7 @@ class TimeLocal(Rung):
 
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`; at a temperature, also an ion that is thrown to see what error to expect."""
-        return super().groups(config) + ([] if config.thermal is None else [self.kernels])
+        return super().groups(config) + ([] if config.thermal is None or config.crystal is not None else [self.kernels])
 
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """What error to expect, where it is large."""
