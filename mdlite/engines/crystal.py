@@ -127,7 +127,7 @@ class CrystalEngine(Engine[LoneFrames]):
 
 
 def require_memory(box: Box, count: int = 1) -> None:
-    """Raise InputError if so many crystals do not fit into memory."""
+    """Raises InputError unless so many boxes fit into the memory that this machine has free."""
     needed, free = (count + 0.5) * box.bytes_per_atom * box.n_atoms, available_memory()
     if free is not None and needed > free:
         raise InputError(
