@@ -20,6 +20,7 @@ class SiteLanes(NamedTuple):
     """The interaction of the ion with the atoms of any crystal, in P lanes: as `types.Coupling`, with S potentials."""
 
     offsets: np.ndarray  # float64 (P, 3): where each lane's atom stands, from the corner of the cell that is counted from, Å
+    sites: np.ndarray  # int64 (P, 4): its cell, within the periodic box, and which atom of that it is
     counts: np.ndarray  # int64 (P/8,): lanes of a vector that are atoms
     laws: np.ndarray  # int64 (P/8,): which potential
     forms: np.ndarray  # int64 (S,): rows of potentials.FORMS
@@ -30,6 +31,20 @@ class SiteLanes(NamedTuple):
     inverse: np.ndarray  # float64 (3, 3): of that matrix
     moving: bool  # offsets count from the ion's cell (True) or from the origin (False)
     spacing: float  # Å, the distance of the nearest atoms
+
+
+class FreeBox(NamedTuple):
+    """The homogeneous motion of a box of any crystal (no ion in it) at step n, in flat arrays as `blocks` has them."""
+
+    u: np.ndarray  # displacements at step n, Å, halo valid
+    before: np.ndarray  # velocities at step n - 1/2, Å/ps
+    after: np.ndarray  # at step n + 1/2
+    size: np.ndarray  # int64 (3,), of `blocks.Stencil`, as the others
+    halo: np.ndarray  # int64 (2,)
+    u_plane: int
+    u_pitch: int
+    v_plane: int
+    v_pitch: int
 
 
 class SiteMedium(NamedTuple):

@@ -24,9 +24,7 @@ class CrystalMemory(NamedTuple):
     """What the infinite crystal remembers of the ion, in S slots, one for each atom that it has touched within the window of L steps."""
 
     table: np.ndarray  # float64 (rows, 9, L + 1), G at 0 .. L steps, the latest first, Å²/(meV ps); xx, xy, xz, yx, ...
-    lookup: (
-        np.ndarray
-    )  # int64 (p, p, ·, ·, ·), for κ of the atom that answers, κ' of the other, n: 1 + row, -1 - row of the reverse, 0: none
+    lookup: np.ndarray  # int64 (p, p, ·, ·, ·), for κ, κ', n: 1 + row, or -1 - row of the pair's reverse, or 0 for none
     site: np.ndarray  # int64 (S, 4), cell and atom, not wrapped
     force: np.ndarray  # float64 (S, 3, H), ∇_r U of past steps from ``origin`` on (halved at step 0), meV/Å
     begin: np.ndarray  # int64 (S,), first step with a force

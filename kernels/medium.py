@@ -93,9 +93,14 @@ def _lanes_at_rest(coupling, ion, lanes):
     return lambda coupling, ion, lanes: lattice_at_rest(coupling, ion, lanes)
 
 
-@bare
 def lanes_in_crystal(coupling, ion, crystal, dt, lanes):
-    """`in_crystal` side by side; what is left of the last eight repeats the last atom."""
+    """`in_crystal` side by side: rows HOME and RATE of lanes."""
+    raise NotImplementedError
+
+
+@bare
+def lattice_in_crystal(coupling, ion, crystal, dt, lanes):
+    """`lanes_in_crystal` for `types.Coupling`; what is left of the last eight repeats the last atom."""
     cell, count = cell_of(coupling, ion.position), coupling.offsets.shape[0]
     width = lanes_width(count)
     rate = 0.5 / dt
@@ -106,6 +111,31 @@ def lanes_in_crystal(coupling, ion, crystal, dt, lanes):
         for c in range(3):
             lanes[(HOME + c) * width + n] = (cell[c] + coupling.offsets[m, c]) * coupling.spacing + u[c, i, j, k]
             lanes[(RATE + c) * width + n] = rate * (after[c, i, j, k] - before[c, i, j, k])
+
+
+@bare
+def sites_in_crystal(coupling, ion, crystal, lanes):
+    """`lanes_in_crystal` for `candidates.SiteLanes`, in a `candidates.FreeBox`."""
+    cell, width, size = ion_cell(coupling, ion.position), coupling.offsets.shape[0], crystal.size
+    corner, u_step, v_step = corner_of(coupling, cell), size[0] * crystal.u_plane, size[0] * crystal.v_plane
+    i0, j0, k0 = cell[0] % size[0], cell[1] % size[1], cell[2] % size[2]
+    u, before, after = crystal.u, crystal.before, crystal.after
+    for n in range(width):
+        site = coupling.sites[n]
+        i, j, k = i0 + site[0], j0 + site[1], k0 + site[2]
+        i, j, k = i - (size[0] if i >= size[0] else 0), j - (size[1] if j >= size[1] else 0), k - (size[2] if k >= size[2] else 0)
+        at = 3 * site[3] * u_step + i * crystal.u_plane + (j + crystal.halo[0]) * crystal.u_pitch + crystal.halo[1] + k
+        place = 3 * site[3] * v_step + i * crystal.v_plane + j * crystal.v_pitch + k
+        for c in range(3):
+            lanes[(HOME + c) * width + n] = corner[c] + coupling.offsets[n, c] + u[at + c * u_step]
+            lanes[(RATE + c) * width + n] = 0.5 * (before[place + c * v_step] + after[place + c * v_step])
+
+
+@overload(lanes_in_crystal, inline="always")
+def _lanes_in_crystal(coupling, ion, crystal, dt, lanes):
+    if is_a(coupling, SiteLanes):
+        return lambda coupling, ion, crystal, dt, lanes: sites_in_crystal(coupling, ion, crystal, lanes)
+    return lambda coupling, ion, crystal, dt, lanes: lattice_in_crystal(coupling, ion, crystal, dt, lanes)
 
 
 @inlined

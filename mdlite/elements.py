@@ -58,6 +58,26 @@ def species_mass(species: str) -> float | None:
         return None
 
 
+def symbol(species: str) -> str | None:
+    """The element that a species' name begins with: O of ``"O1"``, Li of ``"6Li"``, H of ``"D"``; None where it begins with none."""
+    match = re.match(r"(\d{0,3}[A-Z][a-z]?)(?![A-Za-z])", species.strip())
+    if match is None:
+        return None
+    plain = NEUTRONS.get(match[1], match[1]).lstrip("0123456789")
+    return plain if plain in _symbols() else None
+
+
+def of_mass(mass: float) -> str | None:
+    """The element that an atom of that mass (meV ps²/Å²) is, by standard weights or else isotopes; None where it is no element's."""
+    weight = mass / DALTON
+    known = _symbols()
+    close = [(abs(element.mass - weight), name) for name, element in known.items() if abs(element.mass - weight) < 1e-3 * weight]
+    if not close:
+        all_isotopes = ((abs(element[n].mass - weight), name) for name, element in known.items() for n in element.isotopes)
+        close = [(apart, name) for apart, name in all_isotopes if apart < 1e-5 * weight]
+    return min(close)[1] if close else None
+
+
 def number_of(value: Any, name: str = "mass", besides: str = "") -> Any:
     """A text as `mass` has it, those in a list one by one; all else as it is. Raises InputError."""
     if isinstance(value, str):

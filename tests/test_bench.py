@@ -1,5 +1,6 @@
 """What `mdlite doctor` says and advises, and that precompiling leaves nothing to compile."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,12 +76,15 @@ def test_nothing_is_left_to_compile_after_precompile(tmp_path):
 
 def test_the_benchmarks_are_collected_and_run():
     """A file among them that is called as a library hides it; a constructor that has changed stops them."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTEST")
+    }  # a worker measures nothing
     bench = Path(__file__).resolve().parents[1] / "bench"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    collected = subprocess.run([*command, "--collect-only", str(bench)], capture_output=True, text=True)
+    collected = subprocess.run([*command, "--collect-only", str(bench)], capture_output=True, text=True, env=environment)
     assert collected.returncode == 0, collected.stdout[-2000:]
     smallest = [line for line in collected.stdout.splitlines() if "test_float64[threads=1-N=20-in-place" in line]
     assert len(smallest) == 1
     command += [str(bench.parent / line) for line in smallest]
-    found = subprocess.run(command, capture_output=True, text=True)
+    found = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert found.returncode == 0, found.stdout[-2000:]

@@ -142,9 +142,14 @@ def validity(config: Config | str | Path | dict[str, Any], data: str | Path | No
 
     At T = 0: of the energy lost (in a period, a collision, or the run), the peak force, and the path over ``run.duration``; at a temperature: of the ion's
     temperature and D. data: a ``validity.json`` that `mdlite validate map` has made, or None for the one in the package. Raises InputError
-    for a crystal without W(0) (k2 = 0) or a file that is no map, RunError if the ion meets atoms too hard to be followed.
+    for a [crystal], of which the map knows nothing, for a crystal without W(0) (k2 = 0), or a file that is no map, RunError if the ion meets atoms too hard to be followed.
     """
     config = config_of(config)
+    if config.crystal is not None:
+        raise InputError(
+            "crystal: the map of validity was measured in simple cubic crystals of [lattice]'s kind, and knows nothing of this one; compare with an exact "
+            "run: mdlite validate, protocol rungs"
+        )
     if data is not None:
         arguments.path("data", data)
     made = None if data is None or not Path(data).is_file() else Path(data).stat().st_mtime_ns

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see
     from mdlite.analysis.correlations import cut, mean_square_displacement, velocity_autocorrelation
-    from mdlite.analysis.hopping import Hops, dwell_cells, hops, non_gaussian, van_hove
+    from mdlite.analysis.hopping import Hops, dwell_cells, dwell_sites, hops, nearest_sites, non_gaussian, site_hops, van_hove
     from mdlite.analysis.oscillation import Crossings, Decay, crossings, decay_against_energy, fit_decay, mean_period
+    from mdlite.analysis.places import find_sites, rests
     from mdlite.analysis.statistics import block_means, bootstrap, group_means, inefficiency, interval, mean_and_error
     from mdlite.analysis.thermometry import (
         Arrhenius,
@@ -32,8 +33,11 @@ _NAMES = {
     "hopping": (
         "Hops",
         "dwell_cells",
+        "dwell_sites",
         "hops",
+        "nearest_sites",
         "non_gaussian",
+        "site_hops",
         "van_hove",
     ),
     "oscillation": (
@@ -43,6 +47,10 @@ _NAMES = {
         "decay_against_energy",
         "fit_decay",
         "mean_period",
+    ),
+    "places": (
+        "find_sites",
+        "rests",
     ),
     "statistics": (
         "block_means",
@@ -86,6 +94,8 @@ __all__ = [
     "decay_against_energy",
     "diffusion",
     "dwell_cells",
+    "dwell_sites",
+    "find_sites",
     "fit_decay",
     "green_kubo",
     "green_kubo_samples",
@@ -98,8 +108,11 @@ __all__ = [
     "mean_and_error",
     "mean_period",
     "mean_square_displacement",
+    "nearest_sites",
     "non_gaussian",
     "nothing",
+    "rests",
+    "site_hops",
     "temperature_samples",
     "thermalisation",
     "van_hove",

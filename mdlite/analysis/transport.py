@@ -28,6 +28,7 @@ class Diffusion(NamedTuple):
     """Diffusion coefficient D with its standard error and 95 % interval, Å²/ps; its tensor (3, 3) likewise.
 
     samples: D of each of the independent groups or blocks that the errors are from; of a single one the error is that of the fit.
+    tensors: the tensor of each, (samples, 3, 3).
     fit: lags of the fit, ps. limit: where D is not resolved, that is where 0 is in the interval, what it does not exceed with 95
     %, otherwise NaN. memory: how long the ion remembers its velocity, ps. note: what there is to say of the fit. Where a run is
     too short for a diffusive regime all numbers are NaN.
@@ -43,6 +44,7 @@ class Diffusion(NamedTuple):
     limit: float = float("nan")
     memory: float = float("nan")
     note: str = ""
+    tensors: np.ndarray = np.empty((0, 3, 3))
 
 
 def diffusion(
@@ -152,7 +154,14 @@ def _judged(tensors: np.ndarray, moments: np.ndarray, fit: tuple[int, int], fram
     tensor, tensor_error = mean_and_error(tensors)
     limit = float("nan") if low > 0.0 else most
     return Diffusion(
-        value, error, (max(low, 0.0), max(high, most if low <= 0.0 else 0.0)), tensor, tensor_error, samples, limit=limit
+        value,
+        error,
+        (max(low, 0.0), max(high, most if low <= 0.0 else 0.0)),
+        tensor,
+        tensor_error,
+        samples,
+        limit=limit,
+        tensors=tensors,
     )
 
 

@@ -99,7 +99,13 @@ def export(
         str, typer.Option("--format", metavar="NAME", help="extxyz, for ASE and OVITO, or h5md-lattice, for MDAnalysis.")
     ] = "extxyz",
     every: Annotated[int, typer.Option(min=1, metavar="N", help="Take each n-th frame.")] = 1,
-    species: Annotated[str, typer.Option(metavar="ION,ATOM", help="Labels of the ion and of the framework's atoms.")] = "Li,S",
+    species: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ION,ATOM",
+            help="Labels of the ion and of the framework's atoms; default: Li,S, in a crystal the elements by their masses; its atoms always have theirs.",
+        ),
+    ] = None,
     lattice: Annotated[
         bool, typer.Option("--lattice/--no-lattice", help="Of a run with snapshots take these, or every frame of the ion.")
     ] = True,

@@ -1,9 +1,7 @@
 """Response G_{κκ'n}(t) = -dW/dt of an infinite crystal at many times and for many pairs of atoms at once, and its cache on disk.
 
-A function of D is a sum over Chebyshev polynomials, f(D) = Σ c_n T_n(1 - 2D/Ω²), and T_n of a unit displacement follows from T_{n-1} and T_{n-2} by one
-product with D in real space: leap-frog with the step 2/Ω, the longest that is stable, by the kernel of the explicit crystal. One such motion has the
-moments of all atoms that answer a source, so that the work does not grow with the number of pairs. The motion up to a time t needs n < Ωt/2 and a
-little more, in a periodic box that no wave of that time goes around.
+A function of D is a sum over its Chebyshev moments (`mdlite.crystals.moments`), f(D) = Σ c_n T_n(1 - 2D/Ω²); for the motion up to a time t that are
+n < Ωt/2 and a little more.
 """
 
 from __future__ import annotations
@@ -12,30 +10,28 @@ import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
 
-from mdlite.crystals import dynamics
-from mdlite.crystals.box import LANES, Box
+from mdlite.crystals import moments
 from mdlite.crystals.crystal import Crystal
 from mdlite.errors import InputError
-from mdlite.kernels import blocks
 from mdlite.machine import available_memory
 from mdlite.physics.propagator import cache_path, read_cached, write_cached
 
 MOST_BYTES = 4e9
+"""Of a table, with the moments that it is made of."""
+BYTES = 60.0
+"""An atom of the box."""
 MOST_SECONDS = 7200.0
-RATE = 1.2e10
-"""Multiply-adds a second, on two ordinary cores."""
+RATE, REST = 4e10, 1e-8
+"""Multiply-adds a second on two ordinary cores, and seconds for an atom and step beside them."""
 TOLD = 4.0
 """Seconds that are not worth a line."""
-EXPONENT = 16.0
-"""A bound for what a box cuts off is exp(-EXPONENT); the response there is smaller by orders of magnitude (1e-15 of its largest element)."""
-DECAYS = np.geomspace(0.1, 4.0, 12)
-"""Per cell, at which waves ahead of the front are looked at."""
-ABOVE = 1.0 + 1e-4
-"""Of Ω over the highest frequency that was found."""
+CHUNK = 512
+"""Pairs whose response is found at once."""
 
 Notice = Callable[[str], None]
 
@@ -81,61 +77,89 @@ def response_table(
 
     ``verlet``: the response that velocity Verlet with that step has, which an explicit crystal follows to rounding; ``exact-fall`` and
     ``verlet-fall``: W(0) - W(t), Å²/meV. Moments are read from the cache where they are there; else ``notice`` is told how long they take.
-    Raises InputError for a table of more than 4 GB or than the machine has free, for what takes longer than an hour, and for an unstable step.
+    Raises InputError for a table of more than 4 GB, for more than the machine has free, for what takes longer than two hours, and for an unstable step.
     """
-    omega, time = _top(crystal), dt * n_steps
+    omega, time = moments.top(crystal), dt * n_steps
     if kind.startswith("verlet") and omega * dt >= 2.0:
         raise InputError(
             f"run.dt = {dt:g}: must be below {2.0 / omega:.3g} ps, the longest step of velocity Verlet in this crystal"
         )
-    count = highest_order(omega, time)
-    atoms = crystal.n_basis * float(np.prod([float(n) for n in _box_size(crystal, _farthest(pairs), time)]))
-    needed = 72.0 * (len(pairs) * (n_steps + 1) + _most_targets(pairs) * count) + 60.0 * atoms
-    free = available_memory()
-    if needed > (MOST_BYTES if free is None else min(MOST_BYTES, free)):
-        raise InputError(
-            f"memory.window = {time:g} ps: the table of the response for {len(pairs)} pairs of atoms would take {needed / 1e9:.3g} GB, with the crystal "
-            "that it is found in; give a shorter window, a longer run.dt, or a smaller sphere of atoms"
-        )
+    count, groups = highest_order(omega, time), _groups(crystal, pairs)
+    _require_memory(crystal, pairs, groups, n_steps, count, time)
     takes = seconds(crystal, pairs, time)
     if takes > MOST_SECONDS:
         raise InputError(
-            f"memory.window = {time:g} ps: the response of this crystal would take about {takes / 3600.0:.2g} hours, as its fourth power; give a shorter window"
+            f"memory.window = {time:g}: the response of this crystal would take about {takes / 3600.0:.2g} hours, and as the fourth power of the window; give a "
+            "shorter one"
         )
     if takes > TOLD and notice is not None:
         notice(f"the response of the crystal for {time:g} ps: computed once (about {takes:.0f} s), then kept")
     coefficients = _coefficients(omega, dt, n_steps, kind, count)
     out = np.empty((len(pairs), 9, n_steps + 1))
-    for source in np.unique(pairs[:, 1]):
-        rows = np.flatnonzero(pairs[:, 1] == source)
-        sums = _moments(crystal, pairs[rows], count, time)
-        for part in np.array_split(np.arange(len(rows)), -(-len(rows) // 512)):
-            flat = np.ascontiguousarray(sums[:, part].reshape(count, -1).T)
-            out[rows[part]] = (flat @ coefficients).reshape(len(part), 9, -1)
+    for group in groups:
+        sums = _moments(crystal, group.pairs, count, time).reshape(-1, 9, count)
+        for rows, where, turn in group.parts:
+            both = np.kron(turn, turn)
+            for part in np.array_split(np.arange(len(rows)), -(-len(rows) // CHUNK)):
+                own = both @ sums[where[part]]
+                out[rows[part]] = (own.reshape(-1, count) @ coefficients).reshape(len(part), 9, -1)
     return out
+
+
+class Group(NamedTuple):
+    """Pairs whose second atoms are alike: those that are computed (their second atom one and the same), and for each of the second atoms the rows that it
+    has, which of the computed pairs stands for each, and how their blocks are turned."""
+
+    pairs: np.ndarray
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _groups(crystal: Crystal, pairs: np.ndarray) -> list[Group]:
+    source, operation = moments.representatives(crystal)
+    turns = moments.operations(crystal).cartesian
+    out = []
+    for representative in np.unique(source[pairs[:, 1]]):
+        rows = [np.flatnonzero(pairs[:, 1] == atom) for atom in np.flatnonzero(source == representative)]
+        rows = [part for part in rows if len(part)]
+        used = [int(operation[pairs[part[0], 1]]) for part in rows]
+        back = [moments.preimages(crystal, g, pairs[part]) for g, part in zip(used, rows)]
+        computed, where = np.unique(np.concatenate(back), axis=0, return_inverse=True)
+        pieces = np.split(where.ravel(), np.cumsum([len(part) for part in rows])[:-1])
+        out.append(Group(computed, [(part, piece, turns[g]) for part, piece, g in zip(rows, pieces, used)]))
+    return out
+
+
+def _require_memory(crystal: Crystal, pairs: np.ndarray, groups: list[Group], n_steps: int, count: int, time: float) -> None:
+    table = 72.0 * (len(pairs) * (n_steps + 1) + 2 * max(len(group.pairs) for group in groups) * count)
+    if table > MOST_BYTES:
+        raise InputError(
+            f"memory.window = {time:g}: the table of the response for {len(pairs)} pairs of atoms would take {table / 1e9:.3g} GB; give a shorter window, "
+            "a longer run.dt, or a smaller sphere of atoms"
+        )
+    kept = all(_kept(_path(crystal, group.pairs, count)) for group in groups)
+    atoms, free = 0.0 if kept else _atoms(crystal, pairs, time), available_memory()
+    needed = table + BYTES * atoms
+    if free is not None and needed > free:
+        raise InputError(
+            f"memory.window = {time:g}: the response of this crystal is found in a box of {atoms:.0f} atoms, and needs {needed / 1e9:.3g} GB, of which "
+            f"{free / 1e9:.3g} GB are free; give a shorter window"
+        )
+
+
+def _atoms(crystal: Crystal, pairs: np.ndarray, time: float) -> float:
+    """Of the box in which the moments are found."""
+    farthest = np.abs(pairs[:, 2:]).max(axis=0)
+    return crystal.n_basis * float(np.prod([float(n) for n in moments.box_size(crystal, farthest, time)]))
 
 
 def seconds(crystal: Crystal, pairs: np.ndarray, time: float) -> float:
     """What the moments of a table up to ``time`` (ps) take that are not in the cache, about."""
-    count = highest_order(_top(crystal), time)
-    missing = [s for s in np.unique(pairs[:, 1]) if not _kept(_path(crystal, pairs[pairs[:, 1] == s], count))]
-    atoms = float(np.prod([float(n) for n in _box_size(crystal, _farthest(pairs), time)])) * crystal.n_basis
-    return 3.0 * len(missing) * count * atoms * 9.0 * len(crystal.first) / crystal.n_basis / RATE
-
-
-def _most_targets(pairs: np.ndarray) -> int:
-    return int(np.bincount(pairs[:, 1]).max())
-
-
-def _farthest(pairs: np.ndarray) -> np.ndarray:
-    """Cells, along each cell vector, between the atoms of pairs."""
-    return np.abs(pairs[:, 2:]).max(axis=0)
-
-
-@functools.lru_cache(maxsize=8)
-def _top(crystal: Crystal) -> float:
-    """Ω (rad/ps)."""
-    return ABOVE * dynamics.omega_max(crystal)
+    count = highest_order(moments.top(crystal), time)
+    missing = [group for group in _groups(crystal, pairs) if not _kept(_path(crystal, group.pairs, count))]
+    if not missing:
+        return 0.0
+    runs = sum(len(moments.frame(crystal, int(group.pairs[0, 1])).directions) for group in missing)
+    return runs * count * _atoms(crystal, pairs, time) * (9.0 * len(crystal.first) / crystal.n_basis / RATE + REST)
 
 
 def _coefficients(omega: float, dt: float, n_steps: int, kind: str, count: int) -> np.ndarray:
@@ -164,77 +188,17 @@ def _function(kind: str, omega: np.ndarray, steps: np.ndarray, dt: float) -> np.
 
 
 def _moments(crystal: Crystal, pairs: np.ndarray, count: int, time: float) -> np.ndarray:
-    """T_n(1 - 2D/Ω²)/√(m m') for pairs (m, 5) that share the second atom: (count, m, 3, 3)."""
+    """As `moments.moments`, (m, 3, 3, count), from the cache where they are there."""
     path = _path(crystal, pairs, count)
-    found = read_cached(path, (count, len(pairs), 3, 3)) if _kept(path) else None
+    found = read_cached(path, (len(pairs), 3, 3, count)) if _kept(path) else None
     if found is None:
-        found = _motion(crystal, pairs, count, _box_size(crystal, _farthest(pairs), time))
+        found = moments.moments(crystal, pairs, count, time)
         write_cached(path, found)
     return found
 
 
-def _motion(crystal: Crystal, pairs: np.ndarray, count: int, size: tuple[int, ...]) -> np.ndarray:
-    """The moments, by leap-frog in a box of ``size`` cells whose first cell has the second atom of the pairs."""
-    box, step = Box(crystal, size), 2.0 / _top(crystal)
-    source = int(pairs[0, 1])
-    u, v = box.fields()
-    atoms = box.displacements(u)
-    i, j, k = (np.mod(-pairs[:, 2 + axis], size[axis])[:, None] for axis in range(3))
-    target = (pairs[:, :1], np.arange(3)[None], i, j, k)
-    out = np.empty((count, len(pairs), 3, 3))
-    for component in range(3):
-        u[...], v[...] = 0.0, 0.0
-        atoms[source, component, 0, 0, 0] = 1.0 / crystal.masses[source]
-        blocks.drift(u, v, box.stencil, 0.0)  # fills the halo
-        for n in range(count):
-            out[n, ..., component] = atoms[target]
-            blocks.kick(u, v, box.stencil, box.kicks(step if n else 0.5 * step))
-            blocks.drift(u, v, box.stencil, step)
-    return out
-
-
-def _box_size(crystal: Crystal, farthest: np.ndarray, time: float) -> tuple[int, ...]:
-    """Cells of a box in which nothing comes around within ``time`` (ps) to atoms within ``farthest`` (3,) cells."""
-    ahead = [_front(crystal, axis, time) for axis in range(3)]
-    size = [max(1, int(np.ceil(n + d))) for n, d in zip(ahead, farthest)]
-    if size[2] >= 2 * LANES:
-        size[2] = LANES * -(-size[2] // LANES)
-    return tuple(size)
-
-
-def _front(crystal: Crystal, axis: int, time: float) -> float:
-    """Cells along a cell vector within which the response at ``time`` is, but for exp(-EXPONENT) of it.
-
-    A wave that falls as exp(-k n) from cell to cell grows no faster than exp(g t), g(k) the largest imaginary part of a frequency at complex q.
-    """
-    bounds = (EXPONENT + _growth(crystal)[axis] * time) / DECAYS
-    return float(bounds.min())
-
-
-@functools.lru_cache(maxsize=8)
-def _growth(crystal: Crystal) -> list[np.ndarray]:
-    """g(k) (1/ps) at the `DECAYS` along each of the three cell vectors."""
-    cells, where = np.unique(crystal.cells, axis=0, return_inverse=True)
-    p, root = crystal.n_basis, np.sqrt(crystal.masses)
-    matrices = np.zeros((len(cells), p, 3, p, 3))
-    scaled = crystal.blocks / (root[crystal.first] * root[crystal.second])[:, None, None]
-    matrices[where.ravel(), crystal.first, :, crystal.second, :] = scaled
-    flat = matrices.reshape(len(cells), -1)
-    grid = 6 if p <= 3 else 4 if p <= 10 else 2
-    q, _ = dynamics.zone_grid((grid,) * 3)
-    found = []
-    for axis in range(3):
-        rates = []
-        for decay in DECAYS:
-            phases = np.exp(2j * np.pi * (q @ cells.T) - decay * cells[:, axis])
-            d = (phases @ flat).reshape(len(q), 3 * p, 3 * p)
-            rates.append(float(np.abs(np.sqrt(np.linalg.eigvals(d)).imag).max()))
-        found.append(np.array(rates))
-    return found
-
-
 def _path(crystal: Crystal, pairs: np.ndarray, count: int) -> Path | None:
-    return cache_path("crystal-response", (digest_of(crystal), _top(crystal), count, pairs.tobytes()))
+    return cache_path("crystal-response", (digest_of(crystal), moments.top(crystal), count, pairs.tobytes()))
 
 
 def _kept(path: Path | None) -> bool:

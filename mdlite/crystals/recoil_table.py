@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -40,6 +41,16 @@ def recoil_table(crystal: Crystal, sites: np.ndarray, size: Size | None = None, 
     return table
 
 
+def announcement(crystal: Crystal, sites: np.ndarray) -> str | None:
+    """What to tell before `recoil_table` of the infinite crystal takes its time; None where it does not."""
+    pairs = _pairs(np.asarray(sites, np.int64))[0]
+    path = _path(crystal, None, pairs)
+    kept = (None, pairs.tobytes()) in _KEPT.get(crystal, {}) or (path is not None and path.is_file())
+    if kept or _seconds(crystal, pairs) <= SLOW:
+        return None
+    return f"the crystal's response W(0) for {len(pairs)} pairs of atoms: computed once (some {_seconds(crystal, pairs):.0f} s), then kept"
+
+
 def _pairs(sites: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Different pairs (m, 5), which of them two atoms are (n, n), and whether they are it the other way around (n, n)."""
     n = len(sites)
@@ -54,10 +65,14 @@ def _pairs(sites: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return pairs, which.reshape(n, n), turned
 
 
+def _path(crystal: Crystal, size: Size | None, wanted: np.ndarray) -> Path | None:
+    parts = (crystal.masses, crystal.first, crystal.second, crystal.cells, crystal.blocks, wanted)
+    return cache_path("recoil", (size, *(hashlib.sha256(np.ascontiguousarray(part).data).hexdigest() for part in parts)))
+
+
 def _found(crystal: Crystal, size: Size | None, wanted: np.ndarray, notice: Notice | None) -> np.ndarray:
     """W(0) of pairs (m, 3, 3), from the cache if it is there."""
-    parts = (crystal.masses, crystal.first, crystal.second, crystal.cells, crystal.blocks, wanted)
-    path = cache_path("recoil", (size, *(hashlib.sha256(np.ascontiguousarray(part).data).hexdigest() for part in parts)))
+    path = _path(crystal, size, wanted)
     found = read_cached(path, (len(wanted), 3, 3))
     if found is not None:
         return found

@@ -32,7 +32,7 @@ class CrystalEngine(Engine[LoneFrames]):
         super().__init__(setup)
         model = setup.model
         self.box = model.box
-        _require_memory(self.box)
+        require_memory(self.box)
         self.integrator = INTEGRATORS[setup.integrator]
         self.clock = self.integrator.clock(setup.dt)
         self.stencil, self.coupling, self.masses = self.box.stencil, model.coupling(), self.box.crystal.masses
@@ -126,7 +126,8 @@ class CrystalEngine(Engine[LoneFrames]):
         return self.model.too_far(float(np.abs(self.box.displacements(self.u)).max()))
 
 
-def _require_memory(box: Box, count: int = 1) -> None:
+def require_memory(box: Box, count: int = 1) -> None:
+    """Raises InputError unless so many boxes fit into the memory that this machine has free."""
     needed, free = (count + 0.5) * box.bytes_per_atom * box.n_atoms, available_memory()
     if free is not None and needed > free:
         raise InputError(
@@ -147,7 +148,7 @@ class CrystalReplicas(Engine[ManyFrames]):
 
     def __init__(self, setup: Setup):
         super().__init__(dataclasses.replace(setup, record_atoms=False))
-        _require_memory(setup.model.box, len(setup.states))
+        require_memory(setup.model.box, len(setup.states))
         each = [dataclasses.replace(setup, states=[state], record_atoms=False) for state in setup.states]
         self.replicas = [CrystalEngine(one) for one in each]
 

@@ -5,6 +5,8 @@ As `mdlite.engines.timelocal`, with the same kernels; the candidates are atoms o
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from mdlite.crystals import response
@@ -12,7 +14,7 @@ from mdlite.crystals.model import CrystalModel
 from mdlite.crystals.recoil_table import Notice, recoil_table
 from mdlite.engines import timelocal
 from mdlite.engines.base import Setup
-from mdlite.engines.timelocal import Equilibrium, TimeLocalEngine
+from mdlite.engines.timelocal import Equilibrium, Surroundings, TimeLocalEngine
 from mdlite.kernels.candidates import SiteLanes, SiteMedium
 from mdlite.kernels.vectors import WIDTH
 from mdlite.physics.model import aligned_zeros
@@ -32,9 +34,11 @@ def site_lanes(model: CrystalModel) -> tuple[SiteLanes, np.ndarray]:
     for own, begin, count in zip(members, first, vectors):
         lanes[own] = begin + np.arange(len(own))
         atoms.append(np.pad(own, (0, WIDTH * count - len(own)), mode="edge") if count else own)
+    order = np.concatenate(atoms)
     left = [len(own) - WIDTH * n for own, count in zip(members, vectors) for n in range(count)]
     coupling = SiteLanes(
-        offsets=np.ascontiguousarray(sites.places[np.concatenate(atoms)]),
+        offsets=np.ascontiguousarray(sites.places[order]),
+        sites=np.ascontiguousarray(sites.sites[order] % np.array([*model.box.size, model.box.crystal.n_basis])),
         counts=np.minimum(np.array(left, np.int64), WIDTH),
         laws=np.repeat(np.arange(len(vectors)), vectors),
         forms=sites.forms,
@@ -70,6 +74,13 @@ def _reply(table: np.ndarray, lanes: np.ndarray, width: int) -> np.ndarray:
     return out
 
 
+def surroundings(model: CrystalModel, method: str, finite: bool = False, notice: Notice | None = None) -> Surroundings:
+    """What the kernels need of a rung of ``method``."""
+    coupling, lanes = site_lanes(model)
+    width = len(coupling.offsets)
+    return Surroundings(coupling, site_medium(model, method, lanes, width, finite, notice), width, lanes)
+
+
 class CrystalMediumEngine(TimeLocalEngine):
     """The ion in the effective medium of any crystal, by one of the methods of `mdlite.engines.rungs`; the model is a `CrystalModel`.
 
@@ -77,16 +88,14 @@ class CrystalMediumEngine(TimeLocalEngine):
     Raises InputError if W(0) and L are needed and do not converge.
     """
 
-    parts = (*TimeLocalEngine.parts, "notice")
+    parts: ClassVar[tuple[str, ...]] = (*TimeLocalEngine.parts, "notice")
 
     def __init__(self, setup: Setup, finite: bool = False, loss=None, notice: Notice | None = None):
         self._notice = notice
         super().__init__(setup, finite, loss)
 
-    def _surround(self, finite: bool) -> None:
-        self.coupling, self.lane = site_lanes(self.model)
-        self.width = len(self.coupling.offsets)
-        self.medium = site_medium(self.model, self.method, self.lane, self.width, finite, self._notice)
+    def _surroundings(self, finite: bool) -> Surroundings:
+        return surroundings(self.model, self.method, finite, self._notice)
 
 
 def relaxed(model: CrystalModel, position=None, finite: bool = False) -> Equilibrium:

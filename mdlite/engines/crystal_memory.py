@@ -13,7 +13,7 @@ from mdlite.engines import timelocal
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.frames import LoneFrames
 from mdlite.engines.kernel_groups import GROUPS, STEP, Group, call_all, small_crystal
-from mdlite.errors import InputError
+from mdlite.errors import InputError, RunError
 from mdlite.kernels import crystal_memory as kernels
 from mdlite.kernels.crystal_memory import CrystalMemory, SiteWork
 from mdlite.kernels.memory import MORE_REACH, MORE_SLOTS
@@ -29,6 +29,33 @@ ROUGHLY = 1e-6
 """Of W(0), for a fact that is only told."""
 
 
+def touch(model: CrystalModel) -> float:
+    """How far (Å) from the ion the site of an atom may be that it touches."""
+    return model.atoms.cutoff + (model.allowance if model.atoms.moving else 0.0)
+
+
+def first_reach(model: CrystalModel, dt: float, length: int) -> float:
+    """Å: between atoms that the ion can touch at once and, while the table is of moderate size, between those along a straight flight; 0 for fixed ones."""
+    if not model.atoms.moving:
+        return 0.0
+    least, crystal = 2.0 * touch(model), model.box.crystal
+    far = least + float(np.linalg.norm(model.ion.velocity)) * dt * length
+    density = 0.5 * crystal.n_basis**2 / crystal.volume  # of pairs
+    ample = (AMPLE / (72.0 * (length + 1) * density) / (4.0 / 3.0 * np.pi)) ** (1.0 / 3.0)
+    return max(least, min(far, ample))
+
+
+def pairs_of(model: CrystalModel, reach: float) -> np.ndarray:
+    """Pairs (m, 5) of all atoms within ``reach`` (Å) of each other, or 0: of the fixed ones."""
+    return propagator.pairs_within(model.box.crystal, reach) if reach else propagator.pairs_between(model.offsets)
+
+
+def seconds(model: CrystalModel, dt: float, window: float) -> float:
+    """What the response that `CrystalMemoryEngine` wants at its start takes, about; 0 if it is in the cache."""
+    pairs = pairs_of(model, first_reach(model, dt, round(window / dt)))
+    return propagator.seconds(model.box.crystal, pairs, dt * round(window / dt))
+
+
 class CrystalMemoryEngine(Engine[LoneFrames]):
     """The ion in an infinite crystal that is at rest on its sites at t = 0; the model is a `mdlite.crystals.model.CrystalModel`.
 
@@ -39,6 +66,7 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
     """
 
     method = "memory-kernel"
+    model: Any  # a CrystalModel
     parts = ("model", "dt", "window", "sample_every", "record_atoms", "kind", "dressed", "guard", "notice")
 
     def __init__(
@@ -56,14 +84,13 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
             )
         if dressed:
             raise InputError('memory.start = "dressed": is for a [lattice]; must be "bare" in a [crystal]')
-        model: CrystalModel = setup.model
+        model: CrystalModel = self.model
         self.kind, self.length, self.notice = kind, round(window / setup.dt), notice
         self.coupling = model.coupling()
         n = len(model.offsets)
-        self.ion = timelocal.medium_ion(model, self.method)
+        self.ion = timelocal.medium_ion(self.model, self.method)
         self._work = SiteWork(np.zeros((n, 3)), np.zeros((n, 3)))
-        touch = model.atoms.cutoff + model.allowance if self.coupling.moving else np.inf
-        self.reach = self._first_reach(touch, setup.n_steps) if self.coupling.moving else 0.0
+        self.reach = first_reach(model, setup.dt, self.length)
         self.memory = CrystalMemory(
             **self._table(self.reach),
             site=np.zeros((n, 4), np.int64),
@@ -75,25 +102,14 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
             near=np.zeros(n, np.int64),
             count=np.zeros(2, np.int64),
             origin=np.zeros(1, np.int64),
-            within=np.inf if setup.record_atoms else touch,
+            within=np.inf if setup.record_atoms else touch(model),
         )
         kernels.take_slots(self.coupling, self.memory, self.ion.position, 0)
         kernels.evaluate(self.coupling, self.memory, self.ion, self._work, 0, self.dt)
 
-    def _first_reach(self, touch: float, n_steps: int) -> float:
-        """Å: between atoms that the ion can touch at once, and, while the table is of moderate size, between those along a straight flight."""
-        least = 2.0 * touch
-        time = self.dt * min(self.length, n_steps or self.length)
-        far = least + float(np.linalg.norm(self.model.ion.velocity)) * time
-        crystal = self.model.box.crystal
-        density = 0.5 * crystal.n_basis**2 / crystal.volume  # of pairs
-        ample = (AMPLE / (72.0 * (self.length + 1) * density) / (4.0 / 3.0 * np.pi)) ** (1.0 / 3.0)
-        return max(least, min(far, ample))
-
     def _table(self, reach: float) -> dict[str, np.ndarray]:
         """The response, latest first, of all atoms within ``reach`` (Å) of each other, or 0: of the fixed ones."""
-        crystal, p = self.model.box.crystal, self.model.box.crystal.n_basis
-        found = propagator.pairs_within(crystal, reach) if reach else propagator.pairs_between(self.model.offsets)
+        crystal, p, found = self.model.box.crystal, self.model.box.crystal.n_basis, pairs_of(self.model, reach)
         table = propagator.response_table(crystal, found, self.dt, self.length, self.kind, self.notice)
         span = np.abs(found[:, 2:]).max(axis=0)
         lookup = np.zeros((p, p, *(2 * span + 1)), np.int64)
@@ -138,10 +154,24 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
             if missing == MORE_SLOTS:
                 self._more_slots()
             elif missing == MORE_REACH:
-                self._reach_farther(MORE * self.reach)
+                self._reach_farther(max(MORE * self.reach, self._needed(self.step + taken)))
+
+    def _needed(self, step: int) -> float:
+        """Å: between the atoms that the ion touches after ``step`` and those that it has touched within the window."""
+        memory, used = self.memory, int(self.memory.count[0])
+        places = self.model.box.crystal.sites(memory.site[:used])
+        own = places[memory.slot[memory.near[: memory.count[1]]]]
+        recent = places[memory.end[:used] > step - self.length]
+        return 1e-6 + float(np.linalg.norm(own[:, None] - recent, axis=-1).max())
 
     def _reach_farther(self, reach: float) -> None:
-        self.memory = self.memory._replace(**self._table(reach))
+        fault = self.fault()
+        if fault is not None:  # an ion that has run away needs no table of minutes
+            raise RunError(fault)
+        try:
+            self.memory = self.memory._replace(**self._table(reach))
+        except InputError as error:
+            raise RunError(f"the ion has touched atoms more than {self.reach:.3g} Å apart within the window: {error}") from None
         self.reach = reach
 
     def _forget(self, step: int) -> None:
@@ -186,7 +216,7 @@ class CrystalMemoryEngine(Engine[LoneFrames]):
 
 
 def _touch() -> None:
-    model = small_crystal()
+    model: Any = small_crystal()
     GROUPS["crystal"].touch()
     call_all(CrystalMemoryEngine(Setup(model, STEP), 2.0 * STEP))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from mdlite.errors import InputError
 from mdlite.kernels import crystal as crystal_kernels
 from mdlite.kernels import crystal_patch as kernels
 from mdlite.kernels.types import Frames, IonState
+
+if TYPE_CHECKING:
+    from mdlite.config import Config
 
 LAYER = 1
 """Cells at least that a patch has beside the ion's atoms."""
@@ -115,6 +119,27 @@ class CrystalPatchEngine(Engine[LoneFrames]):
             "patch_response_error": self.fit.response_error,
             "patch_response_window_ps": self.fit.window,
         }
+
+
+def faults(config: Config, largest: int) -> Iterator[str]:
+    """Rules between keys that a configuration with a [crystal] breaks. largest: patch.size that there can be."""
+    if config.thermal is not None:
+        yield 'thermal: method = "patch" is for T = 0 in a [crystal]; take the [thermal] table out, or use method = "reference"'
+    try:
+        model = config.to_crystal_model()
+    except InputError:
+        return  # which is told by itself
+    size = config.patch.size
+    if least_size(model.box.crystal, model.offsets, size, size) is None:
+        least = least_size(model.box.crystal, model.offsets, size, largest)
+        cure = f"give {least}" if least else f"{largest} is the most, and too small; give fewer atoms, or another method"
+        yield f"patch.size = {size}: is too small to hold the ion's atoms and a layer around them; {cure}"
+
+
+def notices(config: Config) -> Iterator[str]:
+    """What the user should know before the layer is looked for."""
+    if not crystal_layer.is_known(config.to_crystal_model().box.crystal, config.patch.size):
+        yield "the layer of the patch: found once for this crystal and size (seconds to a minute), then kept"
 
 
 def _percent(share: float) -> str:

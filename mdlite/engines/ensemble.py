@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 
 from mdlite.analysis import losses
+from mdlite.crystals.model import CrystalModel
 from mdlite.engines import frames, timelocal
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.frames import ManyFrames
-from mdlite.engines.guard import displaced
+from mdlite.engines.guard import Guard, displaced
 from mdlite.errors import InputError
 from mdlite.kernels import ensemble as kernels
 from mdlite.kernels.guard import SOUND
@@ -48,17 +50,44 @@ def crystal_state(crystal: Crystal) -> dict[str, np.ndarray]:
     return {"crystal_u": crystal.u, "crystal_after": crystal.after, "crystal_v": crystal.v}
 
 
-def starting_positions(model: Model, count: int, rng: np.random.Generator) -> np.ndarray:
+def starting_positions(model: Model | CrystalModel, count: int, rng: np.random.Generator) -> np.ndarray:
     """(count, 3), Å: the model's own position, and the same place in other cells drawn at random, no cell twice.
 
     Raises InputError for more ions than cells: ions that start alike in one cell would move alike.
     """
-    cells = model.lattice.n_atoms
+    size, kind = (model.lattice.size, "lattice") if isinstance(model, Model) else (model.box.size, "crystal")
+    cells = math.prod(size)
     if count > cells:
-        raise InputError(f"thermal.ions = {count}: a lattice of {list(model.lattice.size)} has only {cells} cells to start from")
+        raise InputError(f"thermal.ions = {count}: a {kind} of {list(size)} has only {cells} cells to start from")
     drawn = 1 + rng.choice(cells - 1, count - 1, replace=False)  # 0 is the model's own
-    index = np.stack(np.unravel_index(np.concatenate([[0], drawn]), model.lattice.size), axis=1)
-    return np.array(model.ion.position) + index * model.lattice.spacing
+    index = np.stack(np.unravel_index(np.concatenate([[0], drawn]), size), axis=1)
+    step = index * model.lattice.spacing if isinstance(model, Model) else index @ model.box.crystal.cell
+    return np.array(model.ion.position) + step
+
+
+def ions_at(setup: Setup, guard: Guard, guess: int) -> Ensemble:
+    """The ions of a setup at their start, (L, I, ...), with no forces yet. guess: length of that of each."""
+    positions = np.array(setup.positions, float).reshape(len(setup.states), -1, 3)
+    each = positions.shape[:2]
+    return Ensemble(
+        position=positions,
+        velocity=np.tile(np.array(setup.model.ion.velocity), (*each, 1)),
+        inverse_mass=setup.model.ion.inverse_mass,
+        force=np.zeros(positions.shape),
+        effective=positions.copy(),
+        energy=np.zeros(each),
+        stiffest=np.zeros(each),
+        guess=np.zeros((*each, guess)),
+        stopped=np.full(each, -1, np.int64),
+        cause=np.full(each, SOUND, np.int64),
+        limits=guard.limits,
+    )
+
+
+def scratch(blocks: int, one: MediumWork) -> MediumWork:
+    """Scratch space for so many blocks of ions, each like ``one``."""
+    room = aligned_zeros(blocks * len(one.lanes)).reshape(blocks, -1)
+    return MediumWork(*(np.zeros((blocks, *a.shape), a.dtype) for a in one))._replace(lanes=room)
 
 
 class IonsEngine(Engine[ManyFrames]):
@@ -100,9 +129,11 @@ class IonsEngine(Engine[ManyFrames]):
         """Why the run cannot go on, or None: every single ion has been stopped, or a crystal's atoms are too far from their sites."""
         if np.all(self.ions.stopped >= 0):
             return "; ".join(["every ion has run away", *losses.lines(self.facts(), self.method)])
-        if np.isfinite(self.coupling.cutoff):
-            return displaced(self.model.lattice, float(np.abs(self._displacements()).max()))
-        return None
+        return self._displaced(float(np.abs(self._displacements()).max())) if np.isfinite(self.coupling.cutoff) else None
+
+    def _displaced(self, largest: float) -> str | None:
+        """What is wrong with a crystal whose atoms are up to ``largest`` (Å) from their sites, or None."""
+        return displaced(self.model.lattice, largest)
 
     def facts(self) -> dict[str, Any]:
         """The ions that were stopped: which, when (ps), where (Å), how fast (Å/ps), whether the ``cause`` is the step or the method, the reason, and
@@ -139,26 +170,10 @@ class EnsembleEngine(IonsEngine):
         model, method, dt, states = setup.model, setup.method, setup.dt, setup.states
         self.springs = model.lattice.springs()
         self.coupling, self.medium = model.coupling(), timelocal.medium(model, method, finite)
-        positions = np.array(setup.positions, float).reshape(len(states), -1, 3)
-        crystals, count = positions.shape[:2]
-        self.ions = Ensemble(
-            position=positions,
-            velocity=np.tile(np.array(model.ion.velocity), (crystals, count, 1)),
-            inverse_mass=model.ion.inverse_mass,
-            force=np.zeros(positions.shape),
-            effective=positions.copy(),
-            energy=np.zeros((crystals, count)),
-            stiffest=np.zeros((crystals, count)),
-            guess=np.zeros((crystals, count, timelocal.guess_room(len(model.offsets), method))),
-            stopped=np.full((crystals, count), -1, np.int64),
-            cause=np.full((crystals, count), SOUND, np.int64),
-            limits=self.guard.limits,
-        )
+        self.ions = ions_at(setup, self.guard, timelocal.guess_room(len(model.offsets), method))
+        crystals, count = self.ions.position.shape[:2]
         blocks = crystals if crystals > 1 else min(count, MOST_BLOCKS)
-        one = timelocal.work_arrays(len(model.offsets), method == "implicit")
-        self._works = MediumWork(*(np.zeros((blocks, *a.shape), a.dtype) for a in one))._replace(
-            lanes=aligned_zeros(blocks * len(one.lanes)).reshape(blocks, -1)
-        )
+        self._works = scratch(blocks, timelocal.work_arrays(len(model.offsets), method == "implicit"))
         self.crystals = self._start(states)
         for c in range(crystals):
             kernels.evaluate_ions(self.coupling, self.medium, self._ions_of(c), self._crystal(c), dt, self._works)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mdlite.engines import timelocal
+from mdlite.crystals.propagator import TOLD
+from mdlite.engines import crystal_memory, timelocal
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.crystal_memory import CrystalMemoryEngine
 from mdlite.engines.ensemble import crystal_state, moving_crystal
@@ -254,7 +255,10 @@ class MemoryKernel(Method):
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """See `Method.notices`."""
         if config.crystal is not None:
-            yield "the response of the crystal: computed once (seconds for a picosecond, minutes for several), then kept"
+            model: Any = config.to_model()
+            takes = crystal_memory.seconds(model, config.run.dt, config.memory_window)
+            if takes > TOLD:
+                yield f"the response of the crystal: computed once (about {takes:.0f} s), then kept"
         elif not is_quick(config.to_model(), config.run.dt, config.memory_window, config.memory.kernel):
             yield "the response of the infinite crystal: computed once (some 10 s for 30 ps), then kept"
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite.engines import crystal_layer, patch_edge
+from mdlite.engines import crystal_patch, patch_edge
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.blocking import require_memory
-from mdlite.engines.crystal_patch import CrystalPatchEngine, least_size
 from mdlite.engines.ensemble import MOST_BLOCKS, IonsEngine, free_start
 from mdlite.engines.frames import LoneFrames
 from mdlite.engines.guard import Guard
@@ -242,7 +241,7 @@ class Patch(Method):
     def engine(self, setup: Setup, config: Config) -> Engine:
         """See `Method.engine`."""
         if config.crystal is not None:
-            return CrystalPatchEngine(setup, size=config.patch.size)
+            return crystal_patch.CrystalPatchEngine(setup, size=config.patch.size)
         return (PatchEngine if config.thermal is None else PatchEnsembleEngine)(setup, size=config.patch.size)
 
     def groups(self, config: Config) -> list[str]:
@@ -256,7 +255,7 @@ class Patch(Method):
     def faults(self, config: Config) -> Iterator[str]:
         """See `Method.faults`."""
         if config.crystal is not None:
-            yield from _crystal_faults(config)
+            yield from crystal_patch.faults(config, LARGEST)
             return
         limit = LONGEST_STEP / config.to_model().lattice.omega_max
         if config.run.dt >= limit:
@@ -274,29 +273,13 @@ class Patch(Method):
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """See `Method.notices`."""
         if config.crystal is not None:
-            if not crystal_layer.is_known(config.to_crystal_model().box.crystal, config.patch.size):
-                yield "the layer of the patch: found once for this crystal and size (seconds to a minute), then kept"
+            yield from crystal_patch.notices(config)
         elif not self._is_fitted(config):
             yield "the edge of the patch: fitted once for this k2/k1 and size (half a minute), then kept"
 
     @staticmethod
     def _is_fitted(config: Config) -> bool:
         return patch_edge.is_known(config.lattice.k2 / config.lattice.k1, config.patch.size)
-
-
-def _crystal_faults(config: Config) -> Iterator[str]:
-    """Rules between keys of a configuration with a [crystal]."""
-    if config.thermal is not None:
-        yield 'thermal: method = "patch" is for T = 0 in a [crystal]; take the [thermal] table out, or use method = "reference"'
-    try:
-        model = config.to_crystal_model()
-    except InputError:
-        return  # which is told by itself
-    size = config.patch.size
-    if least_size(model.box.crystal, model.offsets, size, size) is None:
-        least = least_size(model.box.crystal, model.offsets, size, LARGEST)
-        cure = f"give {least}" if least else f"{LARGEST} is the most, and too small; give fewer atoms, or another method"
-        yield f"patch.size = {size}: is too small to hold the ion's atoms and a layer around them; {cure}"
 
 
 def _edge() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlite import extensions
+from mdlite.crystals import recoil_table
 from mdlite.engines.base import Engine, Setup
+from mdlite.engines.crystal_ensemble import CrystalEnsembleEngine
 from mdlite.engines.crystal_medium import CrystalMediumEngine
 from mdlite.engines.ensemble import EnsembleEngine, ModesEngine
 from mdlite.engines.kernel_groups import GROUPS, STEP, Group, at_rest, call_all, small_crystal, small_model
@@ -33,7 +36,7 @@ class Rung(Method):
         """See `Method.engine`."""
         finite = config.response == "finite"
         if config.crystal is not None:
-            return CrystalMediumEngine(setup, finite=finite)
+            return (CrystalMediumEngine if config.thermal is None else CrystalEnsembleEngine)(setup, finite=finite)
         if config.thermal is None:
             return TimeLocalEngine(setup, finite=finite)
         return (ModesEngine if config.thermal.motion == "modes" else EnsembleEngine)(setup, finite=finite)
@@ -42,7 +45,7 @@ class Rung(Method):
         """See `Method.groups`."""
         thermal = config.thermal
         if config.crystal is not None:
-            return [f"crystal-{self.kernels}"]
+            return [f"crystal-{self.kernels}" if thermal is None else f"crystal-ensemble-{self.kernels}"]
         if thermal is None:
             return [self.kernels]
         motion = "modes" if thermal.motion == "modes" else "ensemble"
@@ -50,10 +53,23 @@ class Rung(Method):
 
     def faults(self, config: Config) -> Iterator[str]:
         """See `Method.faults`."""
-        if config.crystal is not None and config.thermal is not None:
-            yield f'thermal: method = "{self.name}" is for T = 0 in a [crystal]; take the [thermal] table out, or use method = "reference"'
-            return
         yield from super().faults(config)
+        thermal = config.thermal
+        if config.crystal is None or thermal is None:
+            return
+        if thermal.motion == "modes":
+            yield 'thermal.motion = "modes": is for a [lattice]; a [crystal] moves by the explicit crystal\'s steps, "verlet"'
+        if thermal.ions > math.prod(config.cells):
+            yield f"thermal.ions = {thermal.ions}: crystal.size = {list(config.cells)} has fewer cells to start from; give fewer ions, or more thermal.lattices"
+
+    def notices(self, config: Config, resumed: bool) -> Iterator[str]:
+        """See `Method.notices`."""
+        if config.crystal is None or config.response == "finite" or self.name == "rigid":
+            return
+        model = config.to_crystal_model()
+        line = recoil_table.announcement(model.box.crystal, model.offsets)
+        if line is not None:
+            yield line
 
 
 class TimeLocal(Rung):
@@ -64,10 +80,11 @@ class TimeLocal(Rung):
 
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`; at a temperature, also an ion that is thrown to see what error to expect."""
-        return super().groups(config) + ([] if config.thermal is None else [self.kernels])
+        return super().groups(config) + ([] if config.thermal is None or config.crystal is not None else [self.kernels])
 
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """What error to expect, where it is large."""
+        yield from super().notices(config, resumed)
         line = None if resumed or config.crystal is not None else extensions.find("validity").warning(config)
         if line is not None:
             yield line
@@ -106,6 +123,13 @@ def _alone(method: str) -> None:
 
 def _in_crystal(method: str) -> None:
     call_all(CrystalMediumEngine(Setup(small_crystal(), STEP, method=method), finite=True))
+
+
+def _thermal_crystal(method: str) -> None:
+    model = small_crystal()
+    state = (np.zeros((model.box.crystal.n_basis, 3, *model.box.size)),) * 2
+    setup = Setup(model, STEP, method=method, states=[state], positions=np.full((1, 1, 3), 1.5))
+    call_all(CrystalEnsembleEngine(setup, finite=True), steps=2)
 
 
 def _crystals(kind: type[EnsembleEngine], method: str, lattices: int) -> None:
@@ -148,6 +172,15 @@ def _kernels(motion: str, rung: type[Rung], count: int) -> str:
     return " ".join(found)
 
 
+GROUPS |= {
+    f"crystal-ensemble-{rung.kernels}": Group(
+        partial(_thermal_crystal, "implicit" if rung is Implicit else "rigid"),
+        "blocks.drift blocks.kick crystal_ensemble.copy ensemble.record potentials.evaluate "
+        f"crystal_ensemble.advance:{kind - 2} ensemble.evaluate_ions:{kind} ensemble.move_ions:{kind}",
+        12.0,
+    )
+    for kind, rung in ((3, TimeLocal), (4, Implicit))
+}
 GROUPS |= {
     f"{motion}-{rung.kernels}-{count}": Group(
         partial(_crystals, kind, "implicit" if rung is Implicit else "rigid", count), _kernels(motion, rung, count), 8.0

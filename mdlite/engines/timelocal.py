@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from mdlite.crystals.model import CrystalModel
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.frames import LoneFrames
 from mdlite.errors import RunError
@@ -94,6 +95,15 @@ class Equilibrium(NamedTuple):
     interaction: float  # U, meV
 
 
+class Surroundings(NamedTuple):
+    """The atoms near an ion, and the medium between them."""
+
+    coupling: Any
+    medium: Any
+    width: int  # lanes that the candidates take
+    lane: np.ndarray  # (n,), of every candidate
+
+
 class TimeLocalEngine(Engine[LoneFrames]):
     """The ion in the effective medium, by one of the methods of `mdlite.engines.rungs`.
 
@@ -102,11 +112,11 @@ class TimeLocalEngine(Engine[LoneFrames]):
     Raises InputError if W(0) and L are needed and diverge (k2 = 0).
     """
 
-    parts = ("model", "method", "dt", "sample_every", "record_atoms", "finite", "loss")
+    parts: ClassVar[tuple[str, ...]] = ("model", "method", "dt", "sample_every", "record_atoms", "finite", "loss")
 
     def __init__(self, setup: Setup, finite: bool = False, loss=None):
         super().__init__(setup)
-        self._surround(finite)
+        self.coupling, self.medium, self.width, self.lane = self._surroundings(finite)
         if loss is not None:
             self.medium = self.medium._replace(loss=np.array(loss, float))
         self.ion = medium_ion(self.model, self.method, self.width)
@@ -114,11 +124,10 @@ class TimeLocalEngine(Engine[LoneFrames]):
         timelocal.force_at_rest(self.coupling, self.medium, self.ion, self._work, 0.0)
         timelocal.show_atoms(self.medium, self._work)
 
-    def _surround(self, finite: bool) -> None:
-        """The candidates, how many lanes they take, which lane each has, and the medium between them."""
+    def _surroundings(self, finite: bool) -> Surroundings:
+        """The candidates and the medium between them."""
         n = len(self.model.offsets)
-        self.coupling, self.medium = self.model.coupling(), medium(self.model, self.method, finite)
-        self.width, self.lane = lanes(n), np.arange(n)
+        return Surroundings(self.model.coupling(), medium(self.model, self.method, finite), lanes(n), np.arange(n))
 
     def force_at(self, position, velocity) -> np.ndarray:
         """The force (3,) in meV/Å on the ion at ``position`` (3,) Å with ``velocity`` (3,) Å/ps in the crystal that has adapted to it; the ion is put there.
@@ -153,7 +162,9 @@ class TimeLocalEngine(Engine[LoneFrames]):
         return self.guard.fault(self.ion, float(self.ion.energy[0]))
 
 
-def relaxed(model: Model, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine) -> Equilibrium:
+def relaxed(
+    model: Model | CrystalModel, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine
+) -> Equilibrium:
     """The equilibrium with the ion held at ``position`` (3,) Å (the model's own by default), by an engine of that kind.
 
     Raises RunError where the iteration finds none.
@@ -168,7 +179,7 @@ def relaxed(model: Model, position=None, finite: bool = False, kind: type[TimeLo
 
 
 def adiabatic_energy(
-    model: Model, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine
+    model: Model | CrystalModel, position=None, finite: bool = False, kind: type[TimeLocalEngine] = TimeLocalEngine
 ) -> tuple[float, float]:
     """Energy (meV) of the ion held at ``position`` (3,) Å with the framework statically relaxed, by W(0) alone: (total, interaction).
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from mdlite import atomic
+from mdlite import atomic, elements
 from mdlite.analysis.sampling import off_grid
 from mdlite.errors import InputError
 from mdlite.io.h5md import link_lattice
@@ -26,13 +26,18 @@ FORMATS = {"extxyz": ".xyz", "h5md-lattice": "-lattice.h5"}
 ENDINGS = {"extxyz": XYZ, "h5md-lattice": HDF5}
 ASE_VELOCITY = (1e-3 * DALTON) ** 0.5
 """One Å/ps in ASE's unit of velocity, √(eV/Da)."""
+LABELS = ("Li", "S")
+"""Of the ion and the atoms of a [lattice], unless others are asked for."""
+UNKNOWN = "X"
+"""What ASE calls an atom of no element."""
 
 
-def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str] = ("Li", "S"), lattice: bool = True) -> int:
+def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str] | None = None, lattice: bool = True) -> int:
     """Frames of a run as extended XYZ; returns how many. The first particles are the ions, the others the atoms of the lattice's snapshots.
 
     Columns: species, pos (Å), velo (Å/ps; OVITO calls it Velocity), momenta (ASE's unit) and masses (Da), so that ASE's get_velocities() is right. The comment
-    line has the box, Time (ps) and the ions' energies (meV). every: take each n-th frame. species: labels of the ion and of an atom.
+    line has the box, Time (ps) and the ions' energies (meV). every: take each n-th frame. species: labels of the ion and of an atom, by
+    default Li and S; in a [crystal] the atoms have those of their elements, and the ion by default that of its mass.
     lattice: of a run with snapshots take these, ions and atoms together, and not the frames between. A last frame off the grid of the others is
     left out, as programs that read them take their distances for equal. Raises InputError if there is nothing.
     """
@@ -42,10 +47,12 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
     chosen = np.arange(len(rows))[::every]
     if len(chosen) == 0:
         raise InputError("file: holds no frames to export")
-    box = " ".join(f"{x:.10g}" for row in run.config.to_model().edges for x in row)
-    kinds, weights = _atoms(run, species[1]) if snapshots else ([], np.empty(0))
     mass = np.array(run.config.ion.mass)
     ion_mass = float(mass[np.isfinite(mass)].min()) if np.isfinite(mass).any() else 1.0
+    if species is None:
+        species = LABELS if run.config.crystal is None else (elements.of_mass(ion_mass) or UNKNOWN, UNKNOWN)
+    box = " ".join(f"{x:.10g}" for row in run.config.to_model().edges for x in row)
+    kinds, weights = _atoms(run, species[1]) if snapshots else ([], np.empty(0))
     for n in chosen:
         frame = rows[n]
         position, velocity = run.position[frame], run.velocity[frame]
@@ -71,11 +78,11 @@ def write_extxyz(run: Run, file: TextIO, every: int = 1, species: tuple[str, str
 
 
 def _atoms(run: Run, label: str) -> tuple[list[str], np.ndarray]:
-    """Labels and masses of the atoms of a cell: their species in a [crystal]."""
+    """Labels and masses of the atoms of a cell: in a [crystal] their elements, X for a species that is none."""
     if run.config.crystal is None:
         return [label], np.array([run.config.lattice.mass])
     crystal = run.config.to_crystal_model().box.crystal
-    return list(crystal.species), crystal.masses
+    return [elements.symbol(name) or UNKNOWN for name in crystal.species], crystal.masses
 
 
 def _snapshot_frames(run: Run) -> np.ndarray:
@@ -90,7 +97,8 @@ def dataset(run: Run) -> xarray.Dataset:
     variables: dict[str, Any] = {}
     for name, values in run.data.items():
         which = "budget_time" if name.startswith("energy_") else "snapshot_time" if name.startswith("lattice_") else "time"
-        dims = _dimensions(name, which, values.ndim)
+        whole = name == "atom_site" and values.shape[-1] == 4  # n1, n2, n3 and the atom of the cell
+        dims = _dimensions(name, which, values.ndim, "site" if whole else "axis")
         if name in ("time", "energy_time", "lattice_time"):
             variables[which] = (which, values, {"units": "ps"})
         else:
@@ -100,25 +108,28 @@ def dataset(run: Run) -> xarray.Dataset:
         attrs={"method": run.config.method, "status": run.facts.get("status", "unknown"), "settings": run.config.to_toml()},
     )
     axes = {"axis": ["x", "y", "z"]} if "axis" in found.sizes else {}
+    axes |= {"site": ["n1", "n2", "n3", "atom"]} if "site" in found.sizes else {}
     return found.set_coords([n for n in ("time", "budget_time", "snapshot_time") if n in found]).assign_coords(axes)
 
 
-def _dimensions(name: str, first: str, count: int) -> tuple[str, ...]:
-    """The names of an array's dimensions."""
+def _dimensions(name: str, first: str, count: int, last: str = "axis") -> tuple[str, ...]:
+    """The names of an array's dimensions; last: of numbers of one particle."""
     inner: tuple[str, ...]
     if first == "budget_time":
         vector = name.endswith("momentum")
         inner = ("lattice",) * (count - 1 - vector) + ("axis",) * vector
     else:
         many = {"atom": "atom", "latt": "lattice_atom"}.get(name[:4], "ion")
-        inner = (many, "axis")[: count - 1]
+        inner = (many, last)[: count - 1]
     return (first, *inner)
 
 
-def parse_request(format_name: str, species: str) -> tuple[str, str]:
-    """The labels of ion and atom, from what the command line got. Raises InputError."""
+def parse_request(format_name: str, species: str | None) -> tuple[str, str] | None:
+    """The labels of ion and atom, from what the command line got; None for the usual ones. Raises InputError."""
     if format_name not in FORMATS:
         raise InputError(f"--format = {format_name!r}: must be one of {', '.join(FORMATS)}")
+    if species is None:
+        return None
     labels = tuple(species.split(","))
     if len(labels) != 2 or not all(re.fullmatch(r"[A-Za-z]\w*", label) for label in labels):
         raise InputError(f"--species = {species!r}: must be two names, ION,ATOM, such as Li,S")

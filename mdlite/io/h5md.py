@@ -1,7 +1,7 @@
 """The making of a run's file, H5MD 1.1: groups, growing elements, boxes, units.
 
 ``particles/ion`` holds position and velocity, (frames, ions, 3), with the box; ``particles/trajectory`` is another name for it;
-``particles/lattice`` holds snapshots of the framework. ``observables`` holds what has one value per frame. All else (energy budgets,
+``particles/lattice`` holds snapshots of the framework, in a [crystal] with the species and masses of its atoms. ``observables`` holds what has one value per frame. All else (energy budgets,
 effective positions, atoms, the configuration as TOML, versions, the last state) is under ``mdlite``. Units stand in ``unit`` attributes.
 Frames are at equal distances in time, as other programs take for granted; a last one that is not on that grid stands in ``mdlite/end``.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from mdlite.io import snapshots
 from mdlite.io.layout import BUDGET_UNITS, ENERGY, FRAME_PATHS, SNAPSHOT_PATHS
+from mdlite.units import DALTON
 
 CHUNK_BYTES = 65536
 
@@ -32,10 +34,12 @@ def build(
     streams: dict[str, dict],
     compressed: bool,
     edges: tuple[int, ...] = (3,),
+    basis: tuple[Sequence[str], np.ndarray] | None = None,
 ) -> None:
     """Everything that an empty file needs. streams: frames (1, ...), a budget and a snapshot, as they will come; run: its identity, hex.
 
     compressed: whether the positions of snapshots are. edges: shape of the box's, (3,), or (3, 3) of a box of any shape.
+    basis: species and masses (meV ps²/Å²) of the atoms of a cell, in the order in which snapshots repeat them.
     """
     h5md = file.create_group("h5md")
     h5md.attrs["version"] = np.array([1, 1], np.int32)
@@ -53,6 +57,21 @@ def build(
     if streams["snapshot"]:
         _stream(file, SNAPSHOT_PATHS, streams["snapshot"], compressed)
         _box(file, "particles/lattice", edges)
+        if basis is not None:
+            atoms = next(iter(streams["snapshot"].values())).shape[1]
+            _species(file["particles/lattice"], *basis, atoms)
+
+
+def _species(group: h5py.Group, names: Sequence[str], masses: np.ndarray, atoms: int) -> None:
+    """H5MD's elements ``species``, an enumeration of the names, and ``mass``, the same in all snapshots: (atoms,)."""
+    numbers = {name: n for n, name in enumerate(dict.fromkeys(names))}
+    repeats = atoms // len(names)
+    kinds = np.tile([numbers[name] for name in names], repeats).astype(np.int32)
+    group.create_dataset("species", data=kinds, dtype=h5py.enum_dtype(numbers, np.int32), compression="gzip", shuffle=True)
+    mass = group.create_dataset("mass", data=np.tile(masses, repeats) / DALTON, compression="gzip", shuffle=True)
+    mass.attrs["unit"] = "u"
+    if "id" in group:
+        group["id/value"].attrs["unit"] = "((n1 N2 + n2) N3 + n3) p + k of atom k of cell n1, n2, n3"
 
 
 def _budgets(group: h5py.Group, budget: dict[str, Any]) -> None:

@@ -75,7 +75,11 @@ class FileRecorder:
         with writing(path), atomic.replacing(path) as unfinished:
             ledger = JournaledFile(unfinished, new=True)
             self = cls(path, ledger, h5py.File(ledger, "w"), config, uuid.uuid4().hex)
-            h5md.build(self._file, config.to_toml(), facts, self.run, streams, compressed, self._edges.shape)
+            basis = None
+            if config.crystal is not None:
+                crystal = config.to_crystal_model().box.crystal
+                basis = crystal.species, crystal.masses
+            h5md.build(self._file, config.to_toml(), facts, self.run, streams, compressed, self._edges.shape, basis)
             if config.crystal is not None:
                 crystal_file.store(self._file.create_group(CRYSTAL), config.load_crystal())
             self._file.flush()

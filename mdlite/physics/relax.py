@@ -7,6 +7,7 @@ rigid shift). L-BFGS brings the energy down, then Newton steps with conjugate gr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.optimize import minimize
@@ -34,6 +35,21 @@ class Relaxation:
     displacement: np.ndarray
     ion_force: np.ndarray
     iterations: int
+
+
+class Framework(Protocol):
+    """What `relaxed` minimises the energy of, on flat vectors x."""
+
+    ion: IonState
+
+    def terms(self, x: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Elastic energy, interaction energy (meV), and the force without what pushes the whole (meV/Å)."""
+
+    def hessian(self, x: np.ndarray) -> LinearOperator:
+        """Of the energy, likewise."""
+
+    def field(self, x: np.ndarray) -> np.ndarray:
+        """Displacements of the atoms, Å, the whole at rest."""
 
 
 class _Framework:
@@ -73,6 +89,10 @@ class _Framework:
         field = field.reshape(self.shape)
         return (field - field.mean(axis=(1, 2, 3), keepdims=True)).ravel()
 
+    def field(self, x: np.ndarray) -> np.ndarray:
+        """Displacements (3, Nx, Ny, Nz), Å, without the rigid shift."""
+        return self.centred(x).reshape(self.shape)
+
     def hessian(self, x: np.ndarray) -> LinearOperator:
         """V + ∂²U/∂r² at u = x."""
         field = x.reshape(self.shape)
@@ -101,9 +121,14 @@ def relax(model: Model, position=None, tolerance: float | None = None) -> Relaxa
     """
     model.lattice.require_rigidity("the relaxation")
     scale = (model.lattice.k1 + 2.0 * model.lattice.k2) * model.lattice.spacing
-    tolerance = SMALL_FORCE * scale if tolerance is None else tolerance
     framework = _Framework(model, model.ion.position if position is None else position)
-    x = np.zeros(3 * model.lattice.n_atoms)
+    return relaxed(framework, 3 * model.lattice.n_atoms, scale, tolerance)
+
+
+def relaxed(framework: Framework, count: int, scale: float, tolerance: float | None = None) -> Relaxation:
+    """The minimum from ``count`` zeros. scale: a force that is large, meV/Å. tolerance: meV/Å, by default SMALL_FORCE of it. Raises RunError."""
+    tolerance = SMALL_FORCE * scale if tolerance is None else tolerance
+    x = np.zeros(count)
     unrelaxed = framework.terms(x)[1]
 
     def objective(y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -115,9 +140,10 @@ def relax(model: Model, position=None, tolerance: float | None = None) -> Relaxa
         elastic, interaction, force = framework.terms(x)
         residual = float(np.abs(force).max())
         if residual < tolerance:
-            field = framework.centred(x).reshape(framework.shape)
             ion_force = framework.ion.force.copy()
-            return Relaxation(elastic + interaction, interaction, elastic, unrelaxed, residual, field, ion_force, iteration)
+            return Relaxation(
+                elastic + interaction, interaction, elastic, unrelaxed, residual, framework.field(x), ion_force, iteration
+            )
         step, failed = cg(framework.hessian(x), force, rtol=1e-6, maxiter=2000)
         if failed or not np.isfinite(step).all() or step @ force <= 0.0:
             break
@@ -125,7 +151,7 @@ def relax(model: Model, position=None, tolerance: float | None = None) -> Relaxa
     raise RunError(f"the relaxation stopped at a force of {residual:.2g} meV/Å, above the tolerance of {tolerance:g}")
 
 
-def _improve(framework: _Framework, x: np.ndarray, step: np.ndarray, residual: float) -> np.ndarray:
+def _improve(framework: Framework, x: np.ndarray, step: np.ndarray, residual: float) -> np.ndarray:
     """The longest of the halved Newton steps that lowers the largest force."""
     for halving in range(12):
         trial = x + 0.5**halving * step

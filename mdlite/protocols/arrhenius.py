@@ -10,7 +10,7 @@ import numpy as np
 from mdlite import analysis
 from mdlite.config import Config
 from mdlite.errors import InputError
-from mdlite.protocols import diffusion
+from mdlite.protocols import diffusion, diffusion_report
 from mdlite.protocols.base import Job, Outcome
 from mdlite.report import markdown, plots_thermal, ratios, verdict
 
@@ -137,16 +137,16 @@ def _body(config: Config, lines: list[dict[str, Any]]) -> str:
         entries = line["points"]
         parts += [
             f"## Temperature and diffusion, strength {line['strength']:g}",
-            diffusion.table(entries),
-            diffusion.table_text(config),
+            diffusion_report.table(entries),
+            diffusion_report.table_text(config),
             *_own_temperature_section(line),
             "### How the ion moves",
-            diffusion.hop_table(entries),
-            diffusion.HOP_TEXT,
+            diffusion_report.hop_table(entries),
+            diffusion_report.HOP_TEXT,
             "### Cost and conservation",
-            diffusion.cost_table(entries),
-            diffusion.COST_TEXT,
-            diffusion.run_away_section(entries).replace("## ", "### "),
+            diffusion_report.cost_table(entries),
+            diffusion_report.COST_TEXT,
+            diffusion_report.run_away_section(entries).replace("## ", "### "),
         ]
     return "\n\n".join(parts)
 

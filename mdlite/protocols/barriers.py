@@ -1,7 +1,7 @@
 """Protocol ``barriers``: energy of the ion at a cube centre and a face centre, with the framework rigid and relaxed.
 
 The relaxation minimises over every atom of the lattice (`mdlite.physics.relax`); W(0) alone gives the same energy by a second route
-(`mdlite.engines.timelocal.adiabatic_energy`), for this lattice and for the infinite one.
+(`mdlite.engines.timelocal.adiabatic_energy`), for this lattice and for the infinite one. In a [crystal]: `mdlite.protocols.crystal_barriers`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mdlite.config import Config
 from mdlite.engines.timelocal import adiabatic_energy
 from mdlite.errors import InputError
 from mdlite.physics.relax import relax
+from mdlite.protocols import crystal_barriers
 from mdlite.protocols.base import Job, Outcome
 from mdlite.report import markdown, plots, verdict
 
@@ -39,6 +40,9 @@ def _label(atoms: dict[str, Any]) -> str:
 
 def check(config: Config) -> None:
     """Raises InputError unless the response exists and the chosen atoms move with the ion."""
+    if config.crystal is not None:
+        crystal_barriers.check(config)
+        return
     config.to_model().lattice.require_rigidity("the relaxation")
     if config.interaction.atoms.kind == "sites":
         raise InputError(
@@ -62,11 +66,13 @@ def _variants(config: Config) -> list[dict[str, Any]]:
 
 def settings(config: Config) -> list[Config]:
     """What will be run: the ion is held, and the crystal relaxed."""
-    return [config.replace(method="implicit")]
+    return [config.replace(method="implicit" if config.crystal is None else "reference")]
 
 
 def compare(config: Config, job: Job) -> Outcome:
     """Relax at both places, for the configured atoms and the other ways of choosing them."""
+    if config.crystal is not None:
+        return crystal_barriers.compare(config, job)
     entries = []
     for atoms in _variants(config):
         model = config.replace(**{"interaction.atoms": atoms}).to_model()

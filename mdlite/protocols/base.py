@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from mdlite.analysis import losses
-from mdlite.config import Config
+from mdlite.config import Config, rules
+from mdlite.engines import registry
 from mdlite.errors import InputError, RunError
 from mdlite.simulation import simulate
+
+NO_CRYSTAL = "Not yet in a [crystal]"
 
 
 @dataclass
@@ -62,6 +65,32 @@ class Job:
             if self.notice is not None:
                 self.notice(f"{error} (the validation goes on without it)")
             return None
+
+
+def sound(config: Config) -> Config:
+    """The same, after all rules of its method: a changed copy of a configuration with a [crystal] has not been asked them. Raises InputError."""
+    if config.crystal is not None and (faults := rules.faults(config, start=False)):
+        raise InputError("\n".join(faults))
+    return config
+
+
+def of_default(
+    chosen: list[str], default: tuple[str, ...], config: Config, setting: Callable[[Config, str], Config]
+) -> tuple[list[str], dict[str, str]]:
+    """The methods to run of those that are ``chosen``, and why others are left out: of the ``default`` list, where there is a [crystal], those whose
+    ``setting`` it refuses."""
+    if config.crystal is None or tuple(chosen) != default:
+        return list(chosen), {}
+    left_out: dict[str, str] = {}
+    for method in chosen:
+        if not registry.find(method).crystals:
+            left_out[method] = NO_CRYSTAL
+            continue
+        try:
+            setting(config, method)
+        except InputError as error:
+            left_out[method] = " ".join(str(error).split())
+    return [method for method in chosen if method not in left_out], left_out
 
 
 def plain(value: Any) -> Any:

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 
 from mdlite import analysis
-from mdlite.analysis.statistics import FEW, student
 from mdlite.config import Config
+from mdlite.crystals.thermal import variances as crystal_variances
+from mdlite.engines import registry
 from mdlite.errors import InputError
 from mdlite.physics.thermal import variances
-from mdlite.protocols.base import Job, Outcome
+from mdlite.protocols import diffusion_report as report
+from mdlite.protocols.base import Job, Outcome, of_default, sound
+from mdlite.protocols.rungs_report import left_out
 from mdlite.report import markdown, motion, plots_thermal
 from mdlite.report import verdict as judge
-from mdlite.report.ratios import margin_of, pm, quotient, ratio_cell, value_cell
-from mdlite.units import DIFFUSION_UNITS, counted, with_kelvin
+from mdlite.report.ratios import margin_of, pm, quotient, ratio_cell
+from mdlite.units import counted, with_kelvin
 
 THERMAL = True
 WARM_UP = 10.0
@@ -32,7 +35,8 @@ def check(config: Config) -> None:
     chosen, thermal = config.validate_, config.thermal_state
     if config.interaction.atoms.kind == "sites":
         raise InputError(
-            'interaction.atoms.kind = "sites": the ion wanders, so its atoms must move with it: use a shell or a cutoff'
+            'interaction.atoms.kind = "sites": the ion wanders, so its atoms must move with it: use '
+            + ("a shell or a cutoff" if config.crystal is None else "a cutoff")
         )
     if not np.all(np.isfinite(config.ion.mass)):
         raise InputError(f"ion.mass = {list(config.ion.mass)}: the {chosen.protocol} protocol lets the ion move along every axis")
@@ -50,22 +54,28 @@ def check(config: Config) -> None:
         raise InputError(
             f"run.sample_every = {config.run.sample_every}: must give four frames at least within the last lag of validate.fit"
         )
-    for method in ("reference", *chosen.rungs):
+    for method in ("reference", *rungs_of(config)[0]):
         setting(config, method)
+
+
+def rungs_of(config: Config) -> tuple[list[str], dict[str, str]]:
+    """The methods to compare with the reference, and why others of the default list are left out."""
+    return of_default(config.validate_.rungs, registry.rungs(thermal_rung=True), config, setting)
 
 
 def setting(config: Config, method: str) -> Config:
     """The configuration of one method's run."""
     if method == "reference":
-        return config.replace(method=method, **{"thermal.ions": 1, "thermal.motion": "verlet"})
+        return sound(config.replace(method=method, **{"thermal.ions": 1, "thermal.motion": "verlet"}))
     ions = {str(rung): count for rung, count in config.validate_.ions.items()}
     each = ions.get(method, config.thermal_state.ions)
-    return config.replace(method=method, **{"thermal.ions": each, "run.duration": config.validate_.ensemble_duration})
+    return sound(config.replace(method=method, **{"thermal.ions": each, "run.duration": config.validate_.ensemble_duration}))
 
 
 def warm_up(config: Config) -> Config | None:
     """Many short reference runs, for the mean temperature of ions that start at rest; None if none are wanted."""
-    fit = int(WARM_UP_BYTES / (144 * config.to_model().lattice.n_atoms))
+    atoms = config.to_lattice().n_atoms if config.crystal is None else config.to_crystal_model().box.n_atoms
+    fit = int(WARM_UP_BYTES / (144 * atoms))
     count = min(config.validate_.warm_up_lattices, max(2, fit))
     if count == 0:
         return None
@@ -77,7 +87,7 @@ def warm_up(config: Config) -> Config | None:
 def settings(config: Config) -> list[Config]:
     """What will be run."""
     short = warm_up(config)
-    return [*(setting(config, method) for method in ("reference", *config.validate_.rungs)), *([] if short is None else [short])]
+    return [*(setting(config, method) for method in ("reference", *rungs_of(config)[0])), *([] if short is None else [short])]
 
 
 def compare(config: Config, job: Job) -> Outcome:
@@ -96,7 +106,7 @@ def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
     chosen, scale = config.validate_, config.thermal_state.scale
     failures: dict[str, str] = {}
     methods = {}
-    for method in ("reference", *chosen.rungs):
+    for method in ("reference", *rungs_of(config)[0]):
         name = f"{method}{label}"
         wanted = setting(config, method)
         lost: dict[str, str] = {}
@@ -107,8 +117,7 @@ def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
             methods[method] = motion.describe(run, chosen.equilibration, chosen.fit)
             methods[method]["thermalisation"] = _thermalisation(methods[method]["curves"])
     entry = {"thermal_energy_meV": scale, "statistics": config.thermal_state.statistics, "methods": methods, "failures": failures}
-    _, square = variances(config.to_model().lattice, scale, config.thermal_state.statistics)
-    entry["lattice_temperature_meV"] = config.lattice.mass * square
+    entry["lattice_temperature_meV"] = _crystal_temperature(config)
     short = warm_up(config)
     if short is not None:
         run = job.run(short, f"warm-up{label}")
@@ -116,6 +125,16 @@ def point(config: Config, job: Job, label: str = "") -> dict[str, Any]:
         methods["reference"]["warm_up"] = {k: curves[k] for k in ("temperature_time_ps", "temperature_meV")}
         methods["reference"]["thermalisation"] = _thermalisation(curves)
     return entry
+
+
+def _crystal_temperature(config: Config) -> float:
+    """Mean kinetic temperature of the atoms of the free crystal, meV."""
+    thermal = config.thermal_state
+    if config.crystal is None:
+        return config.lattice.mass * variances(config.to_model().lattice, thermal.scale, thermal.statistics)[1]
+    box = config.to_crystal_model().box
+    square = crystal_variances(box.crystal, box.size, thermal.scale, thermal.statistics)[1]
+    return float(np.mean(box.crystal.masses * np.trace(square, axis1=1, axis2=2)) / 3.0)
 
 
 def _thermalisation(curves: dict[str, Any]) -> dict[str, float]:
@@ -159,141 +178,35 @@ def body(config: Config, entry: dict[str, Any]) -> str:
             settings_text(config),
             f"k_BT = {with_kelvin(entry['thermal_energy_meV'])}; the atoms of the free lattice have a mean kinetic temperature of "
             f"{with_kelvin(entry['lattice_temperature_meV'], 4)}{', zero-point motion included' if entry['statistics'] == 'quantum' else ''}.",
-            *(verdict(entry, method) for method in config.validate_.rungs),
+            *left_out(rungs_of(config)[1]),
+            *(verdict(entry, method) for method in rungs_of(config)[0]),
             markdown.methods_table(list(entry["methods"]), start=False),
             "## Temperature and diffusion",
-            table([entry]),
-            table_text(config),
+            report.table([entry]),
+            report.table_text(config),
+            *([] if config.crystal is None else ["## The tensor of D (Å²/ps)", report.tensor_table(entry), report.TENSOR_TEXT]),
             "## How the ion moves",
-            hop_table([entry]),
-            HOP_TEXT,
+            report.hop_table([entry]),
+            report.HOP_TEXT if config.crystal is None else report.SITE_HOP_TEXT,
             "## Cost and conservation",
-            cost_table([entry]),
-            COST_TEXT,
-            run_away_section([entry]),
+            report.cost_table([entry]),
+            report.COST_TEXT if config.crystal is None else report.CRYSTAL_COST_TEXT,
+            report.run_away_section([entry]),
         ]
     )
 
 
 def settings_text(config: Config) -> str:
     """What was run, in words."""
-    thermal, lattice, chosen = config.thermal_state, config.lattice, config.validate_
-    each = {method: chosen.ions.get(method, thermal.ions) for method in chosen.rungs}
+    thermal, chosen = config.thermal_state, config.validate_
+    each = {method: chosen.ions.get(method, thermal.ions) for method in rungs_of(config)[0]}
+    box, boxes = markdown.box(config), "lattices" if config.crystal is None else "boxes"
+    first = f"{box[0].upper()}{box[1:]}, {thermal.statistics} start. The reference: {thermal.lattices} {boxes} with one ion each, {config.run.duration:g} ps. "
+    if not each:
+        return f"{first}The first {chosen.equilibration:g} ps are left out."
     return (
-        f"Lattice of {' × '.join(map(str, lattice.size))} atoms, {thermal.statistics} start. The reference: {thermal.lattices} lattices with one ion "
-        f"each, {config.run.duration:g} ps. The rungs: as many lattices with the same seeds, each with "
+        f"{first}The rungs: as many {boxes} with the same seeds, each with "
         f"{', '.join(counted(n, 'ion') + f' ({method})' for method, n in each.items())} that start at rest in different cells, "
         f"{chosen.ensemble_duration:g} ps. "
         f"The first {chosen.equilibration:g} ps of every run are left out."
-    )
-
-
-TABLE_TEXT = (
-    "T_ion: kinetic temperature <M v²>/3 after equilibration. D: slope of the mean square displacement over 6 for lags of {first:g} to {last:g} ps. "
-    "Errors: standard errors from the scatter between {lattices} lattices, one sample each; the interval that holds the truth "
-    "with 95 % is ± {half:.2g} of "
-    "them (Student's t). `<`: D is not resolved, it is below that with 95 %. Thermalisation: time constant of the approach to "
-    "that temperature from rest."
-)
-FEW_TEXT = " **With fewer than four lattices the standard errors themselves are uncertain by half and more: go by the intervals, or take more lattices.**"
-
-
-def table_text(config: Config) -> str:
-    """What the columns of `table` are, and how many samples stand behind its errors."""
-    lattices, (first, last) = config.thermal_state.lattices, config.validate_.fit
-    said = TABLE_TEXT.format(first=first, last=last, lattices=lattices, half=student(lattices - 1))
-    return said + (FEW_TEXT if lattices < FEW else "")
-
-
-HOP_TEXT = (
-    "A hop ends when the ion comes within a quarter of the lattice constant of another cell's centre. Correlation: <h_n·h_n+1>/<h²> of "
-    "successive hops, positive if the ion flies on, negative if it turns back. Hops beyond the touching cells are flights on which no frame "
-    "fell near a centre."
-)
-COST_TEXT = (
-    "Ion-step: one step of one ion, its share of the lattice included. Energy drift: of the total energy of a reference lattice; with a `shell` the "
-    "force jumps as the ion crosses a face, with a `cutoff` it does not."
-)
-
-
-def rows_of(entries: list[dict[str, Any]]):
-    """(entry, method, its numbers) for every temperature and method, for tables."""
-    for entry in entries:
-        for method, found in entry["methods"].items():
-            yield entry, method, found
-
-
-def table(entries: list[dict[str, Any]]) -> str:
-    """T_ion, D and their ratios to the reference."""
-    rows = []
-    for entry, method, found in rows_of(entries):
-        truth = entry["methods"]["reference"]
-        own = method == "reference"
-        settle = found["thermalisation"]
-        rows.append(
-            [
-                with_kelvin(entry["thermal_energy_meV"]),
-                method,
-                pm(found["temperature_ratio"], found["temperature_ratio_error"]),
-                "" if own else pm(*quotient(found, truth, "temperature", "meV")),
-                value_cell(found),
-                "" if own else ratio_cell(found, truth),
-                pm(found["green_kubo_A2_per_ps"], found["green_kubo_error_A2_per_ps"]),
-                pm(settle["time"], settle["time_error"], 3),
-                f"{len(found['run_aways'])} of {found['ions'] + len(found['run_aways'])}",
-            ]
-        )
-    header = ["k_BT", "method", "T_ion/T", "over reference", f"D ({DIFFUSION_UNITS})", "over reference", "D, Green-Kubo (Å²/ps)"]
-    return markdown.table([*header, "thermalisation (ps)", "run-aways"], rows)
-
-
-def hop_table(entries: list[dict[str, Any]]) -> str:
-    """Hop rates and what follows on a hop."""
-    rows = []
-    for entry, method, found in rows_of(entries):
-        hops = found["hops"]
-        shares = [f"{100.0 * hops['shares'][name]:.1f}" for name in ("face", "edge", "corner", "farther")]
-        cells = [pm(hops["rate"], hops["rate_error"]), hops["dwell"], markdown.number(hops["correlation"], 3), hops["diffusion"]]
-        rows.append([f"{entry['thermal_energy_meV']:g}", method, *cells, " / ".join(shares)])
-    header = ["k_BT (meV)", "method", "hops (1/ps)", "dwell (ps)", "correlation", "D of uncorrelated hops (Å²/ps)"]
-    return markdown.table([*header, "over face / edge / corner / farther (%)"], rows)
-
-
-def cost_table(entries: list[dict[str, Any]]) -> str:
-    """Seconds, µs per ion-step, and the energy drift."""
-    rows = []
-    for entry, method, found in rows_of(entries):
-        truth = entry["methods"]["reference"]["us_per_ion_step"]
-        drift = found["energy_drift_meV_per_ns"]
-        cells = [
-            found["seconds"],
-            found["us_per_ion_step"],
-            truth / found["us_per_ion_step"],
-            "" if drift is None else f"{drift:+.3g}",
-        ]
-        rows.append([f"{entry['thermal_energy_meV']:g}", method, *cells])
-    return markdown.table(
-        ["k_BT (meV)", "method", "seconds", "µs per ion-step", "cheaper than reference", "energy drift (meV/ns)"], rows
-    )
-
-
-def run_away_section(entries: list[dict[str, Any]], most: int = 20) -> str:
-    """Every ion that ran away, with its state when it was stopped; empty if none did."""
-    rows = []
-    for entry, method, found in rows_of(entries):
-        for away in found["run_aways"]:
-            place = ", ".join(f"{x:.2f}" for x in away["position_A"])
-            speed = float(np.linalg.norm(away["velocity_A_per_ps"]))
-            row = [f"{entry['thermal_energy_meV']:g}", method, str(away["ion"]), f"{away['time_ps']:.3f}", place, speed]
-            rows.append([*row, away.get("cause", "step"), away.get("reason", "")])
-    if not rows:
-        return ""
-    header = ["k_BT (meV)", "method", "ion", "stopped at (ps)", "position (Å)", "speed (Å/ps)", "lost by", "reason"]
-    more = f"\n\n{len(rows) - most} more are in `summary.json`." if len(rows) > most else ""
-    return (
-        "## Run-aways\n\nIons that could not be followed any more: stopped, and left out of every average. Lost by the "
-        "method: its expansion about the "
-        "free lattice exploded in a close encounter. Lost by the step: a shorter one would have kept them.\n\n"
-        + markdown.table(header, rows[:most])
-        + more
     )

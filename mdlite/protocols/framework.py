@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from scipy.integrate import trapezoid
-from scipy.special import erf
 
 from mdlite import analysis, units
 from mdlite.analysis.statistics import student
@@ -20,15 +19,14 @@ from mdlite.engines.build import lattice_seeds
 from mdlite.errors import InputError
 from mdlite.physics import phonons, response
 from mdlite.physics.thermal import thermal_state, variances
+from mdlite.protocols import crystal_framework
 from mdlite.protocols.base import Job, Outcome
+from mdlite.protocols.distributions import BINS, LARGEST, gaussian_norm
 from mdlite.report import markdown, plots_thermal, verdict
 
 OWN_START = True
 """ion.position plays no part."""
 THERMAL = True
-BINS = 80
-LARGEST = 4.5
-"""Of the histograms, in standard deviations of a component."""
 KERNEL_TIMES = np.linspace(0.0, 2.0, 401)
 
 
@@ -38,16 +36,21 @@ def check(config: Config) -> None:
         raise InputError(
             f"thermal.lattices = {config.thermal_state.lattices}: errors are the scatter between sampled states; give 2 at least"
         )
+    if config.crystal is not None:
+        crystal_framework.check(config)
+        return
     require_memory(config.to_model().lattice, 3)
 
 
 def settings(config: Config) -> list[Config]:
-    """Nothing is integrated, so no kernels need to be compiled."""
-    return []
+    """What moves: in a [lattice] nothing is integrated, so no kernels need to be compiled; a box of a [crystal] is moved."""
+    return [] if config.crystal is None else [config.replace(method="reference")]
 
 
 def compare(config: Config, job: Job) -> Outcome:
     """Sample thermal states at every temperature."""
+    if config.crystal is not None:
+        return crystal_framework.compare(config, job)
     lattice = config.to_model().lattice
     entries, begin = [], time.perf_counter()
     for energy in config.validate_.energies:
@@ -74,11 +77,6 @@ def compare(config: Config, job: Job) -> Outcome:
         "thermal-states.png": lambda: plots_thermal.thermal_states(entries),
     }
     return Outcome(summary, _body(config, summary), figures, verdict=verdict.framework(entries, seconds))
-
-
-def gaussian_norm(x: np.ndarray) -> np.ndarray:
-    """Cumulative distribution of the length of a vector of three standard normal components."""
-    return erf(x / np.sqrt(2.0)) - np.sqrt(2.0 / np.pi) * x * np.exp(-0.5 * x * x)
 
 
 def _states(config: Config, energy: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from mdlite.engines import registry
 from mdlite.errors import InputError
 from mdlite.protocols import rungs_measures as measures
 from mdlite.protocols import rungs_report
-from mdlite.protocols.base import Job, Outcome
+from mdlite.protocols.base import Job, Outcome, of_default, sound
 from mdlite.report import plots, verdict
 from mdlite.simulation.watchers import budget_interval
 
@@ -37,8 +37,22 @@ FRAME, BUDGET = 0.02, 0.08
 
 def check(config: Config) -> None:
     """Raises InputError for a configuration that this protocol cannot use."""
+    if config.crystal is not None:
+        _check_crystal(config)
     true_setting(config)
     rungs_of(config)
+
+
+def _check_crystal(config: Config) -> None:
+    chosen = config.validate_
+    if chosen.reference not in ("periodic", EXACT):
+        raise InputError(
+            f'validate.reference = "{chosen.reference}": is for a [lattice]; in a [crystal] give "periodic" or "{EXACT}"'
+        )
+    if chosen.ladder:
+        raise InputError(
+            "validate.ladder = true: its linear response, and its periodic lattices, are those of the simple cubic [lattice]; take it out in a [crystal]"
+        )
 
 
 def settings(config: Config) -> list[Config]:
@@ -65,6 +79,8 @@ def true_setting(config: Config) -> Config:
     """The run that all others are compared with."""
     if config.validate_.reference == "memory-kernel":
         return _setting(config, EXACT)
+    if config.crystal is not None:
+        return sound(config.replace(method="reference"))
     return config.replace(method="reference", **{"lattice.boundary": config.validate_.reference})
 
 
@@ -76,18 +92,19 @@ def echo_of(config: Config) -> float:
 def rungs_of(config: Config) -> tuple[dict[str, Config], dict[str, str]]:
     """What is compared with the reference, by name: the rungs, and for a ladder periodic lattices of several sizes; and why a rung is left out.
 
-    Left out is what the default list has of the exact method and the patch, where it cannot run or takes too long. Raises InputError for any
+    Left out is what the default list has of the exact method and the patch, where it cannot run or takes too long, and of methods that do not
+    take a [crystal], where there is one. Raises InputError for any
     other rung that cannot run.
     """
     found: dict[str, Config] = {}
-    left_out: dict[str, str] = {}
     if config.validate_.ladder:
         for size in config.validate_.sizes:
             found[f"periodic-{size}"] = config.replace(
                 method="reference", **{"lattice.size": size, "lattice.boundary": "periodic"}
             )
     by_itself = tuple(config.validate_.rungs) == registry.rungs()
-    for method in config.validate_.rungs:
+    chosen, left_out = of_default(config.validate_.rungs, registry.rungs(), config, _setting)
+    for method in chosen:
         if method == EXACT and config.validate_.reference == EXACT:
             continue  # it is the reference
         long = registry.find(method).takes_long(config)
@@ -97,7 +114,7 @@ def rungs_of(config: Config) -> tuple[dict[str, Config], dict[str, str]]:
         try:
             found[method] = _setting(config, method)
         except InputError as error:
-            if not by_itself or not registry.find(method).costly or config.lattice.k2 == 0.0:
+            if not by_itself or not registry.find(method).costly or (config.crystal is None and config.lattice.k2 == 0.0):
                 raise
             left_out[method] = " ".join(str(error).split())
     return found, left_out
@@ -105,7 +122,7 @@ def rungs_of(config: Config) -> tuple[dict[str, Config], dict[str, str]]:
 
 def _setting(config: Config, method: str) -> Config:
     """One rung's run, with the step's error of the lattice where it can have that."""
-    return config.replace(method=method, **registry.find(method).beside_a_lattice)
+    return sound(config.replace(method=method, **registry.find(method).beside_a_lattice))
 
 
 def _linear_methods() -> tuple[str, ...]:

@@ -22,15 +22,15 @@ def percent(value: float, reference: float) -> float:
 
 
 TRUTH = {
-    "periodic": "the explicit periodic lattice of {size} atoms (velocity Verlet)",
+    "periodic": "the explicit periodic {box} (velocity Verlet)",
     "echo-free": "the explicit lattice without echoes, that is the infinite crystal (velocity Verlet)",
-    "absorbing": "the explicit lattice of {size} atoms with an absorbing layer across its seam (velocity Verlet)",
+    "absorbing": "the explicit {box} with an absorbing layer across its seam (velocity Verlet)",
     "memory-kernel": "the exact non-local equation in the infinite crystal, with the response that velocity Verlet has at this step",
 }
 
 
 def _introduction(config: Config, summary: dict[str, Any]) -> list[str]:
-    truth = TRUTH[config.validate_.reference].format(size=" × ".join(str(n) for n in config.lattice.size))
+    truth = TRUTH[config.validate_.reference].format(box=markdown.box(config))
     others = [name for name in summary["rungs"] if name != "reference"]
     against = f"against {verdict.names(others)}, " if others else "alone, "
     first = f"`reference`, {truth}, {against}from the same start, with the same step of {config.run.dt:g} ps, for {config.run.duration:g} ps."
@@ -49,10 +49,18 @@ def _introduction(config: Config, summary: dict[str, Any]) -> list[str]:
             if echo < config.run.duration
             else "The run ends before that."
         )
-        parts.append(
-            f"**Echo.** The lattice is periodic: the ion's own sound comes back after (N - extent) a/c = {echo:.3f} ps. {reached}"
-        )
+        parts.append(f"**Echo.** {_echo(config, echo)}. {reached}")
     return parts
+
+
+def _echo(config: Config, echo: float) -> str:
+    """When it comes, and how that time comes about."""
+    if config.crystal is None:
+        return f"The lattice is periodic: the ion's own sound comes back after (N - extent) a/c = {echo:.3f} ps"
+    return (
+        f"The box is periodic: the ion's own sound comes back after {echo:.3f} ps (the least distance of its faces, less the extent of the ion's atoms, over "
+        "the fastest sound of all directions)"
+    )
 
 
 def _yardstick(summary: dict[str, Any]) -> list[str]:
@@ -71,7 +79,7 @@ def body(config: Config, summary: dict[str, Any]) -> str:
     entries = summary["rungs"]
     parts = [*_introduction(config, summary)]
     parts += [f"**{name} stopped.** {reason}" for name, reason in summary["stopped"].items()]
-    parts += [f"**{name} was left out.** {reason}." for name, reason in summary["left_out"].items()]
+    parts += left_out(summary["left_out"])
     parts += ["## The methods", markdown.methods_table(list(entries))]
     if summary["echoes"]:
         rows = [[name, echo["echo_time_ps"], echo["leaves_at_ps"]] for name, echo in summary["echoes"].items()]
@@ -90,6 +98,14 @@ def body(config: Config, summary: dict[str, Any]) -> str:
     if summary["energy_budget"] is not None:
         parts += ["## Energy budget of the reference (meV)", _budget_table(summary["energy_budget"])]
     return "\n\n".join(parts)
+
+
+def left_out(reasons: dict[str, str]) -> list[str]:
+    """A paragraph for every reason why methods were left out."""
+    together = {reason: [name for name, own in reasons.items() if own == reason] for reason in reasons.values()}
+    return [
+        f"**{', '.join(names)} {'was' if len(names) == 1 else 'were'} left out.** {reason}." for reason, names in together.items()
+    ]
 
 
 def _why_free(summary: dict[str, Any]) -> str:

@@ -19,13 +19,21 @@ from mdlite.engines import build
 from mdlite.engines.blocking import require_memory
 from mdlite.errors import InputError
 from mdlite.io import outputs
-from mdlite.protocols.base import Job, plain
+from mdlite.protocols.base import Job, plain, sound
 from mdlite.report import html, markdown
 from mdlite.simulation import simulate
 from mdlite.simulation.progress import Reporter
 
 ENDINGS = (".h5", ".png", ".md", ".html", ".json", ".csv")
 """Of the files in a validation's folder."""
+
+LATTICE_ONLY = {
+    "reflection": "throws the ion along an edge of the simple cubic [lattice] at one atom",
+    "arrhenius": "has one potential, whose strength it varies, in a [lattice]; a sweep over thermal.temperature gives D(T) of a [crystal]",
+    "ladder": "weighs all methods in experiments of its own in the [lattice]",
+    "map": "measures the errors of methods over crystals of [lattice]'s kind",
+}
+"""Protocols that do not take a [crystal], and why."""
 
 
 def prepare_folder(output: str | Path, force: bool, resumed: Sequence[str] = ()) -> Path:
@@ -54,6 +62,17 @@ def _earlier_files(folder: Path) -> list[str]:
     return [name for name in names if isinstance(name, str) and Path(name).name == name and Path(name).suffix in ENDINGS]
 
 
+def _middle(config: Config) -> dict[str, Any]:
+    """Where an ion can be: the middle of a cell, or the largest void of a [crystal]."""
+    if config.crystal is None:
+        place = [0.5 * config.lattice.spacing] * 3
+    else:
+        from mdlite.crystals.voids import largest_void
+
+        place = largest_void(config.to_crystal()).place.tolist()
+    return {"ion.position": place, "ion.coordinates": "cartesian"}
+
+
 def _save_figure(draw: Callable[[], Any], place: Path) -> None:
     draw().savefig(place, dpi=html.DPI, format="png")
 
@@ -78,6 +97,10 @@ def validate(
         progress = Reporter()
         notice = notice or progress.notice
     name = config.validate_.protocol
+    if config.crystal is not None and name in LATTICE_ONLY:
+        raise InputError(
+            f'validate.protocol = "{name}": {LATTICE_ONLY[name]}; in a [crystal] take "rungs", "barriers", "framework" or "diffusion"'
+        )
     protocol = extensions.find(f"protocol {name}")
     if config.thermal is not None and not getattr(protocol, "THERMAL", False):
         raise InputError(
@@ -90,13 +113,14 @@ def validate(
             f'run.integrator = "{config.run.integrator}": validations compare at the same step and scheme, "velocity-verlet"; take it out, or use mdlite run'
         )
     own = getattr(protocol, "OWN_START", False)
+    sound(config)
     if own:  # its ion starts where the protocol says, or there is none
-        middle = {"ion.position": [0.5 * config.lattice.spacing] * 3, "ion.coordinates": "cartesian"}
-        config = config.replace(middle) if rules.start_faults(config) else config
+        config = config.replace(**_middle(config)) if rules.start_faults(config) else config
     elif faults := rules.start_faults(config):
         raise InputError("\n".join(faults))
     protocol.check(config)
-    require_memory(config.to_model().lattice)
+    if config.crystal is None:
+        require_memory(config.to_model().lattice)
     folder = prepare_folder(output, force, getattr(protocol, "RESUMED", ()))
     say = notice or (lambda line: None)
     introduction.tell(config, say)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,9 @@ METHODS = {
 """What each method solves, by which equation (numbers: arXiv:2504.06595), and how its crystal starts."""
 CAPTIONS = {
     "arrhenius": "diffusion against 1/k_BT, and over the reference's",
+    "bands": "bands, and the density of states",
     "barriers": "energy along the path from cube centre to cube centre",
+    "passage": "energy along the passage with the lowest window",
     "decay": "kinetic energy at the passages of the centre, and decay rate against that energy",
     "deflection": "deflection of the atom",
     "difference": "distance from the reference ion",
@@ -138,6 +141,21 @@ def methods_table(names: Sequence[str], start: bool = True) -> str:
     rows = [[f"`{name}`", *about[: 3 if start else 2]] for name, about in known.items() if about is not None]
     header = ["method", "solves", "equation"] + (["crystal at the start"] if start else [])
     return table(header, rows) + "\n\nNumbers in brackets are equations of arXiv:2504.06595; docs/theory.md derives them."
+
+
+def box(config: Config) -> str:
+    """The crystal and the size of its box: ``lattice of 10 × 10 × 10 atoms``, ``box of 6 × 6 × 6 cells (432 atoms) of silicon, Si2``."""
+    size = " × ".join(map(str, config.cells))
+    if config.crystal is None:
+        return f"lattice of {size} atoms"
+    section, species = config.crystal, config.to_crystal().species
+    counts = {name: species.count(name) for name in dict.fromkeys(species)}
+    formula = "".join(f"{name}{count if count > 1 else ''}" for name, count in counts.items())
+    known = section.name if section.name is not None else section.file and f"`{PurePath(section.file).name}`"
+    times = 1 if section.matrix is None else round(np.linalg.det(np.array(section.matrix)))
+    atoms = math.prod(config.cells) * times * len(species)
+    each = "" if times == 1 else f" of {times} primitive ones"
+    return f"box of {size} cells{each} ({atoms} atoms) of {f'{known}, ' if known else ''}{formula}"
 
 
 def plain_text(text: str) -> str:

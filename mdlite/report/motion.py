@@ -11,7 +11,7 @@ from mdlite.analysis import losses
 from mdlite.analysis.correlations import USUAL, memory_of
 from mdlite.analysis.sampling import off_grid
 from mdlite.errors import InputError
-from mdlite.report import motion_text
+from mdlite.report import motion_sites, motion_text
 
 if TYPE_CHECKING:
     from mdlite.simulation.result import Run
@@ -100,8 +100,8 @@ def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, sele
     position, velocity, time = run.position[late][:, kept], run.velocity[late][:, kept], run.time[late]
     several = groups if len(np.unique(groups)) > 1 else None
     thermal = run.config.thermal is not None
-    hops = analysis.hops(time, position, run.config.lattice.spacing, several)
-    found = _diffusion(time, position, fit, groups, hops, run.config.lattice.spacing, thermal)
+    hops, apart, own = _hops(run, time, position, several)
+    found = _diffusion(time, position, fit, groups, hops, apart, thermal)
     fitted = found.fit if np.isfinite(found.fit[1]) else (np.nan, min(USUAL[1], 0.4 * (time[-1] - time[0])))
     scale = run.config.thermal_state.scale if thermal else np.nan
     return {
@@ -126,7 +126,9 @@ def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, sele
         "diffusion_tensor_A2_per_ps": found.tensor,
         "diffusion_tensor_error_A2_per_ps": found.tensor_error,
         **_green_kubo(time, position, velocity, groups, found, fit),
+        **({} if run.config.crystal is None else {"diffusion_principal": motion_sites.principal(found)}),
         "hops": hops._asdict(),
+        **own,
         "at_rest": None if thermal else at_rest(run),
         "curves": _curves(run, time, position, velocity, fitted[1], several),
         "energy_drift_meV_per_ns": energy_drift(run),
@@ -136,6 +138,15 @@ def describe(run: Run, skip: float, fit: tuple[float, float] | None = None, sele
         "duration_ps": run.recorded,
         "us_per_ion_step": 1e6 * run.facts.get("run_seconds", np.nan) / (max(1, run.step[-1]) * run.position.shape[1]),
     }
+
+
+def _hops(run: Run, time, position, groups) -> tuple[analysis.Hops, float, dict[str, Any]]:
+    """Hops, the distance of two places between which there are any (Å), and in a [crystal] the sites."""
+    if run.config.crystal is None:
+        return analysis.hops(time, position, run.config.lattice.spacing, groups), run.config.lattice.spacing, {}
+    chosen = motion_sites.places(run, time, position)
+    found = analysis.site_hops(time, position, chosen.cell, chosen.sites, groups)
+    return found, chosen.apart, {"sites": motion_sites.table(run, chosen, position), "sites_found": chosen.found}
 
 
 def _temperature(velocity: np.ndarray, mass: np.ndarray, groups: np.ndarray, scale: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mdlite.analysis import losses
 from mdlite.analysis.statistics import EXACT_COUNT, FEW
+from mdlite.report import motion_sites
 from mdlite.report.markdown import measured, number, span
 from mdlite.units import CM2_PER_S, counted, kelvin
 
@@ -30,7 +31,7 @@ def text(run: Run, motion: dict[str, Any]) -> str:
         )
     lines += _thermal_lines(run, motion) if run.config.thermal is not None else _lines_at_rest(motion["at_rest"])
     if run.config.thermal is not None:
-        lines += _hop_lines(hops)
+        lines += _hop_lines(hops, "sites" in motion) + (motion_sites.lines(motion) if "sites" in motion else [])
     lines += [
         f"ions lost           {len(motion['run_aways'])} of {motion['ions'] + len(motion['run_aways'])} ({motion['lost_by_step']} by the step, "
         f"{motion['lost_by_method']} by the method; {number(motion['run_aways_per_ns'])} per ion and ns)",
@@ -87,6 +88,8 @@ def _thermal_lines(run: Run, motion: dict[str, Any]) -> list[str]:
         pairs = [(i, j) for i in range(3) for j in range(i, 3)]
         parts = [f"{'xyz'[i]}{'xyz'[j]} {measured(tensor[i, j], tensor_error[i, j], 3)}" for i, j in pairs]
         lines.append("D tensor            " + ",  ".join(parts))
+        if "diffusion_principal" in motion:
+            lines += _principal_lines(motion["diffusion_principal"])
     if motion["green_kubo_note"]:
         lines.append(f"D, Green-Kubo       {motion['green_kubo_note']}")
     else:
@@ -96,6 +99,17 @@ def _thermal_lines(run: Run, motion: dict[str, Any]) -> list[str]:
             f"{_behind(motion['green_kubo_samples'], motion['lattices'])}; up to {motion['green_kubo_until_ps']:.3g} ps)"
         )
     return lines
+
+
+def _principal_lines(found: dict[str, Any]) -> list[str]:
+    """The tensor's own axes."""
+    values, errors = found["values_A2_per_ps"], found["errors_A2_per_ps"]
+    parts = [
+        f"{measured(value, error, 3)} along ({', '.join(f'{x:.2f}' for x in axis)})"
+        for value, error, axis in zip(values, errors, found["axes"])
+    ]
+    one = np.isfinite(errors).all() and values[0] - values[2] < 2.0 * np.hypot(errors[0], errors[2])
+    return ["  principal axes    " + ",  ".join(parts) + ("; not resolved from isotropic" if one else "")]
 
 
 def diffusion_text(motion: dict[str, Any]) -> str:
@@ -121,7 +135,7 @@ def diffusion_text(motion: dict[str, Any]) -> str:
     )
 
 
-def _hop_lines(hops: dict[str, Any]) -> list[str]:
+def _hop_lines(hops: dict[str, Any], crystal: bool) -> list[str]:
     """Hops, and where they lead."""
     low, high = hops["rate_interval"]
     if not hops["count"]:
@@ -132,7 +146,8 @@ def _hop_lines(hops: dict[str, Any]) -> list[str]:
     lines = [
         f"hops                {hops['count']}, rate {measured(hops['rate'], hops['rate_error'])} 1/ps (95 %: {span(low, high)}), "
         f"dwell {number(hops['dwell'], 3)} ps, correlation of successive hops {number(hops['correlation'], 2)}",
-        "  to a neighbour    " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hops["shares"].items()),
+        ("  by distance       " if crystal else "  to a neighbour    ")
+        + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hops["shares"].items()),
     ]
     return lines
 

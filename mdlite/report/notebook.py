@@ -17,6 +17,8 @@ from mdlite.report import html
 if TYPE_CHECKING:
     from mdlite.simulation.result import Run
 
+TABLES = ("potentials", "atoms", "springs")
+"""Tables that are not shown where they are empty."""
 LONGEST_VALUE = 60
 """Characters of a value in a table."""
 PICTURE_DPI = 110
@@ -47,7 +49,7 @@ def _walk(config: Config, section: BaseModel, path: tuple[str, ...], shown: tupl
         value, label = getattr(section, name), field.alias or name
         if isinstance(value, BaseModel):
             yield from _walk(config, value, (*path, name), (*shown, label))
-        elif value is not None and not (label == "potentials" and not value):
+        elif value is not None and (value or label not in TABLES):
             default = not field.is_required() and value == field.get_default(call_default_factory=True)
             unit = tidy(unit_of(config, ".".join((*path, name))))
             yield Setting(".".join(shown), label, _text(value), unit, field.description or "", default)

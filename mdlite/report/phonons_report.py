@@ -142,7 +142,7 @@ def _plot_kernel(crystal: Crystal, pairs: dict[str, tuple[int, ...]]) -> dict[st
 
 
 def _displacements(crystal: Crystal, energy: float | None) -> dict[str, Any]:
-    """⟨u²⟩ of every atom, Å², at the configuration's temperature or the usual one."""
+    """<u²> of every atom, Å², at the configuration's temperature or the usual one."""
     from mdlite.crystals import thermal
 
     scale = USUAL * BOLTZMANN if energy is None else energy

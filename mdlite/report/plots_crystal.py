@@ -9,7 +9,7 @@ import numpy as np
 
 from mdlite.crystals.bands import Bands, States
 from mdlite.report.plots import Figure
-from mdlite.units import TURN
+from mdlite.units import TURN, with_kelvin
 
 COLOURS = ("tab:red", "tab:blue", "tab:green", "tab:orange", "tab:purple", "tab:brown")
 
@@ -36,6 +36,43 @@ def _draw_kernel(below, kernel: dict[str, Any]) -> None:
     below.axhline(0.0, color="0.6", lw=0.8)
     below.set(xlabel="t (ps)", ylabel="W(t) (Å²/meV)", xlim=(0, kernel["time"][-1]))
     below.legend(fontsize=8)
+
+
+def barriers(path: dict[str, Any], way: dict[str, Any], places: dict[str, Any]) -> Figure:
+    """Energy of the ion along a passage, the crystal rigid and in equilibrium with it, and the places of the table that it has."""
+    figure = Figure(figsize=(8, 4.2))
+    ax = figure.subplots()
+    distance = np.array(path["distance_A"])
+    marks = ((distance[0], way["from"]), (distance[len(distance) // 2], way["window"]), (distance[-1], way["to"]))
+    for key, colour, label in (("unrelaxed_meV", "tab:gray", "rigid"), ("relaxed_meV", "tab:red", "relaxed, infinite crystal")):
+        ax.plot(distance, path[key], color=colour, label=label)
+        values = [places[name][key] for _, name in marks]
+        ax.plot([x for x, _ in marks], values, "o", color=colour, mfc="none", label=f"{key.removesuffix('_meV')}, this box")
+    bottom, top = ax.get_ylim()
+    for x, name in marks:
+        ax.axvline(x, color="0.85", lw=0.8, zorder=-1)
+        ax.annotate(name, (x, 0.98), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=8)
+    ax.set(xlabel="along the passage (Å)", ylabel="energy (meV)", ylim=(bottom, top + 0.12 * (top - bottom)))
+    ax.legend(fontsize=8)
+    return figure
+
+
+def thermal_states(entries: list[dict[str, Any]]) -> Figure:
+    """Lengths of displacements and velocities over the exact root mean square of a component, by species, with the Gaussian prediction."""
+    figure = Figure(figsize=(9, 0.6 + 2.4 * len(entries)))
+    axes = figure.subplots(len(entries), 2, squeeze=False)
+    for row, entry in zip(axes, entries):
+        edges = entry["edges_over_rms"]
+        x = np.linspace(0.0, edges[-1], 300)
+        for ax, (name, label) in zip(row, (("displacement", "|u|"), ("velocity", "|u̇|"))):
+            for colour, (species, found) in zip(np.resize(COLOURS, len(entry["species"])), entry["species"].items()):
+                ax.stairs(found[name]["density"], edges, color=str(colour), label=species)
+            ax.plot(x, np.sqrt(2.0 / np.pi) * x**2 * np.exp(-0.5 * x**2), color="black", lw=1.0, label="Gaussian")
+            ax.set(xlabel=f"{label} over rms of a component", xlim=(0, edges[-1]))
+            ax.set_title(with_kelvin(entry["thermal_energy_meV"]), fontsize=9)
+        row[0].set_ylabel("density")
+    axes[0, 0].legend(fontsize=8)
+    return figure
 
 
 def draw_bands(ax, bands: Bands) -> None:

@@ -161,20 +161,22 @@ def barriers(entries: list[dict[str, Any]]) -> str:
     )
 
 
-def framework(states: list[dict[str, Any]], seconds: float) -> str:
-    """For `mdlite.protocols.framework`: whether the sampled states are those of the exact distribution."""
+def framework(states: list[dict[str, Any]], seconds: float, temperatures: int | None = None) -> str:
+    """For `mdlite.protocols.framework`: whether the sampled states are those of the exact distribution. temperatures: how many, where ``states`` has
+    several entries for each."""
     sizes = [
         abs(e[k]["variance_over_exact"] - 1.0) / e[k]["variance_over_exact_error"]
         for e in states
         for k in ("displacement", "velocity")
     ]
-    worst, each = max(sizes), seconds / max(1, sum(e["states"] for e in states))
+    temperatures = temperatures or len(states)
+    worst, each = max(sizes), seconds / max(1, temperatures * states[0]["states"])
     chance = 2.0 * special.stdtr(max(1, states[0]["states"] - 1), -worst) * len(sizes)  # of so large a one among so many
     fine = chance > LIKELY
     return (
         f"**The sampled thermal states are {'right' if fine else 'not those of the exact distribution'}**: their variances are "
         f"{'within' if fine else 'up to'} "
-        f"{worst:.1f} standard errors {'of' if fine else 'off'} the exact ones at all {len(states)} temperatures, for "
+        f"{worst:.1f} standard errors {'of' if fine else 'off'} the exact ones at all {temperatures} temperatures, for "
         f"{duration(each)} a state. Nothing is integrated here, "
         "so no methods are compared."
     )

@@ -66,14 +66,25 @@ class View:
 
     @cached_property
     def lattice(self) -> LatticeView:
-        """The explicit lattice. Raises AttributeError for methods that have none."""
+        """The explicit lattice of a [lattice]. Raises AttributeError for methods that have none, and in a [crystal]."""
         engine = self._running()
         found = engine.synchronous()
         if found is None:
             raise AttributeError(f'lattice: method = "{self.config.method}" has no explicit lattice in which the ion moves')
         if self.config.crystal is not None:
-            raise AttributeError("lattice: is for a [lattice]; an observer sees the ion alone in a [crystal]")
+            raise AttributeError("lattice: is for a [lattice]; view.crystal has the atoms of a [crystal]")
         return LatticeView(found[0], found[1], self.config.lattice.spacing, engine.corner)
+
+    @cached_property
+    def crystal(self) -> CrystalView:
+        """The explicit crystal of a [crystal]. Raises AttributeError for methods that have none, and in a [lattice]."""
+        engine = self._running()
+        if self.config.crystal is None:
+            raise AttributeError("crystal: is for a [crystal]; view.lattice has the atoms of a [lattice]")
+        found = engine.synchronous()
+        if found is None:
+            raise AttributeError(f'crystal: method = "{self.config.method}" has no explicit crystal in which the ion moves')
+        return CrystalView(found[0], found[1], self.config.to_crystal_model().box)
 
 
 class LatticeView:
@@ -98,3 +109,28 @@ class LatticeView:
     def box(self) -> np.ndarray:
         """Edges of the box that repeats, (3,), Å."""
         return self._spacing * np.array(self.displacement.shape[-3:], float)
+
+
+class CrystalView:
+    """The framework of a [crystal] at the present step. Of several crystals displacement, velocity and position have a leading axis for them.
+
+    displacement, velocity: (p, 3, n1, n2, n3), Å and Å/ps, of the p atoms of a cell. species: of these atoms.
+    """
+
+    def __init__(self, displacement: np.ndarray, velocity: np.ndarray, box):
+        self.displacement, self.velocity = _read_only(displacement), _read_only(velocity)
+        self.species: tuple[str, ...] = box.crystal.species
+        self._box = box
+
+    @cached_property
+    def position(self) -> np.ndarray:
+        """Of the atoms, (p, 3, n1, n2, n3), Å."""
+        crystal = self._box.crystal
+        cells = np.moveaxis(np.indices(self._box.size), 0, -1)
+        places = (cells + crystal.positions[:, None, None, None]) @ crystal.cell
+        return _read_only(np.moveaxis(places, -1, 1) + self.displacement)
+
+    @property
+    def box(self) -> np.ndarray:
+        """Vectors of the box that repeats as rows, (3, 3), Å."""
+        return self._box.edges.copy()
