@@ -30,8 +30,9 @@ FAINT = 0.05
 CROSSINGS = 2.5
 """Of the patch by its fastest sound, or of one of USUAL atoms where that is larger: how long the responses are compared."""
 USUAL = 16
-MOST_ATOMS = 3e5
-"""Of the crystal that no sound goes around meanwhile; the time is shortened to it."""
+MOST_WORK, SHORTEST = 2e11, 1.3
+"""Multiply-adds of the infinite crystal's response, to which that time is shortened, but not to fewer crossings of the patch itself: what has been to the
+seam must be back."""
 CELLS = 3
 """More than sound reaches in it."""
 PRECISE, SETTLED, TRIES = 1e-5, 1e-3, 20
@@ -113,7 +114,10 @@ class _Search:
         heights = 1.0 / np.linalg.norm(np.linalg.inv(crystal.cell), axis=0)
         speed = dynamics.fastest_sound(crystal)
         time = CROSSINGS * float(np.max(np.array(box_size(crystal, max(size, USUAL))) * heights)) / speed
-        while (whole := _around(crystal, speed * time, heights)).n_atoms > MOST_ATOMS and time > 10.0 * self.dt:
+        least = SHORTEST * float(np.max(np.array(self.box.size) * heights)) / speed
+        while (whole := _around(crystal, speed * time, heights)).n_atoms * time / self.dt > MOST_WORK / (27.0 * whole.neighbours):
+            if time < least:
+                break
             time *= 0.9
         self.steps = int(time / self.dt) + 1
         p = crystal.n_basis
@@ -126,9 +130,7 @@ class _Search:
         self.roots = np.repeat(np.sqrt(crystal.masses), 3)
         force = np.zeros((p, 3, *self.box.size, 3))
         force[:, :, 0, 0, 0] = np.eye(3) / p / np.sqrt(crystal.masses)[:, None, None]
-        self.force = force.reshape(
-            -1, 3
-        )  # over √m, as displacements are times √m: κ, component, n1, n2, n3; the three directions
+        self.force = force.reshape(-1, 3)  # over √m, as displacements are times √m; κ, component, n1, n2, n3; directions
 
     def best(self) -> Fit:
         """Of all that are tried."""
@@ -174,7 +176,7 @@ class _Search:
         for _ in range(TRIES):
             moved = self._solved(hold * weight, moved)
             slope = float(np.sum(weight[:, None] * moved**2))
-            step = (np.trace(self.force.T @ moved) - np.trace(self.static)) / slope
+            step = float(np.trace(self.force.T @ moved) - np.trace(self.static)) / slope
             before, hold = hold, max(hold + step, 0.2 * hold)
             if abs(hold - before) < SETTLED * hold:
                 break

@@ -139,7 +139,7 @@ def faults(config: Config, largest: int) -> Iterator[str]:
 def notices(config: Config) -> Iterator[str]:
     """What the user should know before the layer is looked for."""
     if not crystal_layer.is_known(config.to_crystal_model().box.crystal, config.patch.size):
-        yield "the layer of the patch: found once for this crystal and size (seconds to a minute), then kept"
+        yield "the layer of the patch: found once for this crystal and size (seconds, or minutes for a large cell), then kept"
 
 
 def _percent(share: float) -> str:
