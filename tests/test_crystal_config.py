@@ -12,6 +12,7 @@ from hostile import call
 from mdlite import config
 from mdlite.config import keys, load, load_medium, parse
 from mdlite.crystals import library
+from mdlite.engines import registry
 from mdlite.errors import InputError
 from mdlite.sweeps import plan
 
@@ -68,6 +69,7 @@ def test_a_crystal_written_out():
 
 def test_methods_that_do_not_take_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry.find("patch"), "crystals", False)
     (tmp_path / "c.toml").write_text('method = "patch"\n' + ROCK_SALT + REST)
     (tmp_path / "s.toml").write_text('base = "c.toml"\n[grid]\n"run.dt" = [0.001, 0.002]\n')
     line = 'method = "patch": does not take a [crystal] yet; mdlite phonons, mdlite crystal and sweeps with task = "medium" do'
@@ -83,7 +85,8 @@ def test_methods_that_do_not_take_it(tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.toml", "s.toml"]
 
 
-def test_it_is_no_lattice():
+def test_it_is_no_lattice(monkeypatch):
+    monkeypatch.setattr(registry.find("patch"), "crystals", False)
     made = parse(tables(salt()), medium=True)
     assert "is no simple cubic lattice" in said(made.to_lattice)
     lattice = mdlite.load_case("trapped")
@@ -113,6 +116,11 @@ def test_it_is_no_lattice():
         ({"tolerance": 1.0}, "crystal.tolerance = 1.0: must be less than 1"),
         ({"corrections": "rotation"}, "crystal.corrections = 'rotation': must be 'all' or 'translation'"),
         ({"file": " "}, "is empty, which is no name"),
+        (
+            {"boundary": "absorbing"},
+            "crystal.boundary = 'absorbing': there is none in a [crystal], whose explicit box is periodic",
+        ),
+        ({"boundary": "echo-free"}, 'take method = "memory-kernel" (exact) or "patch"'),
         ({"sise": 3}, "crystal.sise = 3: unknown key; did you mean size?"),
         ({"atoms": [{"species": "Na", "positon": [0, 0, 0]}]}, "unknown key; did you mean position?"),
         ({"atoms": [{"species": "Na"}]}, "crystal.atoms.0.position: is missing and must be given"),

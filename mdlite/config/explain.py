@@ -13,6 +13,12 @@ VECTORS = ("lattice", "crystal", "ion")
 """Tables whose keys with several numbers are vectors or matrices."""
 MOST_LINES = 20
 """Of one answer; what else is wrong is only counted."""
+ABSORBING = (
+    "there is none in a [crystal], whose explicit box is periodic; for an ion whose sound does not come back take method = "
+    '"memory-kernel" (exact) or "patch"'
+)
+LATTICE_ONLY = {"crystal.boundary": ABSORBING, "crystal.absorber_width": ABSORBING}
+"""What is said of keys that a [lattice] alone has."""
 KINDS = {
     "int_type": "must be a valid integer",
     "int_from_float": "must be a valid integer",
@@ -59,6 +65,8 @@ def explain(error: Mapping[str, Any], root: type[BaseModel]) -> str:
     while loc[-1:] and isinstance(loc[-1], int) and loc[0] in VECTORS and len(loc) > 2:
         del loc[-1]  # one message for a vector, not one per component
     name, kind = dotted(loc) or "configuration", error["type"]
+    if kind == "extra_forbidden" and name in LATTICE_ONLY:
+        return f"{name} = {short(error['input'])}: {LATTICE_ONLY[name]}"
     if kind == "extra_forbidden":
         return f"{name} = {short(error['input'])}: unknown key{_suggest(loc, root)}"
     if (kind == "missing" and isinstance(error["loc"][-1], int)) or (kind in ("tuple_type", "too_long") and _is_tuple(loc, root)):

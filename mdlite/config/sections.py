@@ -195,7 +195,7 @@ def _even(value: int) -> int:
 class PatchSection(Section):
     """The piece of crystal that travels with the ion in method = "patch"."""
 
-    size: Annotated[int, Field(strict=True, ge=8, le=patch.LARGEST), AfterValidator(_even)] = Field(
+    size: Annotated[int, Field(strict=True, ge=patch.SMALLEST, le=patch.LARGEST), AfterValidator(_even)] = Field(
         12,
         description="atoms along each edge of the patch, even; 8 is cheap, 12 accurate to a fraction of a percent in decay rates",
     )

@@ -198,7 +198,7 @@ def _moments(crystal: Crystal, pairs: np.ndarray, count: int, time: float) -> np
 
 
 def _path(crystal: Crystal, pairs: np.ndarray, count: int) -> Path | None:
-    return cache_path("crystal-response", (_digest(crystal), moments.top(crystal), count, pairs.tobytes()))
+    return cache_path("crystal-response", (digest_of(crystal), moments.top(crystal), count, pairs.tobytes()))
 
 
 def _kept(path: Path | None) -> bool:
@@ -206,7 +206,7 @@ def _kept(path: Path | None) -> bool:
 
 
 @functools.lru_cache(maxsize=8)
-def _digest(crystal: Crystal) -> str:
+def digest_of(crystal: Crystal) -> str:
     """Of all that decides how a crystal moves."""
     parts = (crystal.cell, crystal.positions, crystal.masses, crystal.first, crystal.second, crystal.cells, crystal.blocks)
     digest = hashlib.sha256()

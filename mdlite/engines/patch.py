@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlite.engines import patch_edge
+from mdlite.engines import crystal_patch, patch_edge
 from mdlite.engines.base import Engine, Setup
 from mdlite.engines.blocking import require_memory
 from mdlite.engines.ensemble import MOST_BLOCKS, IonsEngine, free_start
@@ -29,7 +29,7 @@ from mdlite.physics.model import Model
 if TYPE_CHECKING:
     from mdlite.config import Config
 
-LARGEST = 24
+SMALLEST, LARGEST = 8, 24
 """Atoms along an edge."""
 LONGEST_STEP = 0.5
 """1/Ω_max, by the bounds of the patch's edge (`mdlite.engines.patch_edge`)."""
@@ -236,20 +236,27 @@ class Patch(Method):
 
     name, rung = "patch", 20
     thermal = many_lattices = many_ions = thermal_rung = True
-    steps_atoms = needs_response = measured = costly = True
+    steps_atoms = needs_response = measured = costly = crystals = True
 
     def engine(self, setup: Setup, config: Config) -> Engine:
         """See `Method.engine`."""
+        if config.crystal is not None:
+            return crystal_patch.CrystalPatchEngine(setup, size=config.patch.size)
         return (PatchEngine if config.thermal is None else PatchEnsembleEngine)(setup, size=config.patch.size)
 
     def groups(self, config: Config) -> list[str]:
         """See `Method.groups`."""
+        if config.crystal is not None:
+            return ["crystal-patch"]
         thermal = config.thermal
         needed = "patch" if thermal is None else f"patches-{1 if thermal.lattices == 1 else 2}"
         return [needed] if self._is_fitted(config) else [needed, "edge"]
 
     def faults(self, config: Config) -> Iterator[str]:
         """See `Method.faults`."""
+        if config.crystal is not None:
+            yield from crystal_patch.faults(config, LARGEST)
+            return
         limit = LONGEST_STEP / config.to_model().lattice.omega_max
         if config.run.dt >= limit:
             yield f"run.dt = {config.run.dt:g}: must be below {LONGEST_STEP:g}/Omega_max = {limit:.6g} ps, which the light atoms at the edge of a patch bear"
@@ -265,7 +272,9 @@ class Patch(Method):
 
     def notices(self, config: Config, resumed: bool) -> Iterator[str]:
         """See `Method.notices`."""
-        if not self._is_fitted(config):
+        if config.crystal is not None:
+            yield from crystal_patch.notices(config)
+        elif not self._is_fitted(config):
             yield "the edge of the patch: fitted once for this k2/k1 and size (half a minute), then kept"
 
     @staticmethod
