@@ -206,8 +206,10 @@ class CrystalModel:
     @property
     def echo_time(self) -> float:
         """When the ion's own sound, back around the periodic box, first meets an interacting atom, ps."""
-        places = self.box.crystal.sites(self.offsets)
-        extent = float(np.ptp(places, axis=0).max()) if not self.atoms.moving else 2.0 * self.atoms.radius
+        if isinstance(self.atoms, Cutoff):
+            extent = 2.0 * self.atoms.radius
+        else:
+            extent = float(np.ptp(self.box.crystal.sites(self.offsets), axis=0).max())
         return max(0.0, 2.0 * self.longest_radius - extent) / dynamics.fastest_sound(self.box.crystal)
 
 
@@ -225,7 +227,7 @@ def sites_of(crystal: Crystal, matrix: tuple[tuple[int, int, int], ...] | None, 
         outer, rest = divided(given[:, :3], np.array(matrix))
         place = np.array([inner[tuple(cell)] for cell in rest.tolist()])
         given = np.column_stack([outer, place * crystal.n_basis + given[:, 3]])
-    return CrystalSites(tuple(map(tuple, given.tolist())))
+    return CrystalSites(tuple((i, j, k, atom) for i, j, k, atom in given.tolist()))
 
 
 def nearest_distance(crystal: Crystal) -> float:
