@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import shutil
@@ -15,6 +16,15 @@ from mdlite.errors import InputError
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def libraries():
+    """The linear algebra libraries and their threads: ``libraries().limit(limits=1, user_api="blas")`` keeps them to one, whose bits are the same on any
+    number of cores."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def available_memory() -> float | None:

@@ -175,8 +175,8 @@ def test_a_path_keeps_its_meaning(tmp_path, monkeypatch):
     )  # of a shell: from where one stands
     assert parse(tables({"file": "../home/files/salt.toml", "size": 5}), medium=True).crystal == made.crystal
     assert parse(tables({"file": "files/salt.toml", "size": 5}), medium=True, folder=home).crystal == made.crystal
-    changed = made.replace({"crystal.size": [2, 2, 1], "ion.mass": "6Li"})
-    assert changed.crystal.size == (2, 2, 1) and changed.crystal.file == made.crystal.file
+    changed = made.replace({"crystal.size": [6, 6, 5], "ion.mass": "6Li"})
+    assert changed.crystal.size == (6, 6, 5) and changed.crystal.file == made.crystal.file
 
 
 def test_what_is_written_is_what_was_given():
@@ -268,3 +268,35 @@ def test_it_shows_itself():
 def test_the_ion_in_units_of_the_cell():
     made = parse(tables(salt(), ion__position=[0.25, 0.25, 0.25], ion__coordinates="fractional"), medium=True)
     assert made.ion_position == pytest.approx((1.4, 1.4, 1.4))
+
+
+@pytest.mark.parametrize(
+    ("changes", "right"),
+    [
+        ({"run.dt": 0.5}, "must be below 2/Omega_max"),
+        ({"run.duration": 0.0203}, "must be a whole number of steps"),
+        ({"snapshots.every": 1, "snapshots.extent": 50}, "must fit into the lattice"),
+        ({"ion.position": [0.0, 0.0, 0.0]}, "is 0 Angstrom from the atom"),
+        (
+            {
+                "interaction.atoms": {"kind": "sites", "sites": [[0, 0, 0, 0]]},
+                "thermal.energy": 25.0,
+                "thermal.ions": 3,
+                "method": "time-local",
+            },
+            "with fixed sites",
+        ),
+        ({"run.record_atoms": True, "thermal.energy": 25.0, "thermal.lattices": 2}, "for a single thermal reference"),
+        ({"interaction.atoms.radius": 600.0, "crystal.size": 2000}, "1000000 at most"),
+    ],
+)
+def test_a_changed_copy_is_asked_all_rules(changes, right):
+    made = mdlite.load_case("silicon", **{"crystal.size": 6})
+    assert right in said(made.replace, changes)
+
+
+def test_a_site_outside_a_larger_cell_is_told_as_it_was_given():
+    matrix = [[-1, 1, 1], [1, -1, 1], [1, 1, -1]]
+    wrong = {"crystal.size": 3, "crystal.matrix": matrix, "interaction.atoms": {"kind": "sites", "sites": [[-1, 0, 0, 0]]}}
+    told = said(mdlite.load_case("silicon", **{"crystal.size": 6}).replace, wrong)
+    assert told.startswith("interaction.atoms.sites = [-1, 0, 0, 0]: lies outside the crystal; its image within it is [")

@@ -259,3 +259,14 @@ def test_a_snapshot_is_every_atom_or_those_around_the_ion():
     )
     away = (part["lattice_position"][0] - whole["lattice_position"][0, part["lattice_id"][0]]) @ np.linalg.inv(engine.box.edges)
     assert np.abs(away - np.round(away)).max() < 1e-6
+
+
+@pytest.mark.parametrize("shift", [0, 3, -4])
+def test_atoms_given_far_from_their_cell_are_as_near_each_other(shift):
+    table = library.read("silicon")
+    table["atoms"][1]["position"] = [0.25 + shift, 0.25, 0.25 - shift]
+    crystal = springs.from_springs(**table)
+    void = np.array([0.5, 0.5, 0.5]) @ crystal.cell
+    model = CrystalModel(Box(crystal, (8, 8, 8)), Ion(position=tuple(void)), {"Si": MAYER}, Cutoff(4.0, 1.0))
+    assert model.length == pytest.approx(np.sqrt(3.0) / 4.0 * 5.431, abs=1e-3)
+    assert np.sort(np.linalg.norm(model.apart(void), axis=1))[:4] == pytest.approx([model.length] * 4)

@@ -1,11 +1,13 @@
 """A crystal's own file: it says the same again without what it came from, and nothing that is damaged or foreign passes for one."""
 
+import dataclasses
 import sys
 
 import h5py
 import numpy as np
 import pytest
 
+import mdlite
 from hostile import call
 from made_up import MASSES, PLACES, TRICLINIC, springs, triclinic
 from mdlite.crystals import dynamics, sources
@@ -187,3 +189,23 @@ def test_a_run_stands_for_its_crystal(tmp_path):
     mdlite.run(mdlite.load_case("trapped", **{"lattice.size": 8, "run.duration": 0.01}), tmp_path / "lattice.h5")
     with pytest.raises(InputError, match="is a run in a \\[lattice\\], which has no crystal"):
         sources.load({"file": str(tmp_path / "lattice.h5")})
+
+
+def test_a_run_goes_on_in_its_own_crystal_whatever_machine_has_made_it(tmp_path):
+    """Corrected force constants differ in their last bits from one library to another; another crystal is refused."""
+    config = mdlite.load_case("silicon", **{"crystal.size": 5, "run.duration": 0.04, "run.sample_every": 1})
+    whole = mdlite.run(config, tmp_path / "whole.h5")
+    mdlite.run(config.replace({"run.duration": 0.02}), tmp_path / "begun.h5")
+    values, own = config.crystal.values(), config.load_crystal()
+    for factor, same in ((1.0 + 1e-13, True), (1.0 + 1e-6, False)):
+        other = dataclasses.replace(own, crystal=own.crystal.with_blocks(factor * own.crystal.blocks))
+        sources.adopt(values, other, instead=True)
+        try:
+            if same:
+                again = mdlite.run(config, tmp_path / "begun.h5", resume=True)
+                assert np.array_equal(again.position, whole.position)
+            else:
+                with pytest.raises(InputError, match="its force constants are not those"):
+                    mdlite.run(config.replace({"run.duration": 0.08}), tmp_path / "begun.h5", resume=True)
+        finally:
+            sources.adopt(values, own, instead=True)

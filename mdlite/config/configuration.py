@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from mdlite import arguments, extensions
-from mdlite.config import crystal_section, rules
+from mdlite.config import crystal_rules, crystal_section, rules
 from mdlite.config.crystal_section import CrystalSection, located
 from mdlite.config.explain import shortened, told
 from mdlite.config.given import AXES, set_key
@@ -212,7 +212,7 @@ class Config(Section):
         data = self.to_dict()
         for key, value in (changes | overrides).items():
             set_key(data, key, value)
-        return parse(data, medium=self.crystal is not None)
+        return parse(data, medium=crystal_rules.refusal(self) is not None)
 
 
 def _plain(value: Any) -> Any:

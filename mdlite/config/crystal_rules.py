@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mdlite.config.configuration import Config
     from mdlite.config.sections import SitesSection, ThermalSection
 
+MOST_ATOMS = 1_000_000
+"""That can be near one ion, by any method."""
 INSTEAD = 'mdlite phonons, mdlite crystal and sweeps with task = "medium" do'
 
 
@@ -78,6 +80,17 @@ def _atoms(config: Config) -> Iterator[str]:
         yield f"interaction.atoms.switch_width = {atoms.switch_width:g}: must be at most the radius, {atoms.radius:g} Angstrom"
     elif atoms.kind == "sites":
         yield from _sites(config, atoms)
+    elif (near := _within(config, atoms.radius)) > MOST_ATOMS:
+        yield f"interaction.atoms.radius = {atoms.radius:g}: takes {near:.1g} atoms or so near the ion; must be {MOST_ATOMS} at most"
+
+
+def _within(config: Config, radius: float) -> float:
+    """How many atoms a sphere holds, roughly; 0 of a crystal that cannot be had."""
+    try:
+        crystal = config.to_crystal()
+    except InputError:  # which is told elsewhere
+        return 0.0
+    return 4.2 * radius**3 * crystal.n_basis / crystal.volume
 
 
 def _sites(config: Config, atoms: SitesSection) -> Iterator[str]:
@@ -97,10 +110,14 @@ def _sites(config: Config, atoms: SitesSection) -> Iterator[str]:
         yield f"{key} = {list(other)}: has atom κ = {other[3]}; must be 0 to {count - 1}, the crystal has {count} atoms in its primitive cell"
         return
     box = np.diag(section.size) @ np.array(section.matrix or np.eye(3, dtype=int))
-    places = divided(np.array(atoms.sites)[:, :3], box)[1]
+    outer, places = divided(np.array(atoms.sites)[:, :3], box)
     outside = [site for site in atoms.sites if any(not 0 <= n < limit for n, limit in zip(site, section.size))]
     if section.matrix is None and outside:
         yield f"{key} = {list(outside[0])}: lies outside the crystal; each index must be 0 to size - 1, size = {list(section.size)}"
+    if section.matrix is not None and outer.any():
+        first = int(np.flatnonzero(outer.any(axis=1))[0])
+        image = [*places[first].tolist(), atoms.sites[first][3]]
+        yield f"{key} = {list(atoms.sites[first])}: lies outside the crystal; its image within it is {image}"
     twice = Counter((*place, site[3]) for place, site in zip(places.tolist(), atoms.sites)).most_common(1)[0]
     if twice[1] > 1:
         yield f"{key} = {list(twice[0])}: is listed more than once; list every atom once"

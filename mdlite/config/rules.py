@@ -24,9 +24,6 @@ SHORTEST_MEMORY = 0.5
 """ps; a shorter memory cuts off part of the lattice's own vibrations."""
 
 
-MOST_ATOMS = 1_000_000
-"""That can be near one ion, by any method."""
-
 MOST_CELLS = 1e9
 """From the origin to the ion."""
 
@@ -47,8 +44,8 @@ def faults(config: Config, start: bool = True, medium: bool = False) -> list[str
                 *_frozen(config),
                 *_memory(config),
             ]
-            found += [*method.faults(config), *crystal_rules.model_faults(config)]
-            found = found or [*_candidates(config, method)]
+            found += [*_together(config), *_recorded(config, method), *method.faults(config)]
+            found = found or [*crystal_rules.model_faults(config)] or [*_candidates(config, method)]
         return found or (start_faults(config) if start and not medium else [])
     if config.interaction.potentials or config.interaction.potential is None:
         return [
@@ -96,14 +93,24 @@ def _thermal(config: Config, method: Method):
     yield from crystal_rules.temperature(thermal)
     if config.lattice.k2 == 0.0:
         yield "lattice.k2 = 0: modes without restoring force have no thermal state; give k2 > 0"
-    if thermal.ions > 1 and config.interaction.atoms.kind == "sites":
-        yield f"thermal.ions = {thermal.ions}: with fixed sites all ions would start in one place; use a shell or a cutoff"
+    yield from _together(config)
     if thermal.ions > config.to_lattice().n_atoms:
         yield (
             f"thermal.ions = {thermal.ions}: lattice.size = {list(config.lattice.size)} has {config.to_lattice().n_atoms} cells, and ions "
             "that start in the same cell would move alike; give fewer ions, or more thermal.lattices"
         )
-    if config.run.record_atoms and (not method.thermal_atoms or thermal.lattices > 1):
+    yield from _recorded(config, method)
+
+
+def _together(config: Config):
+    thermal = config.thermal
+    if thermal is not None and thermal.ions > 1 and config.interaction.atoms.kind == "sites":
+        yield f"thermal.ions = {thermal.ions}: with fixed sites all ions would start in one place; use a shell or a cutoff"
+
+
+def _recorded(config: Config, method: Method):
+    thermal = config.thermal
+    if thermal is not None and config.run.record_atoms and (not method.thermal_atoms or thermal.lattices > 1):
         yield "run.record_atoms = true: atoms are recorded for a single thermal reference lattice only; set it to false"
 
 
@@ -197,8 +204,8 @@ def _atoms(config: Config):
         if atoms.radius > half:
             yield f"interaction.atoms.radius = {atoms.radius:g}: must be at most half the smallest box edge, {half:g} Angstrom"
             return
-    if 8.0 * reach**3 > MOST_ATOMS:
-        yield f"interaction.atoms.{key}: takes {8.0 * reach**3:.1g} atoms or so near the ion; must be {MOST_ATOMS} at most"
+    if 8.0 * reach**3 > crystal_rules.MOST_ATOMS:
+        yield f"interaction.atoms.{key}: takes {8.0 * reach**3:.1g} atoms or so near the ion; must be {crystal_rules.MOST_ATOMS} at most"
 
 
 def _sites(sites: list[tuple[int, ...]], size: tuple[int, int, int]):

@@ -19,7 +19,7 @@ from mdlite.crystals import sumrules
 from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.cubic import as_crystal
 from mdlite.errors import InputError
-from mdlite.machine import cores
+from mdlite.machine import cores, libraries
 from mdlite.physics import phonons
 from mdlite.physics.model import Lattice
 from mdlite.units import TURN, terahertz
@@ -85,15 +85,8 @@ def over_zone(medium: Medium, q: np.ndarray, function: Callable[[slice, np.ndarr
     count = max(1, -(-len(q) * each // MOST_NUMBERS), min(len(q) // 64, 4))
     edges = np.linspace(0, len(q), count + 1).astype(int)
     rows = [slice(a, b) for a, b in itertools.pairwise(edges)]
-    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(min(count, cores())) as pool:
+    with libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(min(count, cores())) as pool:
         return list(pool.map(lambda part: function(part, dynamical_matrix(medium, q[part])), rows))
-
-
-@functools.cache
-def _libraries():
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def squares(medium: Medium, q: ArrayLike) -> np.ndarray:
@@ -260,9 +253,10 @@ def require_stable(medium: Medium, name: str = "crystal") -> None:
     """Raise InputError, which says where and what to do, for a crystal that has imaginary frequencies."""
     lowest, top = extremes(medium)
     if lowest.frequency < -np.sqrt(ROUNDING) * top.frequency:
-        where = ", ".join(f"{x:.4g}" for x in lowest.q - np.round(lowest.q) + 0.0)
+        q = lowest.q - np.round(lowest.q)
+        where = f"q = ({', '.join(f'{x + 0.0:.4g}' for x in q)})" if np.abs(q).max() > 1e-4 else "q = (0, 0, 0), Γ"
         raise InputError(
-            f"{name}: is unstable, its lowest frequency is {terahertz(lowest.frequency):.4g} THz (imaginary) at q = ({where}), so it is no harmonic "
+            f"{name}: is unstable, its lowest frequency is {terahertz(lowest.frequency):.4g} THz (imaginary) at {where}, so it is no harmonic "
             "crystal; take a stable phase, a larger supercell, or force constants at a temperature (SSCHA, TDEP)"
         )
 

@@ -206,11 +206,13 @@ class CrystalModel:
     @property
     def echo_time(self) -> float:
         """When the ion's own sound, back around the periodic box, first meets an interacting atom, ps."""
+        inverse = np.linalg.inv(self.box.edges)
+        heights = 1.0 / np.linalg.norm(inverse, axis=0)  # across the faces
         if isinstance(self.atoms, Cutoff):
-            extent = 2.0 * self.atoms.radius
+            extents = np.full(3, 2.0 * self.atoms.radius)
         else:
-            extent = float(np.ptp(self.box.crystal.sites(self.offsets), axis=0).max())
-        return max(0.0, 2.0 * self.longest_radius - extent) / dynamics.fastest_sound(self.box.crystal)
+            extents = np.ptp(self.box.crystal.sites(self.offsets) @ inverse, axis=0) * heights
+        return max(0.0, float(np.min(heights - extents))) / dynamics.fastest_sound(self.box.crystal)
 
 
 @functools.lru_cache(maxsize=4)
@@ -233,8 +235,8 @@ def sites_of(crystal: Crystal, matrix: tuple[tuple[int, int, int], ...] | None, 
 def nearest_distance(crystal: Crystal) -> float:
     """Of two atoms of a crystal, Å."""
     steps = np.array(list(itertools.product(range(-2, 3), repeat=3)))
-    apart = (steps + crystal.positions[:, None, None] - crystal.positions[None, :, None]) @ crystal.cell
-    distance = np.linalg.norm(apart, axis=-1)
+    apart = crystal.positions[:, None, None] - crystal.positions[None, :, None]
+    distance = np.linalg.norm((steps + apart - np.round(apart)) @ crystal.cell, axis=-1)
     return float(distance[distance > 1e-9].min())
 
 

@@ -74,9 +74,14 @@ def load(values: dict[str, Any], notice: Notice | None = None) -> Loaded:
 _KEPT: dict[Any, Loaded] = {}
 
 
-def adopt(values: dict[str, Any], loaded: Loaded) -> None:
-    """Take ``loaded`` for what `load` would read, unless it has read it: a run's own crystal, whose file may have changed, or be elsewhere."""
+def adopt(values: dict[str, Any], loaded: Loaded, instead: bool = False) -> None:
+    """Take ``loaded`` for what `load` would read, unless it has read it: a run's own crystal, whose file may have changed, or be elsewhere.
+
+    instead: also where it has read it.
+    """
     key = json.dumps(values, sort_keys=True), _stamp(values.get("file"))
+    if instead:
+        _KEPT[key] = loaded
     _KEPT.setdefault(key, loaded)
 
 

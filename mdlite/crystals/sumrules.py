@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from mdlite.crystals.crystal import Crystal
+from mdlite.machine import libraries
 
 Which = Literal["all", "translation"]
 
@@ -99,12 +100,13 @@ def _projected(crystal: Crystal, which: Which, offset: np.ndarray | float) -> Cr
     rows = np.arange(size).reshape(-1, 3, 3)
     swap = sparse.csr_array((np.ones(size), (np.arange(size), rows[crystal.partner].transpose(0, 2, 1).ravel())), (size, size))
     halves = 0.5 * (rules + rules @ swap)  # the rules within (i)
-    values, vectors = np.linalg.eigh((halves @ halves.T).toarray())
-    kept = values > RANK * values.max()
-    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
     x = 0.5 * (crystal.blocks + _transposed(crystal)).ravel()
-    for _ in range(3):  # once but for rounding
-        x = x - halves.T @ (inverse @ (rules @ x + offset))
+    with libraries().limit(limits=1, user_api="blas"):
+        values, vectors = np.linalg.eigh((halves @ halves.T).toarray())
+        kept = values > RANK * values.max()
+        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        for _ in range(3):  # once but for rounding
+            x = x - halves.T @ (inverse @ (rules @ x + offset))
     blocks = x.reshape(-1, 3, 3)
     return crystal.with_blocks(0.5 * (blocks + blocks[crystal.partner].transpose(0, 2, 1)))
 

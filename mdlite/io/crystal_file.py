@@ -38,6 +38,8 @@ UNITS = {
     "matrix": "",
     "violation": "e",
 }
+ROUNDING = 1e-9
+"""Of the largest force constant: by what corrected ones may differ between machines."""
 ARRAYS = ("cell", "positions", "masses", "first", "second", "cells", "blocks")
 
 
@@ -122,10 +124,13 @@ def of_run(path: str | Path) -> Loaded | None:
 
 
 def same(one: Loaded, other: Loaded) -> bool:
-    """Whether two crystals, as they are used, are the same to the bit."""
-    return one.crystal.species == other.crystal.species and all(
-        np.array_equal(getattr(one.crystal, name), getattr(other.crystal, name)) for name in ARRAYS
-    )
+    """Whether two crystals are the same: as they were read to the bit, as they are used but for the rounding of another machine."""
+    if one.settings != other.settings or one.raw.species != other.raw.species:
+        return False
+    if not all(np.array_equal(getattr(one.raw, name), getattr(other.raw, name)) for name in ARRAYS):
+        return False
+    used, others = one.crystal.blocks, other.crystal.blocks
+    return used.shape == others.shape and bool(np.abs(used - others).max() <= ROUNDING * np.abs(used).max())
 
 
 def fetch(group: h5py.Group, name: str) -> Loaded:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mdlite.config import Config, parse
 from mdlite.config.explain import shortened
+from mdlite.crystals import sources
 from mdlite.errors import InputError
 from mdlite.io import crystal_file
 from mdlite.io.checkpoint import Checkpoints, Saved
@@ -109,7 +110,7 @@ def _require_same(before: Config, now: Config, step: int) -> None:
 
 
 def _require_same_crystal(output: Path, config: Config) -> None:
-    """Raise InputError where the [crystal] is no longer what the run was begun with, though it bears the same name."""
+    """Raise InputError where the [crystal] is no longer what the run was begun with, though it bears the same name. The run goes on in its own, to the bit."""
     if config.crystal is None or not output.is_file():
         return
     own = crystal_file.of_run(output)
@@ -118,6 +119,7 @@ def _require_same_crystal(output: Path, config: Config) -> None:
             f"crystal ({config.load_crystal().source}): its force constants are not those that {str(output)!r} was begun with, which has them "
             "in it; put the file back as it was, or give --force in place of --resume to start again"
         )
+    sources.adopt(config.crystal.values(), own, instead=True)
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -160,7 +160,7 @@ def text(found: dict[str, Any]) -> str:
         f"Omega_max          {found['frequency_max_THz']:.6f} THz; {'unstable' if 'unstable' in found else 'stable, no imaginary frequency in the zone'}",
         "sound              (Å/ps, ascending)",
         *_sound(found["sound"]),
-        f"elastic constants  (GPa; xx, yy, zz, yz, xz, xy; Huang's conditions are missed by {found['huang_residual']:.1e})",
+        f"elastic constants  (GPa{', without dipoles' if found['with_dipoles'] is not None else ''}; xx, yy, zz, yz, xz, xy; Huang's conditions are missed by {found['huang_residual']:.1e})",
         *("    " + "  ".join(f"{x:10.4f}" for x in row) for row in without_rounding(found["elastic_constants_GPa"])),
     ]
     if found["loss_matrix"] is not None:

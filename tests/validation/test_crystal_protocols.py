@@ -10,6 +10,7 @@ import pytest
 import mdlite
 from hostile import call
 from mdlite import config
+from mdlite.engines import registry
 from mdlite.engines.timelocal import adiabatic_energy
 from mdlite.errors import InputError
 from mdlite.physics.relax import relax
@@ -162,7 +163,8 @@ def test_diffusion(tmp_path):
     assert {"msd.png", "temperature.png", "van-hove.png"} <= {p.name for p in (tmp_path / "v").iterdir()}
 
 
-def test_methods_that_do_not_take_a_crystal_are_left_out_of_the_default_list_alone():
+def test_methods_that_do_not_take_a_crystal_are_left_out_of_the_default_list_alone(monkeypatch):
+    monkeypatch.setattr(type(registry.find("patch")), "crystals", False)
     wanted, left_out = rungs.rungs_of(salt())
     assert left_out["patch"] == "Not yet in a [crystal]" and {"memory-kernel", "implicit", "time-local"} <= set(wanted)
     with pytest.raises(InputError, match=r'^method = "patch": does not take a \[crystal\]'):
