@@ -179,6 +179,8 @@ def kick(u, v, stencil, kicks):
 
 @parallel
 def drift(u, v, stencil, time):
-    """u += time v (ps) for all atoms, and the halo of u."""
-    for field in prange(u.shape[0] // stencil.u_plane):
-        _drift_plane(u, v, stencil, field, time)
+    """u += time v (ps) for all atoms, and the halo of u. Plane by plane, as `kick` goes, so that each thread finds its own planes in its cache."""
+    n1 = stencil.size[0]
+    fields = u.shape[0] // (n1 * stencil.u_plane)
+    for unit in prange(n1 * fields):
+        _drift_plane(u, v, stencil, unit % fields * n1 + unit // fields, time)
