@@ -8,17 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import sys
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
+from mdlite.crystals.box import Box
 from mdlite.physics.model import Interaction, Ion, Lattice, Model, Potential, Shell
 
 DALTON = 9.648533
 """Da in a mass of 1 meV ps²/Å²."""
 BONDS = [(1, 0, 0), (0, 1, 0), (0, 0, 1)], [(1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)]
+
+
+def crystal_matrix(box: Box) -> sparse.csr_array:
+    """-V/m of a box of any crystal (1/ps²), over (n1, n2, n3, κ, component)."""
+    found, size = box.crystal, np.array(box.size)
+    grid = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), axis=-1).reshape(-1, 3)
+    rows, columns, values = [], [], []
+    for i, j, n, block in zip(found.first, found.second, found.cells, found.blocks):
+        a = np.arange(len(grid)) * found.n_basis + i
+        b = np.ravel_multi_index(tuple(((grid + n) % size).T), tuple(size)) * found.n_basis + j
+        for c, d in itertools.product(range(3), repeat=2):
+            rows.append(3 * a + c)
+            columns.append(3 * b + d)
+            values.append(np.full(len(grid), -block[c, d] / found.masses[i]))
+    return sparse.csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))))
 
 
 def stiffness(lattice: Lattice) -> sparse.csr_matrix:

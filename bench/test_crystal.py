@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from scipy import sparse
+from peers import crystal_matrix
 
 from mdlite.crystals.box import Box
 from mdlite.crystals.crystal import crystal
@@ -35,25 +35,10 @@ def diamond():
     return crystal(cell, places, [2.9, 2.9], ["Si", "Si"], first, second, cells, values)
 
 
-def matrix(box):
-    """-V/m of a box as SciPy's CSR, atoms in the order (n1, n2, n3, κ)."""
-    found, size = box.crystal, np.array(box.size)
-    grid = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), axis=-1).reshape(-1, 3)
-    p, rows, columns, values = found.n_basis, [], [], []
-    for i, j, n, block in zip(found.first, found.second, found.cells, found.blocks):
-        a = np.arange(len(grid)) * p + i
-        b = np.ravel_multi_index(tuple(((grid + n) % size).T), tuple(size)) * p + j
-        for c, d in itertools.product(range(3), repeat=2):
-            rows.append(3 * a + c)
-            columns.append(3 * b + d)
-            values.append(np.full(len(grid), -block[c, d] / found.masses[i]))
-    return sparse.csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))))
-
-
 @pytest.mark.parametrize("size", [16, 32])
 def test_diamond(size):
     box = Box(diamond(), (size,) * 3)
-    product, x = matrix(box), np.random.default_rng(0).standard_normal(3 * box.n_atoms)
+    product, x = crystal_matrix(box), np.random.default_rng(0).standard_normal(3 * box.n_atoms)
     v, seconds, rates = np.zeros_like(x), [], []
     for _ in range(3):
         rates.append(crystal_rate(box, repeats=2))

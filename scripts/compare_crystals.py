@@ -10,11 +10,11 @@ the machine can do, measured in turn with the steps.
 
 import argparse
 import importlib.util
-import itertools
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
 from mdlite.crystals import sources
 from mdlite.crystals.box import Box
@@ -22,23 +22,11 @@ from mdlite.engines.compiling import compile_groups
 from mdlite.engines.speed import multiply_add_peak
 from mdlite.kernels import blocks
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+from peers import crystal_matrix
+
 DT = 1e-3
 PEER_CELLS = 4
-
-
-def matrix(box: Box) -> sparse.csr_array:
-    """-V/m over (n1, n2, n3, κ, component)."""
-    found, size = box.crystal, np.array(box.size)
-    grid = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), axis=-1).reshape(-1, 3)
-    rows, columns, values = [], [], []
-    for i, j, n, block in zip(found.first, found.second, found.cells, found.blocks):
-        a = np.arange(len(grid)) * found.n_basis + i
-        b = np.ravel_multi_index(tuple(((grid + n) % size).T), tuple(size)) * found.n_basis + j
-        for c, d in itertools.product(range(3), repeat=2):
-            rows.append(3 * a + c)
-            columns.append(3 * b + d)
-            values.append(np.full(len(grid), -block[c, d] / found.masses[i]))
-    return sparse.csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))))
 
 
 class Mdlite:
@@ -64,7 +52,7 @@ class Csr:
     """Velocity Verlet with SciPy's sparse product, on one thread as SciPy has it."""
 
     def __init__(self, box: Box, start: np.ndarray):
-        self.matrix, self.u, self.v = matrix(box), start.copy(), np.zeros(len(start))
+        self.matrix, self.u, self.v = crystal_matrix(box), start.copy(), np.zeros(len(start))
 
     def step(self) -> None:
         """One."""
@@ -89,7 +77,7 @@ class Hiphive:
         places = ((grid[:, None] + found.positions) @ found.cell).reshape(-1, 3)
         atoms = Atoms("X" * len(places), positions=places, cell=box.edges, pbc=True)
         weights = np.repeat(np.tile(found.masses, len(grid)), 3)
-        dense = -(matrix(box).toarray() * weights[:, None])
+        dense = -(crystal_matrix(box).toarray() * weights[:, None])
         blocks_of = dense.reshape(len(places), 3, len(places), 3).transpose(0, 2, 1, 3)
         constants = ForceConstants.from_arrays(atoms, fc2_array=blocks_of)
         self.atoms, self.places, self.weights = atoms.copy(), places, weights

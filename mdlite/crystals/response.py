@@ -226,20 +226,9 @@ def loss_matrix(medium: Medium) -> np.ndarray:
 
 def loss_of(acoustic_tensor: Callable[[np.ndarray], np.ndarray], volume: float, mass: float) -> np.ndarray:
     """L of any A(q̂) (..., 3) -> (..., 3, 3), Å²/ps², for a cell of ``volume`` and ``mass``; as `loss_matrix`."""
-    previous = None
-    for nodes in (16, 32, 64, 128, 256, 512):
-        z, w = np.polynomial.legendre.leggauss(nodes)
-        phi = np.pi * np.arange(2 * nodes) / nodes
-        s = np.sqrt(1.0 - z * z)[:, None]
-        direction = np.stack([s * np.cos(phi), s * np.sin(phi), np.broadcast_to(z[:, None], (nodes, 2 * nodes))], axis=-1)
-        squares, modes = np.linalg.eigh(acoustic_tensor(direction))
-        if squares.min() <= 0.0:
-            break
-        power = np.einsum("abis,abs,abjs->abij", modes, squares**-1.5, modes)
-        current = volume / (16.0 * np.pi**2 * mass) * np.einsum("a,abij->ij", w, power) * np.pi / nodes
-        if previous is not None and np.abs(current - previous).max() < cubic.RELATIVE_TOLERANCE * np.abs(current).max():
-            return 0.5 * (current + current.T)
-        previous = current
-    raise InputError(
-        "crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable"
-    )
+    found = cubic.loss_integral(acoustic_tensor, volume, mass)
+    if found is None:
+        raise InputError(
+            "crystal: the loss matrix L does not converge, because sound hardly moves in some direction; the crystal is nearly unstable"
+        )
+    return 0.5 * (found + found.T)

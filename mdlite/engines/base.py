@@ -12,6 +12,7 @@ import numpy as np
 from mdlite.engines import frames
 from mdlite.engines.frames import AnyFrames, LoneFrames
 from mdlite.engines.guard import Guard
+from mdlite.kernels.types import IonState
 from mdlite.physics.integrators import INTEGRATORS
 
 Kind = TypeVar("Kind", bound=AnyFrames)
@@ -42,6 +43,18 @@ class Setup:
     """One of `mdlite.physics.integrators`."""
     guard: Guard | None = None
     """What an ion may not do; None: what would be wrong in crystals that begin in ``states``."""
+
+
+def ion_at_start(model: Any) -> IonState:
+    """The model's ion of an explicit crystal, with no force yet."""
+    return IonState(
+        position=np.array(model.ion.position),
+        velocity=np.array(model.ion.velocity),
+        inverse_mass=model.ion.inverse_mass,
+        force=np.zeros(3),
+        atom_force=np.zeros((len(model.offsets), 3)),
+        stiffest=np.zeros(1),
+    )
 
 
 class _ByParts(ABCMeta):

@@ -9,7 +9,7 @@ import numpy as np
 
 from mdlite.crystals.box import Box
 from mdlite.engines import frames
-from mdlite.engines.base import Engine, Setup
+from mdlite.engines.base import Engine, Setup, ion_at_start
 from mdlite.engines.frames import LoneFrames, ManyFrames
 from mdlite.errors import InputError
 from mdlite.kernels import blocks
@@ -40,14 +40,7 @@ class CrystalEngine(Engine[LoneFrames]):
         for u, v in setup.states[:1]:
             self.box.displacements(self.u)[...], self.box.velocities(self.v)[...] = u, v
             blocks.drift(self.u, self.v, self.stencil, 0.0)  # fills the halo
-        self.ion = IonState(
-            position=np.array(model.ion.position),
-            velocity=np.array(model.ion.velocity),
-            inverse_mass=model.ion.inverse_mass,
-            force=np.zeros(3),
-            atom_force=np.zeros((len(model.offsets), 3)),
-            stiffest=np.zeros(1),
-        )
+        self.ion = ion_at_start(model)
         self._shift(self.v, self.ion, -self.clock.half)
 
     def _shift(self, v: np.ndarray, ion: IonState, time: float) -> None:

@@ -11,14 +11,14 @@ from mdlite.crystals.box import Box
 from mdlite.crystals.crystal import Crystal
 from mdlite.crystals.model import CrystalModel
 from mdlite.engines import crystal_layer
-from mdlite.engines.base import Engine, Setup
+from mdlite.engines.base import Engine, Setup, ion_at_start
 from mdlite.engines.crystal_layer import Fit
 from mdlite.engines.frames import LoneFrames
 from mdlite.engines.kernel_groups import GROUPS, STEP, Group, call_all, small_crystal
 from mdlite.errors import InputError
 from mdlite.kernels import crystal as crystal_kernels
 from mdlite.kernels import crystal_patch as kernels
-from mdlite.kernels.types import Frames, IonState
+from mdlite.kernels.types import Frames
 
 if TYPE_CHECKING:
     from mdlite.config import Config
@@ -66,14 +66,7 @@ class CrystalPatchEngine(Engine[LoneFrames]):
         self.layer = crystal_layer.layer(self.box, setup.dt, self.fit, (a, b, c))
         self.stencil, self.coupling, self.inverse_masses = self.box.stencil, model.coupling(), 1.0 / crystal.masses
         self.u, self.v = self.box.fields()
-        self.ion = IonState(
-            position=np.array(model.ion.position),
-            velocity=np.array(model.ion.velocity),
-            inverse_mass=model.ion.inverse_mass,
-            force=np.zeros(3),
-            atom_force=np.zeros((len(model.offsets), 3)),
-            stiffest=np.zeros(1),
-        )
+        self.ion = ion_at_start(model)
         crystal_kernels.shift_time(self.u, self.v, self.stencil, self.coupling, self.ion, -0.5 * setup.dt, self.inverse_masses)
 
     def state(self) -> dict[str, np.ndarray]:

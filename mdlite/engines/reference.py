@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mdlite.engines import blocking
-from mdlite.engines.base import Engine, Setup
+from mdlite.engines.base import Engine, Setup, ion_at_start
 from mdlite.engines.frames import LoneFrames
 from mdlite.engines.guard import displaced
 from mdlite.kernels import reference as kernels
@@ -53,14 +53,7 @@ class ReferenceEngine(Engine[LoneFrames]):
         for u, v in setup.states[:1]:
             lattice.atoms(self.lattice.u)[...], lattice.atoms(self.lattice.v)[...] = u, v
             spring_kernels.fill_halo(self.lattice.u, self.springs)
-        self.ion = IonState(
-            position=np.array(model.ion.position),
-            velocity=np.array(model.ion.velocity),
-            inverse_mass=model.ion.inverse_mass,
-            force=np.zeros(3),
-            atom_force=np.zeros((len(model.offsets), 3)),
-            stiffest=np.zeros(1),
-        )
+        self.ion = ion_at_start(model)
         self._partial = np.empty((lattice.size[0], 5))
         self.half_step_back()
 

@@ -9,7 +9,8 @@ D is even in each θ_i but for its off-diagonal elements, odd in two of them: ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -234,22 +235,30 @@ def loss_matrix(lattice: Lattice) -> np.ndarray:
     integrand is analytic on the sphere. Raises InputError if k2 = 0, or if k2/k1 is too small for 512 nodes.
     """
     lattice.require_rigidity("the loss matrix")
+    found = loss_integral(functools.partial(acoustic_tensor, lattice), lattice.spacing**3, lattice.mass)
+    if found is None:
+        raise InputError(
+            f"lattice.k2 = {lattice.k2:g} with k1 = {lattice.k1:g}: the loss matrix does not converge, because the crystal is nearly a "
+            "set of independent chains; raise k2/k1"
+        )
+    return np.mean(np.diag(found)) * np.eye(3)  # a cubic crystal's is a multiple of the identity
+
+
+def loss_integral(tensor: Callable[[np.ndarray], np.ndarray], volume: float, mass: float) -> np.ndarray | None:
+    """(v/16π² m) ∫ dΩ̂ A(q̂)^{-3/2} of A (..., 3) -> (..., 3, 3), Å²/ps², (3, 3), Å² ps/meV; None where sound hardly moves in some direction."""
     previous = None
     for nodes in (16, 32, 64, 128, 256, 512):
         z, w = np.polynomial.legendre.leggauss(nodes)
         phi = np.pi * np.arange(2 * nodes) / nodes
         s = np.sqrt(1.0 - z * z)[:, None]
         direction = np.stack([s * np.cos(phi), s * np.sin(phi), np.broadcast_to(z[:, None], (nodes, 2 * nodes))], axis=-1)
-        squares, modes = np.linalg.eigh(acoustic_tensor(lattice, direction))
+        squares, modes = np.linalg.eigh(tensor(direction))
         if squares.min() <= 0.0:
-            break
+            return None
         power = np.einsum("abis,abs,abjs->abij", modes, squares**-1.5, modes)
         sphere = np.einsum("a,abij->ij", w, power) * np.pi / nodes
-        current = lattice.spacing**3 / (16.0 * np.pi**2 * lattice.mass) * sphere
+        current = volume / (16.0 * np.pi**2 * mass) * sphere
         if previous is not None and np.max(np.abs(current - previous)) < RELATIVE_TOLERANCE * np.max(current):
-            return np.mean(np.diag(current)) * np.eye(3)  # a cubic crystal's is a multiple of the identity
+            return current
         previous = current
-    raise InputError(
-        f"lattice.k2 = {lattice.k2:g} with k1 = {lattice.k1:g}: the loss matrix does not converge, because the crystal is nearly a "
-        "set of independent chains; raise k2/k1"
-    )
+    return None
